@@ -1,0 +1,27 @@
+//! 4xx: requests to the gateway and what it answers.
+
+super::codes! {
+    SS401 "the gateway can't be reached"
+        "No answer came from `graph.url`: the connection was refused, timed out, or the server answered 429 or 5xx. Nothing is lost: \
+         the ids stay in the reindex log and are tried again with growing pauses.";
+    SS402 "the gateway refuses the query"
+        "The gateway answered 400, or said that the query is not valid against its schema. The schema that the plan was made from is \
+         not the one that the gateway serves: fetch it anew, run `studio-search validate`, then `studio-search provision`. The index \
+         is paused meanwhile, and goes on by itself when the gateway accepts the query.";
+    SS403 "the gateway refuses the credentials"
+        "The gateway answered 401 or 403. Check `graph.headers`. The index is paused meanwhile: a graph that hides everything from an \
+         unknown caller must not empty an index.";
+    SS404 "part of the graph failed"
+        "The gateway answered with errors for this document. The last good document stays as it is; the id is held with the path, the \
+         code and the subgraph that failed, and is fetched again by itself.";
+    SS405 "the answer is not a GraphQL response"
+        "What came back is not JSON with `data` or `errors`, or it was cut, or it is larger than 32 MiB. Check that `graph.url` is the \
+         GraphQL endpoint and not a web page before it.";
+    SS406 "too many documents are gone at once"
+        "More than `errors.max_gone` (and more than 50) of the documents fetched within ten minutes came back as null, and no event said \
+         that they were deleted. This is what lost authorisation looks like, so the index is paused instead of emptied. Look at one \
+         id through the gateway; then `studio-search resume`.";
+    SS407 "the answer names a document that was not asked for"
+        "A document came back under another key than the one that was asked for. The key that the query selects is not the one that the \
+         root field looks up; `key:` names the field to use.";
+}

@@ -1,0 +1,13 @@
+//! 3xx: sources, events, Kafka and the schema registry.
+
+super::codes! {
+    SS301 "an event can't be read"
+        "A record of a source is not what its `format` says: not JSON, a line that was only half written, or longer than 1 MiB. \
+         It is kept as a dead letter with its position and the stream goes on. `studio-search errors list` shows it.";
+    SS302 "an event names no usable id"
+        "The path under `id:` (or `root_id:`) leads to nothing in this record, or to something that can't be an id: an id is a \
+         string or an integer of at most 512 bytes. Compare the path with the record that `studio-search errors list` shows.";
+    SS303 "a source can't be opened"
+        "The file of a `file:` source can't be read. A file that doesn't exist yet is waited for; a folder, or a file without read \
+         permission, is an error.";
+}

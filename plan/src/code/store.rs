@@ -1,0 +1,21 @@
+//! 5xx: the store, the log and the ledger.
+
+super::codes! {
+    SS501 "another `run` works on this state"
+        "The state file belongs to one `run` at a time; a second one would own the same ids. Stop the other process first. \
+         Commands such as `status`, `search` or `backfill start` work beside it.";
+    SS502 "the index is not provisioned"
+        "Nothing was made for this index yet. `studio-search provision index.yaml` makes the log, the ledger, the index version and \
+         stores the plan that `run` runs.";
+    SS503 "the state can't be read or written"
+        "SQLite could not open, read or write the file under `state.path`: the folder is missing or not writable, the disk is full, \
+         or the file is not a database. Nothing half-written is kept; every change is one transaction.";
+    SS504 "the state belongs to another index"
+        "The file under `state.path` holds an index of another name. One file holds one index: give this one a path of its own.";
+    SS505 "the plan needs a new index version"
+        "The query, the key or the fields changed in a way that the served index version can't take. A new version beside it is not \
+         built by this release; provision into a fresh `state.path`.";
+    SS506 "the state was written by another release"
+        "The layout of the state file is not the one that this program writes. Use the release that wrote it, or provision a fresh \
+         file and backfill.";
+}

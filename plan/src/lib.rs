@@ -1,0 +1,21 @@
+//! What codegen proves and everything else runs: the plan of one index, without any I/O.
+//!
+//! Folders of nouns: [`IndexPlan`] and its parts, the field tree, document ids and versions, records and the
+//! paths into them, diagnostics, and the filter language with its meaning ([`filter`]).
+
+pub mod code;
+pub mod diagnostic;
+pub mod field;
+pub mod filter;
+pub mod id;
+pub mod index_plan;
+pub mod record;
+pub mod version;
+
+pub use code::Code;
+pub use diagnostic::{Diagnostic, Severity, SourceText};
+pub use field::{Field, FieldKind, FieldTree, Mapping};
+pub use id::{DocumentId, IdKind};
+pub use index_plan::IndexPlan;
+pub use record::{Record, RecordPath};
+pub use version::{DocumentVersion, Epoch};
