@@ -1,1 +1,32 @@
-//! To come.
+//! The running system: events in, documents out, the index kept equal to the graph.
+//!
+//! Folders of verbs do the work: [`route`] turns source events into ids, [`rebuild`] turns ids into documents,
+//! [`backfill`] enumerates ids, [`provision`] makes what they need, [`admin`] shows it. Folders of nouns are the ports to
+//! the worlds around it, one file a world: [`source`], [`graph`], [`log`], [`store`], [`ledger`]. [`run`] wires them.
+//! The crate never parses GraphQL or YAML: it runs the plan that codegen proved.
+
+pub mod admin;
+pub mod backfill;
+pub mod endpoints;
+pub mod graph;
+pub mod index;
+pub mod ledger;
+pub mod log;
+pub mod provision;
+pub mod rebuild;
+pub mod route;
+pub mod run;
+pub mod source;
+pub mod state;
+pub mod store;
+#[cfg(test)]
+mod testing;
+
+pub use endpoints::Endpoints;
+pub use index::Index;
+pub use state::{StateError, StateFile};
+
+/// Milliseconds since the epoch of Unix, for what people read. Order and versions never come from it.
+pub(crate) fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}

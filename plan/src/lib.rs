@@ -16,6 +16,6 @@ pub use code::Code;
 pub use diagnostic::{Diagnostic, Severity, SourceText};
 pub use field::{Field, FieldKind, FieldTree, Mapping};
 pub use id::{DocumentId, IdKind};
-pub use index_plan::IndexPlan;
+pub use index_plan::{IndexPlan, SourcePlan};
 pub use record::{Record, RecordPath};
 pub use version::{DocumentVersion, Epoch};

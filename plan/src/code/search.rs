@@ -3,5 +3,51 @@
 super::codes! {
     SS701 "the filter can't be parsed"
         "The text is not a filter. The caret stands where the reader gave up. A filter compares paths with values: \
-         `type == 'FEATURE' AND countries ANY ['FR', 'ES']`.";
+         `type == 'FEATURE' AND countries ANY ['FR', 'ES']`. Texts and dates stand in quotes, lists in square brackets; \
+         `AND`, `OR`, `NOT` and parentheses combine. A name that is a keyword, or has other characters than letters, digits \
+         and `_`, stands in backticks.";
+    SS702 "the filter names an unknown field"
+        "Fields are named by their path in `query.graphql`, aliases included: `production.status`, not `status`. Inside of \
+         `actors[...]` names start at the element: `actors[role == 'DIRECTOR']`.";
+    SS703 "a value doesn't fit the field's type"
+        "A field is compared with values of its own type: texts and dates with a text in quotes, numbers with a number, \
+         booleans with `true` or `false`. Dates are ISO 8601 (`'2024-01-31'`, `'2024-01-31T10:00:00Z'`) or date maths \
+         (`'now-7d/d'`). A `long` has no fraction and 64 bits.";
+    SS704 "an enum has no such value"
+        "The value is none of the enum's values in the schema, so the comparison could never hold. Values are written as \
+         strings and in the case of the schema: `status == 'IN_PHOTOGRAPHY'`.";
+    SS705 "the operator doesn't fit the field"
+        "What can be asked depends on how the field is indexed. `MATCHES` asks for words, of `text` fields. `==`, `IN`, `LIKE` and \
+         sorting need the whole value: `keyword` fields, or `text` fields with `keyword: raw` or `keyword: lowercase`. `<` and \
+         its kin order numbers, dates and keywords. `WITHIN` needs a `geo_point`. `EXISTS` fits everything.";
+    SS706 "`path[...]` needs a nested list"
+        "`actors[role == 'DIRECTOR' AND talentId == 't5']` binds one element of a list of objects that is indexed as `nested` (the \
+         default of a list of objects). A list mapped as `object` keeps no elements apart, and a single object needs no binding: \
+         write the whole path instead.";
+    SS707 "the field is not indexed"
+        "`fields:` says `index: false` for this field or for an object around it. The document carries it, but it can't be \
+         searched, filtered, sorted or counted.";
+    SS708 "the filter is too large"
+        "A filter has at most 64 KiB of text, 64 levels of nesting and 10,000 values in its lists; a `LIKE` pattern has at most \
+         1,000 characters. A longer list of ids is better asked for in several searches.";
+    SS709 "the filter names no part of a record"
+        "A source's `where` reads the record, not the document. Its paths start with `key`, `value`, `headers` or `row`: \
+         `row.kind != 'TEST'`.";
+    SS710 "the cursor belongs to another search"
+        "A cursor goes on from the last hit of one search. It is good only with the same text, filter and sort on the same index; \
+         how many hits are asked for and which facets may change. Start again without `--after`.";
+    SS711 "the field can't be sorted or counted"
+        "Sorting and facets need the whole value of a field: `keyword`, `long`, `double`, `boolean`, `date`, or `text` with \
+         `keyword: raw` or `keyword: lowercase`.";
+    SS712 "too much is asked for at once"
+        "One search answers at most 1,000 hits, 20 facets and 8 sort fields. Ask for the next page with `--after`; `studio-search export` \
+         writes every document.";
+    SS713 "the search text is too long"
+        "Free text has at most 16 KiB and 128 words, and a document must hold all of them. Search for the words that matter.";
+    SS714 "the search failed"
+        "The embedded store could not be read: the file is missing, locked for long, damaged, or this index version was removed \
+         while the search ran. Try again; then look at `studio-search doctor`.";
+    SS715 "the search took too long"
+        "The search was stopped before it ended, so that it does not hold up the others. A filter that names a value is quicker \
+         than one that only excludes, and `LIKE` with a fixed beginning quicker than `LIKE '*...'`.";
 }

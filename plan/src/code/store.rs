@@ -18,4 +18,10 @@ super::codes! {
     SS506 "the state was written by another release"
         "The layout of the state file is not the one that this program writes. Use the release that wrote it, or provision a fresh \
          file and backfill.";
+    SS507 "the store can't take a document"
+        "The gateway answered with a document that the index can't hold: nested too deep, or a value that does not fit its field. \
+         The last good document stays; the id is held until the plan or the data changes. `studio-search errors list` names it.";
+    SS508 "an address can't be listened on"
+        "The address for the status page (`admin.listen`) or the search API (`serve.listen`) is taken by another program, or this \
+         user may not open it. Give another one, or stop the other program.";
 }

@@ -1,0 +1,7 @@
+//! The status page.
+
+use axum::response::Html;
+
+pub(super) async fn show() -> Html<String> {
+    Html("to come".into())
+}

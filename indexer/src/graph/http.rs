@@ -1,0 +1,141 @@
+//! The gateway over HTTP, with reqwest.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use reqwest::{
+    Client, Response, StatusCode,
+    header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    redirect::Policy,
+};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use super::{Graph, GraphError, GraphRequest};
+use crate::endpoints::GraphEndpoint;
+
+/// The largest answer that is read. A batch of 25 documents of 1 MiB each still fits.
+const MAX_RESPONSE_BYTES: usize = 32 << 20;
+
+/// The media types of GraphQL over HTTP; the older one still answers on many gateways.
+const ACCEPT_GRAPHQL: &str = "application/graphql-response+json, application/json;q=0.9";
+
+/// A client of one gateway.
+pub struct HttpGraph {
+    client: Client,
+    url: String,
+}
+
+/// Why a client can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// A header's name or value is none.
+    #[error("`graph.headers.{0}` is not a valid HTTP header")]
+    Header(String),
+    /// The file under `graph.tls.ca` can't be used.
+    #[error("`graph.tls.ca`: {0}")]
+    Ca(String),
+    /// TLS could not be set up.
+    #[error("the HTTP client can't be made: {0}")]
+    Client(reqwest::Error),
+}
+
+impl HttpGraph {
+    /// A client of this gateway whose requests take at most `timeout`.
+    pub fn new(endpoint: &GraphEndpoint, timeout: Duration) -> Result<Self, EndpointError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static(ACCEPT_GRAPHQL));
+        headers.insert("apollographql-client-name", HeaderValue::from_static("studio-search"));
+        headers.insert("apollographql-client-version", HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
+        for (name, value) in &endpoint.headers {
+            let refused = || EndpointError::Header(name.clone());
+            let mut secret = HeaderValue::from_str(value.expose_secret()).map_err(|_| refused())?;
+            secret.set_sensitive(true);
+            headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?, secret);
+        }
+        // No redirects: a gateway that moves must not hand the credentials to another host.
+        let mut builder =
+            Client::builder().default_headers(headers).timeout(timeout).redirect(Policy::none());
+        if let Some(path) = &endpoint.ca {
+            let pem = std::fs::read(path).map_err(|error| EndpointError::Ca(error.to_string()))?;
+            let roots =
+                reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| EndpointError::Ca(e.to_string()))?;
+            builder = roots.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
+        }
+        Ok(Self { client: builder.build().map_err(EndpointError::Client)?, url: endpoint.url.clone() })
+    }
+}
+
+#[async_trait]
+impl Graph for HttpGraph {
+    async fn send(&self, request: &GraphRequest) -> Result<Vec<u8>, GraphError> {
+        let body = json!({
+            "query": &*request.query,
+            "operationName": request.operation_name,
+            "variables": request.variables,
+        });
+        let response =
+            self.client.post(&self.url).json(&body).send().await.map_err(|error| unavailable(&error))?;
+        let status = response.status();
+        let retry_after = retry_after(&response);
+        let body = read_body(response).await?;
+        match status {
+            _ if status.is_success() => Ok(body),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(GraphError::Unauthorized(excerpt(status, &body)))
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => Err(GraphError::TooLarge(excerpt(status, &body))),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
+                Err(GraphError::Unavailable { reason: excerpt(status, &body), retry_after })
+            }
+            _ if status.is_server_error() => {
+                Err(GraphError::Unavailable { reason: excerpt(status, &body), retry_after })
+            }
+            _ if status.is_redirection() => Err(GraphError::NotGraphql(format!(
+                "{status}: redirects are not followed; use the final URL"
+            ))),
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+                Err(GraphError::Refused(excerpt(status, &body)))
+            }
+            _ => Err(GraphError::NotGraphql(excerpt(status, &body))),
+        }
+    }
+}
+
+/// Reads a body piece by piece and stops at the limit, whatever length was announced.
+async fn read_body(response: Response) -> Result<Vec<u8>, GraphError> {
+    let mut body = Vec::new();
+    let mut pieces = response.bytes_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| unavailable(&error))?;
+        if body.len() + piece.len() > MAX_RESPONSE_BYTES {
+            return Err(GraphError::TooLarge(format!("more than {} MiB", MAX_RESPONSE_BYTES >> 20)));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+fn unavailable(error: &reqwest::Error) -> GraphError {
+    // The innermost cause is what a person can act on: "connection refused", not "error sending request".
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let reason = if error.is_timeout() { "it did not answer in time".to_owned() } else { cause.to_string() };
+    GraphError::Unavailable { reason, retry_after: None }
+}
+
+/// The seconds form of Retry-After. The date form would need the gateway's clock, and is left to the backoff.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// The status and the first message of the body: enough to act on, too little to leak a page.
+fn excerpt(status: StatusCode, body: &[u8]) -> String {
+    let message = super::response::first_error_message(body)
+        .unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned());
+    if message.is_empty() { status.to_string() } else { format!("{status}: {message}") }
+}

@@ -1,0 +1,155 @@
+//! A provisioned index, opened: what `run` and every command beside it share.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use plan::IndexPlan;
+use serde::Serialize;
+
+use crate::{
+    StateError, StateFile,
+    ledger::{
+        Backfill, BackfillState, IndexState, Ledger,
+        figures::Freshness,
+        sqlite::{RetryPauses, SqliteLedger, served_version},
+    },
+    log::{Lane, ReindexLog, sqlite::SqliteLog},
+    store::{Store, sqlite::SqliteStore},
+};
+
+/// The log, the ledger and the store of one index, and the plan that provision stored. Clones share them.
+#[derive(Clone)]
+pub struct Index {
+    /// The plan that `run` runs.
+    pub plan: Arc<IndexPlan>,
+    /// The served index version.
+    pub version: u32,
+    /// The file that all of it lives in.
+    pub state: StateFile,
+    /// The reindex log.
+    pub log: Arc<SqliteLog>,
+    /// The ledger.
+    pub ledger: Arc<SqliteLedger>,
+    /// The documents and the index over them.
+    pub store: Arc<SqliteStore>,
+}
+
+/// What `status` says about an index.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    /// Its name.
+    pub name: String,
+    /// RUNNING, PAUSED or FAILED.
+    #[serde(flatten)]
+    pub state: IndexState,
+    /// How many `run` processes published figures within ten seconds.
+    pub processes: usize,
+    /// The served index version.
+    pub version: u32,
+    /// Documents that can be found.
+    pub documents: u64,
+    /// Entries that aren't complete, by lane.
+    pub lag: Lag,
+    /// Milliseconds from event to searchable, of the slowest process; nothing before the first event.
+    pub freshness: Option<Freshness>,
+    /// Documents that failed for now.
+    pub held: u64,
+    /// Events that could not be understood.
+    pub dead_letters: u64,
+    /// The newest backfill.
+    pub backfill: Option<BackfillProgress>,
+    /// How far each source is routed.
+    pub sources: Vec<SourceProgress>,
+    /// Why the gateway is not asked right now.
+    pub waiting: Option<String>,
+}
+
+/// Entries that aren't complete, by lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Lag {
+    /// Changes that people wait for.
+    pub live: u64,
+    /// Backfills and large fan-outs.
+    pub backfill: u64,
+}
+
+/// A backfill with how many of its documents are rebuilt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BackfillProgress {
+    /// The backfill.
+    #[serde(flatten)]
+    pub backfill: Backfill,
+    /// Ids that were enumerated and are rebuilt, superseded or held.
+    pub rebuilt: u64,
+}
+
+/// How far a source is routed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceProgress {
+    /// Its name.
+    pub name: String,
+    /// Everything before this position is in the log or a dead letter.
+    pub position: Option<i64>,
+}
+
+impl Index {
+    /// Opens the provisioned index of this name in this file.
+    pub fn open(name: &str, path: &Path) -> Result<Self, StateError> {
+        let state = StateFile::open(path, name)?;
+        let served = served_version(&state)?;
+        let plan = Arc::new(served.plan);
+        let pauses =
+            RetryPauses { initial_ms: plan.errors.retry_initial_ms, max_ms: plan.errors.retry_max_ms };
+        Ok(Self {
+            log: Arc::new(SqliteLog::new(state.clone())),
+            ledger: Arc::new(SqliteLedger::new(state.clone(), pauses)),
+            store: Arc::new(SqliteStore::new(state.clone(), Arc::clone(&plan), served.version)),
+            version: served.version,
+            plan,
+            state,
+        })
+    }
+
+    /// How the index is doing, merged over all processes.
+    pub async fn status(&self) -> Result<Status, StateError> {
+        let figures = self.ledger.figures().await?;
+        let (held, dead_letters) = self.ledger.troubles().await?;
+        let mut sources = Vec::new();
+        for source in &self.plan.sources {
+            let position = self.log.source_position(&source.name).await?;
+            sources.push(SourceProgress { name: source.name.clone(), position });
+        }
+        Ok(Status {
+            name: self.plan.name.clone(),
+            state: self.ledger.state().await?,
+            processes: figures.len(),
+            version: self.version,
+            documents: self.store.live_documents().await?,
+            lag: Lag { live: self.log.lag(Lane::Live).await?, backfill: self.log.lag(Lane::Backfill).await? },
+            freshness: figures
+                .iter()
+                .filter_map(|figures| figures.freshness)
+                .max_by_key(|freshness| freshness.p99),
+            held,
+            dead_letters,
+            backfill: self.newest_backfill().await?,
+            sources,
+            waiting: figures.into_iter().find_map(|figures| figures.waiting),
+        })
+    }
+
+    /// The newest backfill with its progress: what is behind it in the lane is not its own.
+    pub async fn newest_backfill(&self) -> Result<Option<BackfillProgress>, StateError> {
+        let Some(backfill) = self.ledger.backfills().await?.pop() else { return Ok(None) };
+        let waiting = match backfill.state {
+            BackfillState::Done => 0,
+            _ => self.log.lag_through(Lane::Backfill, backfill.last_position).await?,
+        };
+        let rebuilt = backfill.enumerated.saturating_sub(waiting);
+        Ok(Some(BackfillProgress { backfill, rebuilt }))
+    }
+
+    /// How long one request to the gateway may take.
+    pub(crate) fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.plan.graph.timeout_ms)
+    }
+}

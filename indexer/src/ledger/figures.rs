@@ -1,0 +1,124 @@
+//! The figures of one process, which `status` merges: counters since it started, lags and freshness now.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// How many of the newest freshness samples are kept. Enough for a p99; 32 KB.
+const SAMPLES: usize = 4_096;
+
+/// What a process writes into the ledger each second.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Figures {
+    /// The process.
+    pub process: String,
+    /// When they were written, milliseconds of Unix time.
+    pub at: i64,
+    /// Records read from sources.
+    pub events: u64,
+    /// Requests sent to the gateway for documents.
+    pub requests: u64,
+    /// Documents asked for in them.
+    pub fetched: u64,
+    /// Documents written.
+    pub written: u64,
+    /// Writes that met something newer.
+    pub superseded: u64,
+    /// Tombstones written.
+    pub gone: u64,
+    /// Documents held (each time).
+    pub held: u64,
+    /// Entries appended to the log and not yet complete, in the lanes live and backfill.
+    pub lag: [u64; 2],
+    /// Milliseconds from an event to its document being searchable, over the newest events; `None` before the first.
+    pub freshness: Option<Freshness>,
+    /// Why the gateway is not asked right now.
+    pub waiting: Option<String>,
+}
+
+/// Milliseconds from event to searchable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Freshness {
+    /// The median.
+    pub p50: i64,
+    /// 95 of 100 are at most this.
+    pub p95: i64,
+    /// 99 of 100 are at most this.
+    pub p99: i64,
+}
+
+/// Counts what a process does. Shared by its tasks.
+#[derive(Debug, Default)]
+pub struct Meter {
+    /// Records read from sources.
+    pub events: AtomicU64,
+    /// Requests sent to the gateway for documents.
+    pub requests: AtomicU64,
+    /// Documents asked for in them.
+    pub fetched: AtomicU64,
+    /// Documents written.
+    pub written: AtomicU64,
+    /// Writes that met something newer.
+    pub superseded: AtomicU64,
+    /// Tombstones written.
+    pub gone: AtomicU64,
+    /// Documents held.
+    pub held: AtomicU64,
+    samples: Mutex<(Vec<i64>, usize)>,
+    waiting: Mutex<Option<String>>,
+}
+
+impl Meter {
+    /// Adds to a counter.
+    pub fn add(counter: &AtomicU64, amount: usize) {
+        counter.fetch_add(amount as u64, Ordering::Relaxed);
+    }
+
+    /// Notes how long an event took to be searchable, in milliseconds.
+    pub fn searchable_after(&self, milliseconds: i64) {
+        let mut guard = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let (samples, next) = &mut *guard;
+        if samples.len() < SAMPLES {
+            samples.push(milliseconds);
+        } else {
+            samples[*next] = milliseconds;
+        }
+        *next = (*next + 1) % SAMPLES;
+    }
+
+    /// Says why the gateway is not asked right now, or that it is.
+    pub fn waits_for(&self, reason: Option<String>) {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    /// The figures now.
+    pub fn figures(&self, process: &str, at: i64, lag: [u64; 2]) -> Figures {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Figures {
+            process: process.to_owned(),
+            at,
+            events: count(&self.events),
+            requests: count(&self.requests),
+            fetched: count(&self.fetched),
+            written: count(&self.written),
+            superseded: count(&self.superseded),
+            gone: count(&self.gone),
+            held: count(&self.held),
+            lag,
+            freshness: self.freshness(),
+            waiting: self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    fn freshness(&self) -> Option<Freshness> {
+        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
+        samples.sort_unstable();
+        let at = |share: usize| {
+            samples.get((samples.len() * share / 100).min(samples.len().checked_sub(1)?)).copied()
+        };
+        Some(Freshness { p50: at(50)?, p95: at(95)?, p99: at(99)? })
+    }
+}

@@ -1,0 +1,216 @@
+//! The ledger: what must be remembered beside the documents. One file a world: [`sqlite`].
+
+pub mod figures;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan};
+use serde::{Deserialize, Serialize};
+
+pub use self::figures::Figures;
+use crate::StateError;
+
+/// A document that failed for now. It keeps its last good content and is fetched again by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// The document.
+    pub id: DocumentId,
+    /// The version of the fetch that failed; only a higher one replaces or clears this row.
+    #[serde(skip)]
+    pub version: DocumentVersion,
+    /// The subgraph that failed, `one of a, b`, or nothing where it can't be told.
+    pub subgraph: Option<String>,
+    /// The gateway's code, or ours.
+    pub code: String,
+    /// The document's path that failed; nothing for the document as a whole.
+    pub path: Option<String>,
+    /// What the gateway said.
+    pub message: String,
+    /// How often it was tried since it is held.
+    pub attempts: u32,
+    /// When it was held, milliseconds of Unix time.
+    pub first_at: i64,
+    /// When it failed last.
+    pub last_at: i64,
+    /// When it is tried again.
+    pub next_at: i64,
+}
+
+/// Why a document is to be held; the ledger adds attempts and times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The document.
+    pub id: DocumentId,
+    /// The version of the fetch that failed.
+    pub version: DocumentVersion,
+    /// The cause.
+    pub cause: HoldCause,
+}
+
+/// The cause of a hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldCause {
+    /// The subgraph that failed, if it can be told.
+    pub subgraph: Option<String>,
+    /// The gateway's code, or ours.
+    pub code: String,
+    /// The document's path that failed.
+    pub path: Option<String>,
+    /// What the gateway said.
+    pub message: String,
+}
+
+/// A dead letter as the ledger lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadLetterRow {
+    /// Its number.
+    pub number: i64,
+    /// The source.
+    pub source: String,
+    /// Where the source had it.
+    pub position: String,
+    /// The diagnostic code.
+    pub code: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// When it was found, milliseconds of Unix time.
+    pub at: i64,
+}
+
+/// Whether the index is worked on. The words are Kafka Connect's.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE", tag = "state")]
+pub enum IndexState {
+    /// Rebuilding.
+    #[default]
+    Running,
+    /// A person paused it.
+    Paused,
+    /// It paused itself.
+    Failed {
+        /// The diagnostic code.
+        code: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl IndexState {
+    /// The word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Paused => "PAUSED",
+            Self::Failed { .. } => "FAILED",
+        }
+    }
+}
+
+/// An index version with the plan that made it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IndexVersion {
+    /// Its number, from 1.
+    pub version: u32,
+    /// The plan.
+    pub plan: IndexPlan,
+}
+
+/// Where a backfill's ids come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackfillIds {
+    /// What `backfill.ids` names.
+    Enumerated,
+    /// These.
+    Given(Vec<DocumentId>),
+}
+
+/// The states of a backfill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum BackfillState {
+    /// Ids are being appended to the backfill lane.
+    Enumerating,
+    /// All ids are in the lane, and are being rebuilt.
+    Rebuilding,
+    /// Every id was rebuilt, or is held.
+    Done,
+    /// The enumeration failed for good.
+    Failed,
+}
+
+/// A backfill: what was asked for, and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Backfill {
+    /// Its number, from 1.
+    pub number: i64,
+    /// How far it is.
+    pub state: BackfillState,
+    /// Where its ids come from.
+    #[serde(skip)]
+    pub ids: BackfillIds,
+    /// Where the enumeration goes on.
+    #[serde(skip)]
+    pub cursor: Option<String>,
+    /// How many ids were appended.
+    pub enumerated: u64,
+    /// The position of the lane's last entry of this backfill; 0 before the first.
+    #[serde(skip)]
+    pub last_position: i64,
+    /// Why it failed, or what it waits for.
+    pub error: Option<String>,
+    /// When it was asked for, milliseconds of Unix time.
+    pub started_at: i64,
+    /// When it was done.
+    pub ended_at: Option<i64>,
+}
+
+/// What must be remembered beside the documents.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// The served index version.
+    async fn served(&self) -> Result<IndexVersion, StateError>;
+
+    /// Takes the next epoch: greater than every one taken before and than every one stored in the index.
+    async fn take_epoch(&self) -> Result<Epoch, StateError>;
+
+    /// Writes holds whose version is higher than what is held, with the next attempt after a growing pause.
+    async fn hold(&self, holds: Vec<Hold>) -> Result<(), StateError>;
+
+    /// Clears holds of documents that a higher version completed. What the same subgraphs made fail becomes due at once:
+    /// they answer again.
+    async fn release(&self, completed: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError>;
+
+    /// At most `limit` held ids that are due, each marked as tried so that the next call gives others.
+    async fn take_due(&self, limit: usize) -> Result<Vec<DocumentId>, StateError>;
+
+    /// Held documents in the order of their ids, after an id.
+    async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError>;
+
+    /// The newest dead letters.
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StateError>;
+
+    /// How many documents are held, and how many dead letters there are.
+    async fn troubles(&self) -> Result<(u64, u64), StateError>;
+
+    /// The state of the index.
+    async fn state(&self) -> Result<IndexState, StateError>;
+
+    /// Changes the state of the index.
+    async fn set_state(&self, state: IndexState) -> Result<(), StateError>;
+
+    /// Writes this process' figures for `status`.
+    async fn publish(&self, figures: &Figures) -> Result<(), StateError>;
+
+    /// The figures of all processes that published lately.
+    async fn figures(&self) -> Result<Vec<Figures>, StateError>;
+
+    /// Records the wish for a backfill; `run` takes it up within a second.
+    async fn start_backfill(&self, ids: BackfillIds) -> Result<i64, StateError>;
+
+    /// All backfills, the oldest first.
+    async fn backfills(&self) -> Result<Vec<Backfill>, StateError>;
+
+    /// Writes how far a backfill is.
+    async fn save_backfill(&self, backfill: &Backfill) -> Result<(), StateError>;
+}

@@ -1,0 +1,340 @@
+//! The ledger in the state file.
+
+use async_trait::async_trait;
+use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan, index_plan::PLAN_FORMAT};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use search::sqlite::SqliteIndex;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Backfill, BackfillIds, DeadLetterRow, Figures, Held, Hold, IndexState, IndexVersion, Ledger};
+use crate::{StateError, StateFile, log::sqlite::read_id, now_ms};
+
+/// Figures older than this belong to a process that is gone.
+const FIGURES_ARE_FRESH_MS: i64 = 10_000;
+
+/// The pause doubles at each attempt; past this exponent it has reached any maximum.
+const MAX_DOUBLINGS: u32 = 30;
+
+/// The ledger of the embedded world.
+#[derive(Clone)]
+pub struct SqliteLedger {
+    state: StateFile,
+    retry: RetryPauses,
+}
+
+/// The pauses before a held document is tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryPauses {
+    /// After the first failure, in milliseconds.
+    pub initial_ms: u64,
+    /// At most, in milliseconds.
+    pub max_ms: u64,
+}
+
+impl RetryPauses {
+    /// The pause after this many attempts.
+    fn after(self, attempts: u32) -> i64 {
+        let doubled = self.initial_ms.saturating_mul(1 << (attempts.saturating_sub(1)).min(MAX_DOUBLINGS));
+        i64::try_from(doubled.min(self.max_ms)).unwrap_or(i64::MAX)
+    }
+}
+
+impl SqliteLedger {
+    /// The ledger in this file.
+    pub fn new(state: StateFile, retry: RetryPauses) -> Self {
+        Self { state, retry }
+    }
+}
+
+/// The served index version in this file.
+pub(crate) fn served_version(state: &StateFile) -> Result<IndexVersion, StateError> {
+    let sql = "SELECT version, plan FROM index_version WHERE served = 1";
+    let row: Option<(u32, String)> =
+        state.with_reader(|conn| conn.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?))).optional())?;
+    let (version, text) = row.ok_or_else(|| StateError::NotProvisioned(state.path().to_owned()))?;
+    let unreadable = |reason: String| StateError::UnreadablePlan { path: state.path().to_owned(), reason };
+    let plan: IndexPlan = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+    if plan.format != PLAN_FORMAT {
+        return Err(unreadable(format!("its format is {}, this program reads {PLAN_FORMAT}", plan.format)));
+    }
+    Ok(IndexVersion { version, plan })
+}
+
+#[async_trait]
+impl Ledger for SqliteLedger {
+    async fn served(&self) -> Result<IndexVersion, StateError> {
+        served_version(&self.state)
+    }
+
+    async fn take_epoch(&self) -> Result<Epoch, StateError> {
+        let IndexVersion { version, plan } = self.served().await?;
+        let index = SqliteIndex::new(plan.into(), version);
+        let taken = self
+            .state
+            .write(move |tx| {
+                let kept = epoch_in(tx)?;
+                // The file may come from a backup that is older than its index: stored versions count, too.
+                let stored = index.highest_version(tx)?.map_or(Epoch::ZERO, DocumentVersion::epoch);
+                let next = kept.max(stored).next();
+                if let Some(epoch) = next {
+                    tx.execute(
+                        "INSERT OR REPLACE INTO meta VALUES ('epoch', ?1)",
+                        [epoch.get().to_string()],
+                    )?;
+                }
+                Ok(next)
+            })
+            .await?;
+        taken.ok_or_else(|| StateError::EpochsUsedUp(self.state.path().to_owned()))
+    }
+
+    async fn hold(&self, holds: Vec<Hold>) -> Result<(), StateError> {
+        if holds.is_empty() {
+            return Ok(());
+        }
+        let retry = self.retry;
+        self.state
+            .write(move |tx| {
+                let now = now_ms();
+                let mut tried =
+                    tx.prepare_cached("SELECT attempts, first_at FROM held WHERE id = ?1 AND version <= ?2")?;
+                let mut known = tx.prepare_cached("SELECT 1 FROM held WHERE id = ?1")?;
+                let mut insert = tx.prepare_cached(
+                    "INSERT OR REPLACE INTO held VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                )?;
+                for Hold { id, version, cause } in holds {
+                    let before: Option<(u32, i64)> = tried
+                        .query_row(params![id.as_str(), version.get()], |row| Ok((row.get(0)?, row.get(1)?)))
+                        .optional()?;
+                    if before.is_none() && known.exists([id.as_str()])? {
+                        continue; // a newer fetch has spoken
+                    }
+                    let (attempts, first_at) =
+                        before.map_or((1, now), |(tried, first)| (tried.saturating_add(1), first));
+                    insert.execute(params![
+                        id.as_str(),
+                        version.get(),
+                        cause.subgraph,
+                        cause.code,
+                        cause.path,
+                        cause.message,
+                        attempts,
+                        first_at,
+                        now,
+                        now.saturating_add(retry.after(attempts)),
+                    ])?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn release(&self, completed: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError> {
+        // Nearly always nothing is held; a look is cheaper than a transaction.
+        if !self.state.read(|conn| conn.prepare_cached("SELECT 1 FROM held LIMIT 1")?.exists(())).await? {
+            return Ok(());
+        }
+        self.state
+            .write(move |tx| {
+                let mut delete =
+                    tx.prepare_cached("DELETE FROM held WHERE id = ?1 AND version < ?2 RETURNING subgraph")?;
+                let mut healed = Vec::new();
+                for (id, version) in completed {
+                    let subgraph: Option<Option<String>> =
+                        delete.query_row(params![id.as_str(), version.get()], |row| row.get(0)).optional()?;
+                    healed.extend(subgraph);
+                }
+                healed.sort_unstable();
+                healed.dedup();
+                let mut due =
+                    tx.prepare_cached("UPDATE held SET next_at = 0 WHERE subgraph IS ?1 AND next_at > ?2")?;
+                for subgraph in healed {
+                    due.execute(params![subgraph, now_ms()])?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn take_due(&self, limit: usize) -> Result<Vec<DocumentId>, StateError> {
+        let due = "SELECT id FROM held WHERE next_at <= ?1 ORDER BY next_at LIMIT ?2";
+        let now = now_ms();
+        let ids: Vec<DocumentId> = self
+            .state
+            .read(move |conn| {
+                conn.prepare_cached(due)?.query_map(params![now, limit], |row| read_id(row, 0))?.collect()
+            })
+            .await?;
+        if ids.is_empty() {
+            return Ok(ids);
+        }
+        let retry = self.retry;
+        self.state
+            .write(move |tx| {
+                // Not due again before this attempt can have failed: its own failure sets the next time.
+                let mut mark = tx.prepare_cached("UPDATE held SET next_at = ?2 WHERE id = ?1")?;
+                for id in &ids {
+                    mark.execute(params![id.as_str(), now.saturating_add(retry.after(MAX_DOUBLINGS))])?;
+                }
+                Ok(ids)
+            })
+            .await
+    }
+
+    async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError> {
+        let after = after.map(|id| id.as_str().to_owned()).unwrap_or_default();
+        let sql = "SELECT id, version, subgraph, code, path, message, attempts, first_at, last_at, next_at
+                   FROM held WHERE id > ?1 ORDER BY id LIMIT ?2";
+        self.state
+            .read(move |conn| {
+                conn.prepare_cached(sql)?.query_map(params![after, limit], read_held)?.collect()
+            })
+            .await
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StateError> {
+        let sql = "SELECT number, source, position, code, reason, at FROM dead_letter ORDER BY number DESC LIMIT ?1";
+        self.state
+            .read(move |conn| {
+                let read = |row: &Row<'_>| {
+                    Ok(DeadLetterRow {
+                        number: row.get(0)?,
+                        source: row.get(1)?,
+                        position: row.get(2)?,
+                        code: row.get(3)?,
+                        reason: row.get(4)?,
+                        at: row.get(5)?,
+                    })
+                };
+                conn.prepare(sql)?.query_map([limit], read)?.collect()
+            })
+            .await
+    }
+
+    async fn troubles(&self) -> Result<(u64, u64), StateError> {
+        let sql = "SELECT (SELECT count(*) FROM held), (SELECT count(*) FROM dead_letter)";
+        self.state.read(move |conn| conn.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?)))).await
+    }
+
+    async fn state(&self) -> Result<IndexState, StateError> {
+        Ok(self.state.meta("state")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    }
+
+    async fn set_state(&self, state: IndexState) -> Result<(), StateError> {
+        let text = as_json(&state);
+        self.state
+            .write(move |tx| tx.execute("INSERT OR REPLACE INTO meta VALUES ('state', ?1)", [text]).map(drop))
+            .await
+    }
+
+    async fn publish(&self, figures: &Figures) -> Result<(), StateError> {
+        let (process, at, text) = (figures.process.clone(), figures.at, as_json(figures));
+        self.state
+            .write(move |tx| {
+                tx.execute("DELETE FROM figures WHERE at < ?1", [at - FIGURES_ARE_FRESH_MS])?;
+                tx.execute("INSERT OR REPLACE INTO figures VALUES (?1, ?2, ?3)", params![process, text, at])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn figures(&self) -> Result<Vec<Figures>, StateError> {
+        let sql = "SELECT figures FROM figures WHERE at >= ?1 ORDER BY process";
+        self.state
+            .read(move |conn| {
+                let since = now_ms() - FIGURES_ARE_FRESH_MS;
+                conn.prepare(sql)?.query_map([since], |row| from_json(row, 0))?.collect()
+            })
+            .await
+    }
+
+    async fn start_backfill(&self, ids: BackfillIds) -> Result<i64, StateError> {
+        let ids = as_json(&ids);
+        self.state
+            .write(move |tx| {
+                tx.execute(
+                    "INSERT INTO backfill (state, ids, enumerated, started_at) VALUES ('\"ENUMERATING\"', ?1, 0, ?2)",
+                    params![ids, now_ms()],
+                )?;
+                Ok(tx.last_insert_rowid())
+            })
+            .await
+    }
+
+    async fn backfills(&self) -> Result<Vec<Backfill>, StateError> {
+        self.state.read(backfills_in).await
+    }
+
+    async fn save_backfill(&self, backfill: &Backfill) -> Result<(), StateError> {
+        let row = backfill.clone();
+        self.state
+            .write(move |tx| {
+                tx.execute(
+                    "UPDATE backfill SET state = ?2, cursor = ?3, enumerated = ?4, last_position = ?5, error = ?6,
+                     ended_at = ?7 WHERE number = ?1",
+                    params![
+                        row.number,
+                        as_json(&row.state),
+                        row.cursor,
+                        row.enumerated,
+                        row.last_position,
+                        row.error,
+                        row.ended_at
+                    ],
+                )?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn backfills_in(conn: &Connection) -> rusqlite::Result<Vec<Backfill>> {
+    let sql = "SELECT number, state, ids, cursor, enumerated, last_position, error, started_at, ended_at
+               FROM backfill ORDER BY number";
+    let read = |row: &Row<'_>| {
+        Ok(Backfill {
+            number: row.get(0)?,
+            state: from_json(row, 1)?,
+            ids: from_json(row, 2)?,
+            cursor: row.get(3)?,
+            enumerated: row.get(4)?,
+            last_position: row.get::<_, Option<i64>>(5)?.unwrap_or(0),
+            error: row.get(6)?,
+            started_at: row.get(7)?,
+            ended_at: row.get(8)?,
+        })
+    };
+    conn.prepare(sql)?.query_map((), read)?.collect()
+}
+
+fn read_held(row: &Row<'_>) -> rusqlite::Result<Held> {
+    Ok(Held {
+        id: read_id(row, 0)?,
+        version: DocumentVersion::from_stored(row.get(1)?),
+        subgraph: row.get(2)?,
+        code: row.get(3)?,
+        path: row.get(4)?,
+        message: row.get(5)?,
+        attempts: row.get(6)?,
+        first_at: row.get(7)?,
+        last_at: row.get(8)?,
+        next_at: row.get(9)?,
+    })
+}
+
+fn epoch_in(conn: &Connection) -> rusqlite::Result<Epoch> {
+    let kept: Option<String> =
+        conn.query_row("SELECT value FROM meta WHERE key = 'epoch'", (), |row| row.get(0)).optional()?;
+    Ok(kept.and_then(|text| Epoch::new(text.parse().ok()?)).unwrap_or(Epoch::ZERO))
+}
+
+fn as_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("ledger rows have string keys only")
+}
+
+fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
+}

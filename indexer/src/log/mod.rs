@@ -1,0 +1,163 @@
+//! The reindex log: whoever wants a document rebuilt appends its root id here, and nothing else.
+//!
+//! Two lanes, `live` and `backfill`. A lane is read in order, and progress is committed only over a contiguous completed
+//! prefix. One file a world: [`sqlite`].
+
+pub mod sqlite;
+
+use async_trait::async_trait;
+use plan::{Code, DocumentId, Record};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use crate::StateError;
+
+/// The two lanes of the log. Live entries always go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// Changes that people wait for.
+    Live,
+    /// Backfills, snapshots and large fan-outs, at their pace.
+    Backfill,
+}
+
+impl Lane {
+    /// Both lanes, the live one first.
+    pub const ALL: [Lane; 2] = [Lane::Live, Lane::Backfill];
+
+    /// The lane as a store keeps it, and as an index into pairs.
+    pub fn number(self) -> usize {
+        match self {
+            Self::Live => 0,
+            Self::Backfill => 1,
+        }
+    }
+}
+
+/// Who asked for the rebuild.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// An event named the root id.
+    Event,
+    /// The reverse lookup of a related entity's event found it.
+    Lookup,
+    /// A backfill enumerated it.
+    Backfill,
+    /// It was held and is tried again.
+    Replay,
+    /// A person named it.
+    Person,
+}
+
+impl Cause {
+    /// The cause as it is stored and shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Lookup => "lookup",
+            Self::Backfill => "backfill",
+            Self::Replay => "replay",
+            Self::Person => "person",
+        }
+    }
+}
+
+/// A wish to have one document rebuilt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The document.
+    pub id: DocumentId,
+    /// The lane.
+    pub lane: Lane,
+    /// Who asked.
+    pub cause: Cause,
+    /// When the change happened, milliseconds of Unix time; freshness counts from here.
+    pub event_at: Option<i64>,
+    /// Whether an event said that the root was deleted. The fetch decides; this only explains a null.
+    pub deleted: bool,
+}
+
+/// An entry with its position in its lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    /// Grows within a lane; never used twice.
+    pub position: i64,
+    /// What was appended.
+    pub entry: Entry,
+}
+
+/// An event that can't be understood, kept with its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadLetter {
+    /// The source.
+    pub source: String,
+    /// Where the source had it: a byte offset of a file, a number of the inbox.
+    pub position: String,
+    /// What is wrong.
+    pub code: Code,
+    /// What is wrong, in words.
+    pub reason: String,
+    /// The record as it came.
+    pub record: Vec<u8>,
+}
+
+impl DeadLetter {
+    /// A dead letter of a record that could be decoded as JSON and no further.
+    pub fn of_record(source: &str, position: String, code: Code, reason: String, record: &Record) -> Self {
+        let record = serde_json::to_vec(record).unwrap_or_default();
+        Self { source: source.to_owned(), position, code, reason, record }
+    }
+}
+
+/// How far a source has been routed: everything before `position` is in the log or a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The source.
+    pub source: String,
+    /// The position to go on from.
+    pub position: i64,
+}
+
+/// What one step of route, a backfill or a replay appends in one transaction: all of it or nothing.
+#[derive(Debug, Default)]
+pub struct Append {
+    /// The wishes.
+    pub entries: Vec<Entry>,
+    /// What could not be understood.
+    pub dead_letters: Vec<DeadLetter>,
+    /// How far the source is then.
+    pub progress: Option<Progress>,
+}
+
+/// The reindex log of one index.
+#[async_trait]
+pub trait ReindexLog: Send + Sync {
+    /// Appends in one transaction and wakes the readers.
+    async fn append(&self, append: Append) -> Result<(), StateError>;
+
+    /// Reads at most `limit` entries of a lane after a position, in order.
+    async fn read(&self, lane: Lane, after: i64, limit: usize) -> Result<Vec<Logged>, StateError>;
+
+    /// Says that every entry of the lane up to this position is complete.
+    async fn commit(&self, lane: Lane, through: i64) -> Result<(), StateError>;
+
+    /// The position up to which the lane is complete.
+    async fn committed(&self, lane: Lane) -> Result<i64, StateError>;
+
+    /// The position of the last entry ever appended to the lane; 0 before the first.
+    async fn end(&self, lane: Lane) -> Result<i64, StateError>;
+
+    /// How many entries of the lane are appended and not yet committed.
+    async fn lag(&self, lane: Lane) -> Result<u64, StateError>;
+
+    /// How many of them stand at or before this position.
+    async fn lag_through(&self, lane: Lane, position: i64) -> Result<u64, StateError>;
+
+    /// The position that a source goes on from; `None` before its first.
+    async fn source_position(&self, source: &str) -> Result<Option<i64>, StateError>;
+
+    /// Is notified once after each append of this process, for its one reader. Appends of others are found by polling.
+    fn appended(&self) -> &Notify;
+}

@@ -1,0 +1,160 @@
+//! The reindex log in the state file: a table, trimmed below what is committed.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use plan::DocumentId;
+use rusqlite::{OptionalExtension, Transaction, params};
+use tokio::sync::Notify;
+
+use super::{Append, Cause, Entry, Lane, Logged, ReindexLog};
+use crate::{StateError, StateFile, now_ms};
+
+/// The log of the embedded world.
+#[derive(Clone)]
+pub struct SqliteLog {
+    state: StateFile,
+    appended: Arc<Notify>,
+}
+
+impl SqliteLog {
+    /// The log in this file.
+    pub fn new(state: StateFile) -> Self {
+        Self { state, appended: Arc::default() }
+    }
+}
+
+#[async_trait]
+impl ReindexLog for SqliteLog {
+    async fn append(&self, append: Append) -> Result<(), StateError> {
+        self.state.write(move |tx| append_in(tx, &append)).await?;
+        self.appended.notify_one();
+        Ok(())
+    }
+
+    async fn read(&self, lane: Lane, after: i64, limit: usize) -> Result<Vec<Logged>, StateError> {
+        self.state
+            .read(move |conn| {
+                let sql = "SELECT position, id, cause, event_at, deleted FROM log
+                           WHERE lane = ?1 AND position > ?2 ORDER BY position LIMIT ?3";
+                let mut statement = conn.prepare_cached(sql)?;
+                let rows = statement.query_map(params![lane.number(), after, limit], |row| {
+                    let cause: String = row.get(2)?;
+                    Ok(Logged {
+                        position: row.get(0)?,
+                        entry: Entry {
+                            id: read_id(row, 1)?,
+                            lane,
+                            cause: read_cause(&cause),
+                            event_at: row.get(3)?,
+                            deleted: row.get(4)?,
+                        },
+                    })
+                })?;
+                rows.collect()
+            })
+            .await
+    }
+
+    async fn commit(&self, lane: Lane, through: i64) -> Result<(), StateError> {
+        self.state
+            .write(move |tx| {
+                let lane = lane.number();
+                tx.prepare_cached("UPDATE lane SET committed = max(committed, ?2) WHERE lane = ?1")?
+                    .execute(params![lane, through])?;
+                tx.prepare_cached("DELETE FROM log WHERE lane = ?1 AND position <= ?2")?
+                    .execute(params![lane, through])?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn committed(&self, lane: Lane) -> Result<i64, StateError> {
+        let sql = "SELECT committed FROM lane WHERE lane = ?1";
+        self.state.read(move |conn| conn.query_row(sql, [lane.number()], |row| row.get(0))).await
+    }
+
+    async fn end(&self, lane: Lane) -> Result<i64, StateError> {
+        let sql = "SELECT ended FROM lane WHERE lane = ?1";
+        self.state.read(move |conn| conn.query_row(sql, [lane.number()], |row| row.get(0))).await
+    }
+
+    async fn lag(&self, lane: Lane) -> Result<u64, StateError> {
+        self.lag_through(lane, i64::MAX).await
+    }
+
+    async fn lag_through(&self, lane: Lane, position: i64) -> Result<u64, StateError> {
+        let sql = "SELECT count(*) FROM log WHERE lane = ?1 AND position <= ?2";
+        self.state
+            .read(move |conn| conn.query_row(sql, params![lane.number(), position], |row| row.get(0)))
+            .await
+    }
+
+    async fn source_position(&self, source: &str) -> Result<Option<i64>, StateError> {
+        let source = source.to_owned();
+        let sql = "SELECT position FROM source_position WHERE source = ?1";
+        self.state.read(move |conn| conn.query_row(sql, [source], |row| row.get(0)).optional()).await
+    }
+
+    fn appended(&self) -> &Notify {
+        &self.appended
+    }
+}
+
+/// Appends inside a transaction of the caller, and gives the last position of each lane that got entries.
+pub(crate) fn append_in(tx: &Transaction<'_>, append: &Append) -> rusqlite::Result<[Option<i64>; 2]> {
+    let mut ends = [None; 2];
+    {
+        let mut insert = tx.prepare_cached(
+            "INSERT INTO log (lane, id, cause, event_at, deleted) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        for Entry { id, lane, cause, event_at, deleted } in &append.entries {
+            insert.execute(params![lane.number(), id.as_str(), cause.name(), event_at, deleted])?;
+            ends[lane.number()] = Some(tx.last_insert_rowid());
+        }
+    }
+    for (lane, end) in ends.iter().enumerate() {
+        if let Some(end) = end {
+            tx.execute("UPDATE lane SET ended = ?2 WHERE lane = ?1", params![lane, end])?;
+        }
+    }
+    let mut bury = tx.prepare_cached(
+        "INSERT INTO dead_letter (source, position, code, reason, record, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    for letter in &append.dead_letters {
+        bury.execute(params![
+            letter.source,
+            letter.position,
+            letter.code.id,
+            letter.reason,
+            letter.record,
+            now_ms()
+        ])?;
+    }
+    if let Some(progress) = &append.progress {
+        tx.prepare_cached("INSERT OR REPLACE INTO source_position VALUES (?1, ?2, ?3)")?.execute(params![
+            progress.source,
+            progress.position,
+            now_ms()
+        ])?;
+        // What was routed from the inbox is in the log now. Other sources have no rows there.
+        tx.prepare_cached("DELETE FROM inbox WHERE source = ?1 AND seq < ?2")?
+            .execute(params![progress.source, progress.position])?;
+    }
+    Ok(ends)
+}
+
+/// Reads an id column. What is stored was an id when it was written.
+pub(crate) fn read_id(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<DocumentId> {
+    let text: String = row.get(column)?;
+    DocumentId::new(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
+}
+
+fn read_cause(name: &str) -> Cause {
+    [Cause::Event, Cause::Lookup, Cause::Backfill, Cause::Replay]
+        .into_iter()
+        .find(|cause| cause.name() == name)
+        .unwrap_or(Cause::Person)
+}

@@ -1,0 +1,119 @@
+//! Provision: makes what a plan needs and stores the plan that `run` runs. Every step may be repeated.
+
+use std::{path::Path, sync::Arc};
+
+use plan::IndexPlan;
+use rusqlite::params;
+use search::sqlite::SqliteIndex;
+use serde::Serialize;
+
+use crate::{StateError, StateFile, ledger::sqlite::served_version};
+
+/// What provision does to one thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What happens.
+    pub action: Action,
+    /// What kind of thing it is.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub reasons: Vec<String>,
+}
+
+/// What happens to a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It is made.
+    Add,
+    /// It is changed in place.
+    Change,
+    /// It is as it should be.
+    None,
+}
+
+/// Says what [`provision`] would do, and changes nothing.
+pub fn changes(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateError> {
+    let file =
+        |action, reasons| Change { action, kind: "state file", name: path.display().to_string(), reasons };
+    let version = |action, number, reasons| Change {
+        action,
+        kind: "index version",
+        name: version_name(&plan.name, number),
+        reasons,
+    };
+    match StateFile::open(path, &plan.name).and_then(|state| served_version(&state)) {
+        Ok(served) if served.plan == *plan => {
+            Ok(vec![file(Action::None, vec![]), version(Action::None, served.version, vec![])])
+        }
+        Ok(served) => {
+            let reasons = differences(&served.plan, plan, served.version)?;
+            Ok(vec![file(Action::None, vec![]), version(Action::Change, served.version, reasons)])
+        }
+        Err(StateError::NotProvisioned(_)) => {
+            let new = || vec!["it does not exist".to_owned()];
+            Ok(vec![file(Action::Add, new()), version(Action::Add, 1, new())])
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the state file, the index version and its tables, and stores the plan. Gives what it did.
+pub fn provision(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateError> {
+    let done = changes(path, plan)?;
+    if done.iter().all(|change| change.action == Action::None) {
+        return Ok(done);
+    }
+    let state = StateFile::create(path, &plan.name)?;
+    let number = match served_version(&state) {
+        Ok(served) => served.version,
+        Err(StateError::NotProvisioned(_)) => 1,
+        Err(error) => return Err(error),
+    };
+    let index = SqliteIndex::new(Arc::new(plan.clone()), number);
+    state.in_transaction(|tx| {
+        index.create(tx)?;
+        tx.execute(
+            "INSERT OR REPLACE INTO index_version (version, plan, plan_hash, served) VALUES (?1, ?2, ?3, 1)",
+            params![number, plan.to_json(), plan.hash()],
+        )
+    })?;
+    Ok(done)
+}
+
+/// The name of an index version, `movies-000001`.
+pub fn version_name(index: &str, version: u32) -> String {
+    format!("{index}-{version:06}")
+}
+
+/// What differs between the served plan and this one, where it can be changed in place; else an error.
+fn differences(served: &IndexPlan, plan: &IndexPlan, version: u32) -> Result<Vec<String>, StateError> {
+    let rebuilt = |reason: &str| StateError::NeedsNewVersion { served: version, reason: reason.to_owned() };
+    if served.entity != plan.entity || served.key != plan.key {
+        return Err(rebuilt("the root entity or its key is another one"));
+    }
+    if served.fetch.query_hash != plan.fetch.query_hash {
+        return Err(rebuilt("the query is another one, so every document is"));
+    }
+    if served.fields != plan.fields {
+        return Err(rebuilt("fields are indexed differently"));
+    }
+    let parts: [(&str, bool); 8] = [
+        ("sources", served.sources != plan.sources),
+        ("graph", served.graph != plan.graph || served.subgraphs != plan.subgraphs),
+        ("fetch mode", served.fetch != plan.fetch),
+        ("backfill", served.backfill != plan.backfill),
+        ("errors", served.errors != plan.errors),
+        ("search", served.search != plan.search),
+        ("freshness", served.freshness != plan.freshness),
+        ("coverage", served.coverage != plan.coverage),
+    ];
+    let mut changed: Vec<String> =
+        parts.iter().filter(|(_, differs)| *differs).map(|(part, _)| format!("`{part}` changed")).collect();
+    if changed.is_empty() {
+        changed.push("its description changed".to_owned());
+    }
+    Ok(changed)
+}

@@ -1,0 +1,223 @@
+//! One batch on its way: fetch, judge, append and write, settle in the ledger.
+//!
+//! The documents log of the embedded world is the store's own table, so that one write is both. What this returns about an id
+//! is durable: a crash before that leaves its entries uncommitted, and they are fetched again.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use plan::{
+    Code, DocumentId, DocumentVersion, IndexPlan,
+    code::{fetch as codes, store as store_codes},
+};
+use tokio::time::Instant;
+
+use super::{
+    fetches::Fetches,
+    gone::GoneGuard,
+    judge::{Verdict, judge},
+};
+use crate::{
+    StateError,
+    graph::{Graph, GraphError, request::DocumentRequests, response::Answer},
+    ledger::{Hold, HoldCause, Ledger, figures::Meter},
+    now_ms,
+    store::{Document, Outcome, Store},
+};
+
+/// An id with the fetch that was started for it.
+#[derive(Debug, Clone)]
+pub struct Ticket {
+    /// The document.
+    pub id: DocumentId,
+    /// The fetch's number.
+    pub fetch: u64,
+    /// The fetch's version.
+    pub version: DocumentVersion,
+    /// Whether an event told of its deletion.
+    pub deleted: bool,
+}
+
+/// What became of an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Its entries are complete, and its document is searchable.
+    Searchable,
+    /// Its entries are complete: held, superseded, or left alone.
+    Complete,
+    /// Its entries wait for another fetch.
+    Again {
+        /// By itself.
+        alone: bool,
+    },
+}
+
+/// How a batch ended.
+#[derive(Debug)]
+pub struct BatchEnd {
+    /// When it began.
+    pub started: Instant,
+    /// Its ids and their fates.
+    pub fates: Vec<(Ticket, Fate)>,
+    /// What the gateway as a whole did.
+    pub gateway: Result<(), GraphError>,
+    /// Why the index must not go on: too many documents are gone.
+    pub alarm: Option<(Code, String)>,
+}
+
+/// What every batch needs.
+pub struct Batches {
+    /// The plan.
+    pub plan: Arc<IndexPlan>,
+    /// The requests of the plan.
+    pub requests: DocumentRequests,
+    /// The gateway.
+    pub graph: Arc<dyn Graph>,
+    /// The documents and the index.
+    pub store: Arc<dyn Store>,
+    /// Holds.
+    pub ledger: Arc<dyn Ledger>,
+    /// Fetches under way.
+    pub fetches: Arc<Fetches>,
+    /// The guard against an emptied index.
+    pub gone: Mutex<GoneGuard>,
+    /// Counters.
+    pub meter: Arc<Meter>,
+}
+
+impl Batches {
+    /// Takes one batch all the way. An error is the state's, and ends the process.
+    pub async fn run(&self, tickets: Vec<Ticket>) -> Result<BatchEnd, StateError> {
+        let started = Instant::now();
+        let deadline = started + Duration::from_millis(self.plan.graph.deadline_ms);
+        let fetched_at = now_ms();
+        let ids: Vec<DocumentId> = tickets.iter().map(|ticket| ticket.id.clone()).collect();
+        Meter::add(&self.meter.requests, 1);
+        Meter::add(&self.meter.fetched, ids.len());
+        let sent = tokio::time::timeout_at(deadline, self.graph.send(&self.requests.documents(&ids))).await;
+        let answered = match sent {
+            Ok(Ok(body)) => Answer::parse(&body).map(|answer| judge(&self.plan, &ids, &answer)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => {
+                Err(GraphError::Unavailable { reason: "it did not answer in time".into(), retry_after: None })
+            }
+        };
+        let mut alarm = None;
+        let (fates, gateway) = match answered {
+            Ok(verdicts) if Instant::now() < deadline => match self.alarmed(&tickets, &verdicts) {
+                Some(reason) => {
+                    alarm = Some((codes::SS406, reason));
+                    (vec![Fate::Again { alone: false }; tickets.len()], Ok(()))
+                }
+                None => (self.settle(&tickets, verdicts, fetched_at).await?, Ok(())),
+            },
+            // Too late to be written: someone may have been promised that this fetch is over.
+            Ok(_) => (vec![Fate::Again { alone: false }; tickets.len()], Ok(())),
+            Err(error) => (self.without_answer(&tickets, &error).await?, Err(error)),
+        };
+        self.fetches.end(tickets.iter().map(|ticket| ticket.fetch));
+        Ok(BatchEnd { started, fates: tickets.into_iter().zip(fates).collect(), gateway, alarm })
+    }
+
+    /// Asks the guard whether the gone documents may be believed.
+    fn alarmed(&self, tickets: &[Ticket], verdicts: &[Verdict]) -> Option<String> {
+        let unexplained = tickets
+            .iter()
+            .zip(verdicts)
+            .filter(|(ticket, verdict)| **verdict == Verdict::Gone && !ticket.deleted)
+            .count();
+        let mut guard = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        let believed = guard.admit(tickets.len(), unexplained, Instant::now());
+        (!believed).then(|| {
+            let share = self.plan.errors.max_gone * 100.0;
+            format!("more than {share} % of the documents fetched in ten minutes came back as null without a delete event")
+        })
+    }
+
+    /// Without an answer nothing is held, except where one document alone is the cause.
+    async fn without_answer(&self, tickets: &[Ticket], error: &GraphError) -> Result<Vec<Fate>, StateError> {
+        match (error, tickets) {
+            (GraphError::TooLarge(_) | GraphError::NotGraphql(_), [ticket]) => {
+                let cause = HoldCause {
+                    subgraph: None,
+                    code: error.code().id.to_owned(),
+                    path: None,
+                    message: error.to_string(),
+                };
+                self.ledger.hold(vec![hold(ticket, cause)]).await?;
+                Meter::add(&self.meter.held, 1);
+                Ok(vec![Fate::Complete])
+            }
+            // One of them may be to blame; alone, each answers for itself.
+            (GraphError::NotGraphql(_), _) => Ok(vec![Fate::Again { alone: true }; tickets.len()]),
+            _ => Ok(vec![Fate::Again { alone: false }; tickets.len()]),
+        }
+    }
+
+    /// Writes what was found and what is gone, then records holds and releases.
+    async fn settle(
+        &self,
+        tickets: &[Ticket],
+        verdicts: Vec<Verdict>,
+        fetched_at: i64,
+    ) -> Result<Vec<Fate>, StateError> {
+        let mut documents = Vec::new();
+        let mut written_by = Vec::new();
+        let mut holds = Vec::new();
+        let mut completed = Vec::new();
+        let mut fates = vec![Fate::Complete; tickets.len()];
+        for (at, (ticket, verdict)) in tickets.iter().zip(verdicts).enumerate() {
+            let mut document = |body, missing| {
+                let (id, version) = (ticket.id.clone(), ticket.version);
+                documents.push(Document { id, version, body, fetched_at, missing });
+                written_by.push(at);
+            };
+            match verdict {
+                Verdict::Found { body, missing, hold: cause } => {
+                    document(Some(body), missing);
+                    match cause {
+                        Some(cause) => holds.push(hold(ticket, cause)),
+                        None => completed.push((ticket.id.clone(), ticket.version)),
+                    }
+                }
+                Verdict::Gone => {
+                    document(None, Vec::new());
+                    completed.push((ticket.id.clone(), ticket.version));
+                    Meter::add(&self.meter.gone, 1);
+                }
+                Verdict::Ignored => completed.push((ticket.id.clone(), ticket.version)),
+                Verdict::Held(cause) => holds.push(hold(ticket, cause)),
+                Verdict::Again { alone } => fates[at] = Fate::Again { alone },
+            }
+        }
+        let outcomes = self.store.write(documents).await?;
+        for (at, outcome) in written_by.into_iter().zip(outcomes) {
+            match outcome {
+                Outcome::Written => {
+                    fates[at] = Fate::Searchable;
+                    Meter::add(&self.meter.written, 1);
+                }
+                Outcome::Superseded => Meter::add(&self.meter.superseded, 1),
+                Outcome::Rejected(reason) => {
+                    let ticket = &tickets[at];
+                    completed.retain(|(id, _)| *id != ticket.id);
+                    holds.push(hold(ticket, rejected(reason)));
+                }
+            }
+        }
+        Meter::add(&self.meter.held, holds.len());
+        self.ledger.hold(holds).await?;
+        self.ledger.release(completed).await?;
+        Ok(fates)
+    }
+}
+
+fn hold(ticket: &Ticket, cause: HoldCause) -> Hold {
+    Hold { id: ticket.id.clone(), version: ticket.version, cause }
+}
+
+fn rejected(reason: String) -> HoldCause {
+    HoldCause { subgraph: None, code: store_codes::SS507.id.to_owned(), path: None, message: reason }
+}

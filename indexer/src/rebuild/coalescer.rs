@@ -1,0 +1,327 @@
+//! One fetch of an id at a time, and one more for whatever arrived meanwhile: the contract of Kubernetes' workqueue.
+//!
+//! An id is idle, queued, running, or running with entries waiting ("dirty"). A burst costs one fetch; an entry that
+//! arrives while its id is being fetched costs one more and is never completed by the running one, which may have read the
+//! graph before the change.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    time::Duration,
+};
+
+use plan::DocumentId;
+use tokio::time::Instant;
+
+use crate::log::{Entry, Lane, Logged};
+
+/// The shortest time between two fetch starts of one id. A hot id costs two fetches a second, however many events it gets;
+/// longer would save fetches and cost freshness of ids that change all the time.
+pub const REFETCH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What an entry needs to be completed, without its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// The lane to complete it in.
+    pub lane: Lane,
+    /// Its position there.
+    pub position: i64,
+    /// When the change happened.
+    pub event_at: Option<i64>,
+    /// Whether its event told of a deletion.
+    pub deleted: bool,
+}
+
+/// Ids that are to be fetched together. `alone` batches hold one id each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The ids, each now running.
+    pub ids: Vec<DocumentId>,
+    /// The lane whose turn it was.
+    pub lane: Lane,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing to do. Kept only until its refetch interval is over.
+    Idle,
+    /// In the queue of this lane, or cooling before it gets there.
+    Queued(Turn),
+    /// Being fetched.
+    Running,
+}
+
+/// Which queue an id waits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Turn {
+    lane: Lane,
+    alone: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    phase: Phase,
+    waiting: Vec<Waiting>,
+    running: Vec<Waiting>,
+    last_start: Option<Instant>,
+}
+
+/// The state of every id that has something to do. Its owner bounds how many entries it lets in.
+#[derive(Debug, Default)]
+pub struct Coalescer {
+    slots: HashMap<DocumentId, Slot>,
+    /// By lane, then shared and alone. An id whose turn changed leaves a stale place behind, which `take` passes over.
+    queues: [[VecDeque<DocumentId>; 2]; 2],
+    /// Ids whose refetch interval ends at this time.
+    cooling: BTreeSet<(Instant, DocumentId)>,
+}
+
+impl Coalescer {
+    /// Takes an entry in. It will be completed by a fetch that starts after this call.
+    pub fn arrive(&mut self, Logged { position, entry }: Logged, now: Instant) {
+        let Entry { id, lane, event_at, deleted, .. } = entry;
+        let slot = self.slots.entry(id.clone()).or_insert_with(|| Slot {
+            phase: Phase::Idle,
+            waiting: Vec::new(),
+            running: Vec::new(),
+            last_start: None,
+        });
+        slot.waiting.push(Waiting { lane, position, event_at, deleted });
+        let turn = Turn { lane, alone: false };
+        match slot.phase {
+            Phase::Idle => self.enqueue(&id, turn, now),
+            // A person waits for it now.
+            Phase::Queued(Turn { lane: Lane::Backfill, alone }) if lane == Lane::Live => {
+                self.enqueue(&id, Turn { alone, ..turn }, now);
+            }
+            Phase::Queued(_) | Phase::Running => {}
+        }
+    }
+
+    /// Takes at most `max` ids to be fetched together, at most `backfill` of them where it is the backfill lane's turn.
+    /// Live ids go first; ids that must go alone form batches of one.
+    pub fn take(&mut self, max: usize, backfill: usize, now: Instant) -> Option<Batch> {
+        self.wake(now);
+        for lane in Lane::ALL {
+            let limit = if lane == Lane::Backfill { max.min(backfill) } else { max };
+            for (alone, limit) in [(true, limit.min(1)), (false, limit)] {
+                let turn = Turn { lane, alone };
+                let mut ids = Vec::new();
+                while ids.len() < limit
+                    && let Some(id) = self.queues[lane.number()][usize::from(alone)].pop_front()
+                {
+                    if let Some(slot) =
+                        self.slots.get_mut(&id).filter(|slot| slot.phase == Phase::Queued(turn))
+                    {
+                        slot.phase = Phase::Running;
+                        slot.running = std::mem::take(&mut slot.waiting);
+                        slot.last_start = Some(now);
+                        ids.push(id);
+                    }
+                }
+                if !ids.is_empty() {
+                    return Some(Batch { ids, lane });
+                }
+            }
+        }
+        None
+    }
+
+    /// Ends the fetch of an id and gives the entries that it completes. What arrived meanwhile is queued again.
+    pub fn finish(&mut self, id: &DocumentId, now: Instant) -> Vec<Waiting> {
+        let Some(slot) = self.slots.get_mut(id) else { return Vec::new() };
+        let completed = std::mem::take(&mut slot.running);
+        slot.phase = Phase::Idle;
+        match next_lane(&slot.waiting) {
+            Some(lane) => self.enqueue(id, Turn { lane, alone: false }, now),
+            None => self.forget_when_cool(id, now),
+        }
+        completed
+    }
+
+    /// Ends the fetch of an id that said nothing about it. All its entries wait for another fetch.
+    pub fn give_back(&mut self, id: &DocumentId, alone: bool, now: Instant) {
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        let mut waiting = std::mem::take(&mut slot.running);
+        waiting.append(&mut slot.waiting);
+        slot.phase = Phase::Idle;
+        slot.last_start = None;
+        let lane = next_lane(&waiting).unwrap_or(Lane::Live);
+        slot.waiting = waiting;
+        self.enqueue(id, Turn { lane, alone }, now);
+    }
+
+    /// What the running fetch of an id will complete.
+    pub fn running(&self, id: &DocumentId) -> &[Waiting] {
+        self.slots.get(id).map_or(&[], |slot| &slot.running)
+    }
+
+    /// When an id that is cooling can be taken.
+    pub fn next_wake(&self) -> Option<Instant> {
+        self.cooling.first().map(|(at, _)| *at)
+    }
+
+    /// Whether no id is queued or running.
+    pub fn is_idle(&self) -> bool {
+        self.slots.values().all(|slot| slot.phase == Phase::Idle)
+    }
+
+    fn enqueue(&mut self, id: &DocumentId, turn: Turn, now: Instant) {
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        slot.phase = Phase::Queued(turn);
+        match slot.last_start.map(|start| start + REFETCH_INTERVAL).filter(|cool| *cool > now) {
+            Some(cool) => drop(self.cooling.insert((cool, id.clone()))),
+            None => self.queues[turn.lane.number()][usize::from(turn.alone)].push_back(id.clone()),
+        }
+    }
+
+    fn forget_when_cool(&mut self, id: &DocumentId, now: Instant) {
+        let cool = self.slots.get(id).and_then(|slot| slot.last_start).map(|start| start + REFETCH_INTERVAL);
+        match cool.filter(|cool| *cool > now) {
+            Some(cool) => drop(self.cooling.insert((cool, id.clone()))),
+            None => drop(self.slots.remove(id)),
+        }
+    }
+
+    fn wake(&mut self, now: Instant) {
+        while self.cooling.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, id)) = self.cooling.pop_first()
+        {
+            match self.slots.get(&id).map(|slot| slot.phase) {
+                Some(Phase::Idle) => drop(self.slots.remove(&id)),
+                Some(Phase::Queued(turn)) => {
+                    self.queues[turn.lane.number()][usize::from(turn.alone)].push_back(id);
+                }
+                Some(Phase::Running) | None => {}
+            }
+        }
+    }
+}
+
+fn next_lane(waiting: &[Waiting]) -> Option<Lane> {
+    waiting.iter().map(|entry| entry.lane).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use plan::DocumentId;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::log::Cause;
+
+    fn id(n: u8) -> DocumentId {
+        DocumentId::new(format!("m{n}")).unwrap()
+    }
+
+    fn logged(position: i64, n: u8, lane: Lane) -> Logged {
+        Logged {
+            position,
+            entry: Entry { id: id(n), lane, cause: Cause::Event, event_at: None, deleted: false },
+        }
+    }
+
+    #[test]
+    fn a_burst_costs_one_fetch_and_what_arrives_meanwhile_one_more() {
+        let (mut coalescer, start) = (Coalescer::default(), Instant::now());
+        for position in 1..=100 {
+            coalescer.arrive(logged(position, 1, Lane::Live), start);
+        }
+        assert_eq!(coalescer.take(25, 25, start).unwrap().ids, [id(1)]);
+        coalescer.arrive(logged(101, 1, Lane::Live), start);
+        assert_eq!(coalescer.take(25, 25, start), None, "one fetch of an id at a time");
+        let completed = coalescer.finish(&id(1), start);
+        assert_eq!(completed.len(), 100, "the running fetch never completes what arrived after it started");
+        assert_eq!(coalescer.take(25, 25, start), None, "a hot id waits for its interval");
+        let cool = start + REFETCH_INTERVAL;
+        assert_eq!(coalescer.next_wake(), Some(cool));
+        assert_eq!(coalescer.take(25, 25, cool).unwrap().ids, [id(1)]);
+        assert_eq!(coalescer.finish(&id(1), cool).len(), 1);
+    }
+
+    #[test]
+    fn live_goes_first_and_lifts_what_a_backfill_queued() {
+        let (mut coalescer, now) = (Coalescer::default(), Instant::now());
+        for n in 1..=3 {
+            coalescer.arrive(logged(i64::from(n), n, Lane::Backfill), now);
+        }
+        coalescer.arrive(logged(4, 3, Lane::Live), now);
+        assert_eq!(coalescer.take(25, 25, now), Some(Batch { ids: vec![id(3)], lane: Lane::Live }));
+        assert_eq!(coalescer.take(25, 0, now), None, "no budget, no backfill");
+        assert_eq!(coalescer.take(25, 1, now), Some(Batch { ids: vec![id(1)], lane: Lane::Backfill }));
+    }
+
+    #[test]
+    fn a_suspect_goes_alone() {
+        let (mut coalescer, now) = (Coalescer::default(), Instant::now());
+        for n in 1..=3 {
+            coalescer.arrive(logged(i64::from(n), n, Lane::Live), now);
+        }
+        let batch = coalescer.take(25, 25, now).unwrap();
+        batch.ids.iter().for_each(|id| coalescer.give_back(id, true, now));
+        for n in 1..=3 {
+            assert_eq!(coalescer.take(25, 25, now).unwrap().ids, [id(n)]);
+        }
+    }
+
+    proptest! {
+        /// Under any order of arrivals, fetches, failures and time: each entry is completed exactly once, by a fetch that
+        /// started after it arrived, and no id is fetched twice at a time.
+        #[test]
+        fn every_entry_is_completed_once_by_a_later_fetch(steps in prop::collection::vec((0u8..6, 0u8..4, any::<bool>()), 1..300)) {
+            let mut coalescer = Coalescer::default();
+            let mut now = Instant::now();
+            let mut arrived_before: HashMap<i64, u64> = HashMap::new(); // entry -> fetch starts of its id at arrival
+            let mut starts: HashMap<DocumentId, u64> = HashMap::new();
+            let mut running: Vec<DocumentId> = Vec::new();
+            let mut open = 0usize;
+            let mut position = 0;
+            let settle = |coalescer: &mut Coalescer, id: &DocumentId, starts: &HashMap<DocumentId, u64>, arrived: &mut HashMap<i64, u64>, now| {
+                let completed = coalescer.finish(id, now);
+                for entry in &completed {
+                    let before = arrived.remove(&entry.position).expect("completed once");
+                    assert!(starts[id] > before, "completed by a fetch that had already started");
+                }
+                completed.len()
+            };
+            for (what, n, flag) in steps {
+                match what {
+                    0 | 1 => {
+                        position += 1;
+                        open += 1;
+                        arrived_before.insert(position, starts.get(&id(n)).copied().unwrap_or(0));
+                        coalescer.arrive(logged(position, n, if flag { Lane::Live } else { Lane::Backfill }), now);
+                    }
+                    2 => if let Some(batch) = coalescer.take(2, 2, now) {
+                        for id in batch.ids {
+                            prop_assert!(!running.contains(&id));
+                            *starts.entry(id.clone()).or_default() += 1;
+                            running.push(id);
+                        }
+                    },
+                    3 if !running.is_empty() => {
+                        let id = running.swap_remove(usize::from(n) % running.len());
+                        open -= settle(&mut coalescer, &id, &starts, &mut arrived_before, now);
+                    }
+                    4 if !running.is_empty() => {
+                        let id = running.swap_remove(usize::from(n) % running.len());
+                        coalescer.give_back(&id, flag, now);
+                    }
+                    _ => now += Duration::from_millis(200),
+                }
+            }
+            while open > 0 {
+                now += REFETCH_INTERVAL;
+                for id in running.drain(..) {
+                    open -= settle(&mut coalescer, &id, &starts, &mut arrived_before, now);
+                }
+                while let Some(batch) = coalescer.take(2, 2, now) {
+                    for id in batch.ids {
+                        *starts.entry(id.clone()).or_default() += 1;
+                        running.push(id);
+                    }
+                }
+                prop_assert!(!running.is_empty() || open == 0, "an entry was lost");
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Which fetches are under way, by their number: what a reverse lookup's barrier waits for.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
+use plan::{DocumentVersion, Epoch};
+use tokio::sync::watch;
+
+/// Hands out versions at fetch start and tells when every fetch up to a number has ended.
+///
+/// One process that owns everything may end a barrier as soon as its own older fetches are done; that is what this serves.
+pub struct Fetches {
+    epoch: Epoch,
+    running: Mutex<Running>,
+    /// Every fetch below this number has ended.
+    all_ended_below: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Running {
+    started: u64,
+    numbers: BTreeSet<u64>,
+}
+
+impl Fetches {
+    /// No fetch yet, in this epoch.
+    pub fn new(epoch: Epoch) -> Self {
+        Self { epoch, running: Mutex::default(), all_ended_below: watch::Sender::new(0) }
+    }
+
+    /// Starts a fetch: its number and its version.
+    pub fn start(&self) -> (u64, DocumentVersion) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.started += 1;
+        let number = running.started;
+        running.numbers.insert(number);
+        (number, DocumentVersion::new(self.epoch, number))
+    }
+
+    /// Ends fetches: each is written and acknowledged, or thrown away.
+    pub fn end(&self, ended: impl IntoIterator<Item = u64>) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        for number in ended {
+            running.numbers.remove(&number);
+        }
+        let below = running.numbers.first().copied().unwrap_or(running.started + 1);
+        // Sent under the lock, so that it never goes back.
+        self.all_ended_below.send_replace(below);
+    }
+
+    /// The number of the newest fetch: one that starts later reads the graph as it is now or newer.
+    pub fn newest(&self) -> u64 {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).started
+    }
+
+    /// Waits until every fetch up to this number has ended.
+    pub async fn all_ended(&self, through: u64) {
+        let mut below = self.all_ended_below.subscribe();
+        if through > 0 {
+            // The sender lives as long as `self`, so the wait can't fail.
+            let _ = below.wait_for(|below| *below > through).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_barrier_waits_for_the_oldest_fetch() {
+        let fetches = Fetches::new(Epoch::ZERO.next().unwrap());
+        fetches.all_ended(fetches.newest()).await;
+        let (first, version) = fetches.start();
+        let (second, later) = fetches.start();
+        assert!(later > version);
+        let barrier = fetches.newest();
+        let (third, _) = fetches.start();
+        fetches.end([second, third]);
+        let waiting = fetches.all_ended(barrier);
+        tokio::pin!(waiting);
+        assert!(futures::poll!(waiting.as_mut()).is_pending(), "the first fetch still runs");
+        fetches.end([first]);
+        waiting.await;
+    }
+}

@@ -1,0 +1,69 @@
+//! The guard against an emptied index: too many documents gone at once, without events that said so.
+
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::time::Instant;
+
+/// How far back the guard looks.
+const WINDOW: Duration = Duration::from_secs(600);
+
+/// Fewer than this many in a window never alarm: small indexes lose documents, too.
+const ALWAYS_ALLOWED: usize = 50;
+
+/// Counts fetched and unexplained gone documents in a sliding window.
+#[derive(Debug)]
+pub struct GoneGuard {
+    max_share: f64,
+    batches: VecDeque<(Instant, usize, usize)>,
+    fetched: usize,
+    gone: usize,
+}
+
+impl GoneGuard {
+    /// A guard that allows this share (0 to 1) of the fetched documents to be gone.
+    pub fn new(max_share: f64) -> Self {
+        Self { max_share, batches: VecDeque::new(), fetched: 0, gone: 0 }
+    }
+
+    /// Notes a batch and says whether its gone documents may be believed. What is refused isn't counted, so that the same
+    /// documents are judged alike when they are fetched again.
+    pub fn admit(&mut self, fetched: usize, gone: usize, now: Instant) -> bool {
+        while let Some((at, fetched, gone)) = self.batches.front().copied()
+            && now.duration_since(at) > WINDOW
+        {
+            self.batches.pop_front();
+            self.fetched -= fetched;
+            self.gone -= gone;
+        }
+        let all_gone = self.gone + gone;
+        #[expect(clippy::cast_precision_loss, reason = "ten minutes of fetches are far below 2^52")]
+        let share = all_gone as f64 / (self.fetched + fetched).max(1) as f64;
+        if gone > 0 && all_gone > ALWAYS_ALLOWED && share > self.max_share {
+            return false;
+        }
+        self.batches.push_back((now, fetched, gone));
+        self.fetched += fetched;
+        self.gone = all_gone;
+        true
+    }
+
+    /// Forgets what was seen: a person looked and said to go on.
+    pub fn reset(&mut self) {
+        *self = Self::new(self.max_share);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_gone_at_once_are_not_believed() {
+        let (mut guard, now) = (GoneGuard::new(0.05), Instant::now());
+        assert!(guard.admit(1_000, 50, now), "50 are always allowed, and 5 %");
+        assert!(guard.admit(25, 1, now), "51 of 1,025 are below 5 %");
+        assert!(!guard.admit(25, 25, now));
+        assert!(guard.admit(25, 0, now), "what is found is always believed");
+        assert!(guard.admit(25, 25, now + WINDOW + Duration::from_secs(1)), "the window moved on");
+    }
+}

@@ -1,0 +1,314 @@
+//! The embedded world's one file: reindex log, ledger, documents and index in a `SQLite` database.
+//!
+//! Everything that must be true together is one transaction here. Commands open the file beside a `run`; a second `run`
+//! is refused by a lock file.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use plan::{Code, code::store as codes};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
+
+/// The layout of the tables below; a file of another layout is refused.
+const LAYOUT: i64 = 1;
+
+/// How long a command waits for another process' transaction. Ours are bounded by a batch, so this is never reached
+/// unless something is stuck.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Idle reading connections that are kept. More would only wait for the same two cores.
+const IDLE_READERS: usize = 4;
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS index_version (
+    version INTEGER PRIMARY KEY, plan TEXT NOT NULL, plan_hash TEXT NOT NULL, served INTEGER NOT NULL);
+-- AUTOINCREMENT: a position is never used again after the log was trimmed.
+CREATE TABLE IF NOT EXISTS log (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, lane INTEGER NOT NULL, id TEXT NOT NULL, cause TEXT NOT NULL,
+    event_at INTEGER, deleted INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS log_lane ON log (lane, position);
+CREATE TABLE IF NOT EXISTS lane (lane INTEGER PRIMARY KEY, committed INTEGER NOT NULL, ended INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS source_position (
+    source TEXT PRIMARY KEY, position INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS inbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, line BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS inbox_source ON inbox (source, seq);
+CREATE TABLE IF NOT EXISTS held (
+    id TEXT PRIMARY KEY, version INTEGER NOT NULL, subgraph TEXT, code TEXT NOT NULL, path TEXT, message TEXT NOT NULL,
+    attempts INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL, next_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS held_next ON held (next_at);
+CREATE TABLE IF NOT EXISTS dead_letter (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, position TEXT NOT NULL, code TEXT NOT NULL,
+    reason TEXT NOT NULL, record BLOB NOT NULL, at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS backfill (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, state TEXT NOT NULL, ids TEXT NOT NULL, cursor TEXT, enumerated INTEGER NOT NULL,
+    first_position INTEGER, last_position INTEGER, error TEXT, started_at INTEGER NOT NULL, ended_at INTEGER);
+CREATE TABLE IF NOT EXISTS figures (process TEXT PRIMARY KEY, figures TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO lane VALUES (0, 0, 0), (1, 0, 0);
+";
+
+/// Why the state file can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Another `run` holds the lock.
+    #[error("another `run` works on {0}")]
+    Locked(PathBuf),
+    /// The file doesn't exist, or nothing was provisioned in it.
+    #[error("the index is not provisioned: {0} holds no plan")]
+    NotProvisioned(PathBuf),
+    /// The file holds another index.
+    #[error("{path} belongs to the index {found:?}, not to {wanted:?}")]
+    OtherIndex {
+        /// The file.
+        path: PathBuf,
+        /// The index in it.
+        found: String,
+        /// The index that was asked for.
+        wanted: String,
+    },
+    /// Another release wrote it.
+    #[error("{path} has layout {found}, this program writes layout {LAYOUT}")]
+    OtherLayout {
+        /// The file.
+        path: PathBuf,
+        /// Its layout.
+        found: i64,
+    },
+    /// The stored plan can't be read by this program.
+    #[error("the plan in {path} can't be read: {reason}")]
+    UnreadablePlan {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The plan needs a new index version.
+    #[error(
+        "the plan differs from the served version {served} in a way that can't be made in place: {reason}"
+    )]
+    NeedsNewVersion {
+        /// The served version.
+        served: u32,
+        /// What differs.
+        reason: String,
+    },
+    /// All epochs are used.
+    #[error("the epochs of {0} are used up; provision a fresh state file")]
+    EpochsUsedUp(PathBuf),
+    /// `SQLite` failed.
+    #[error("{path}: {source}")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// The operating system failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl StateError {
+    /// The diagnostic code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Locked(_) => codes::SS501,
+            Self::NotProvisioned(_) => codes::SS502,
+            Self::Sqlite { .. } | Self::Io { .. } | Self::EpochsUsedUp(_) => codes::SS503,
+            Self::OtherIndex { .. } => codes::SS504,
+            Self::NeedsNewVersion { .. } => codes::SS505,
+            Self::OtherLayout { .. } | Self::UnreadablePlan { .. } => codes::SS506,
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Locked(_) => {
+                "stop the other process first; `status`, `search` and `backfill start` work beside it"
+            }
+            Self::NotProvisioned(_) => "run `studio-search provision` with this file first",
+            Self::OtherIndex { .. } => "give each index a `state.path` of its own",
+            Self::NeedsNewVersion { .. } => "set another `state.path`, provision it, and backfill",
+            Self::OtherLayout { .. } | Self::UnreadablePlan { .. } => {
+                "use the release that wrote it, or provision a fresh `state.path`"
+            }
+            Self::Sqlite { .. } | Self::Io { .. } => {
+                "check that the folder exists, is writable, and that the disk isn't full"
+            }
+            Self::EpochsUsedUp(_) => return None,
+        })
+    }
+}
+
+/// The open state file. Clones share its connections.
+#[derive(Clone)]
+pub struct StateFile {
+    path: Arc<PathBuf>,
+    writer: Arc<Mutex<Connection>>,
+    readers: Arc<Mutex<Vec<Connection>>>,
+}
+
+/// Holds the right to `run` on a state file until it is dropped; the system drops it for a killed process.
+#[derive(Debug)]
+pub struct RunLock(#[expect(dead_code, reason = "held for its lock")] File);
+
+impl StateFile {
+    /// Opens the file for this index, making it where it is missing.
+    pub fn create(path: &Path, index: &str) -> Result<Self, StateError> {
+        let state = Self::connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+        state.in_transaction(|tx| {
+            tx.execute_batch(TABLES)?;
+            tx.execute(
+                "INSERT OR IGNORE INTO meta VALUES ('layout', ?1), ('index', ?2)",
+                (LAYOUT.to_string(), index),
+            )
+        })?;
+        state.check(index)?;
+        Ok(state)
+    }
+
+    /// Opens the file of a provisioned index.
+    pub fn open(path: &Path, index: &str) -> Result<Self, StateError> {
+        if !path.exists() {
+            return Err(StateError::NotProvisioned(path.to_owned()));
+        }
+        let state = Self::connect(path, OpenFlags::empty())?;
+        let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('meta', 'index_version')";
+        if state.with_reader(|conn| conn.query_row(tables, (), |row| row.get::<_, i64>(0)))? < 2 {
+            return Err(StateError::NotProvisioned(path.to_owned()));
+        }
+        state.check(index)?;
+        Ok(state)
+    }
+
+    fn connect(path: &Path, create: OpenFlags) -> Result<Self, StateError> {
+        let conn = open_connection(path, create)
+            .map_err(|source| StateError::Sqlite { path: path.to_owned(), source })?;
+        Ok(Self {
+            path: Arc::new(path.to_owned()),
+            writer: Arc::new(Mutex::new(conn)),
+            readers: Arc::default(),
+        })
+    }
+
+    fn check(&self, index: &str) -> Result<(), StateError> {
+        let found = self.meta("layout")?.and_then(|text| text.parse().ok()).unwrap_or(0);
+        if found != LAYOUT {
+            return Err(StateError::OtherLayout { path: self.path().to_owned(), found });
+        }
+        match self.meta("index")? {
+            Some(found) if found != index => {
+                Err(StateError::OtherIndex { path: self.path().to_owned(), found, wanted: index.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the right to `run`, or says that another process has it.
+    pub fn lock_for_run(&self) -> Result<RunLock, StateError> {
+        let path = self.path.with_extension("db.lock");
+        let io = |source| StateError::Io { path: path.clone(), source };
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(RunLock(file)),
+            Err(TryLockError::WouldBlock) => Err(StateError::Locked(self.path().to_owned())),
+            Err(TryLockError::Error(source)) => Err(io(source)),
+        }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// One value of the ledger's small facts.
+    pub(crate) fn meta(&self, key: &str) -> Result<Option<String>, StateError> {
+        self.with_reader(|conn| {
+            conn.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()
+        })
+    }
+
+    /// Runs one transaction, here and now. All of it happens or none.
+    pub fn in_transaction<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StateError> {
+        let mut conn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = || {
+            // Immediate: a reader that turns writer could meet another process' write and fail half-way.
+            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&tx)?;
+            tx.commit()?;
+            Ok(value)
+        };
+        run().map_err(|source| StateError::Sqlite { path: self.path().to_owned(), source })
+    }
+
+    /// Reads from one snapshot, here and now.
+    pub fn with_reader<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StateError> {
+        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let run = || {
+            let conn = idle.map_or_else(|| open_connection(&self.path, OpenFlags::empty()), Ok)?;
+            let value = {
+                let tx = conn.unchecked_transaction()?;
+                work(&tx)?
+            };
+            let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            if readers.len() < IDLE_READERS {
+                readers.push(conn);
+            }
+            Ok(value)
+        };
+        run().map_err(|source| StateError::Sqlite { path: self.path().to_owned(), source })
+    }
+
+    /// [`StateFile::in_transaction`] on a thread that may block.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StateError> {
+        let state = self.clone();
+        off_the_loop(move || state.in_transaction(work)).await
+    }
+
+    /// [`StateFile::with_reader`] on a thread that may block.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StateError> {
+        let state = self.clone();
+        off_the_loop(move || state.with_reader(work)).await
+    }
+}
+
+async fn off_the_loop<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StateError> + Send + 'static,
+) -> Result<T, StateError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+    }
+}
+
+fn open_connection(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    // FULL: what was answered with 202, or committed as a source's progress, survives a power cut.
+    conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;")?;
+    conn.set_prepared_statement_cache_capacity(64);
+    Ok(conn)
+}

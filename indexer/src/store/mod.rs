@@ -1,0 +1,58 @@
+//! The store: documents with versions, searched and looked up by key. One file a world: [`sqlite`].
+
+pub mod sqlite;
+
+use async_trait::async_trait;
+use plan::{DocumentId, DocumentVersion};
+
+use crate::StateError;
+
+/// A document to be written under the version that its fetch took when it started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Its id.
+    pub id: DocumentId,
+    /// Its version.
+    pub version: DocumentVersion,
+    /// The slice of the gateway's answer, without CR and LF; `None` is a tombstone.
+    pub body: Option<String>,
+    /// When the fetch started, milliseconds of Unix time. For people only.
+    pub fetched_at: i64,
+    /// The paths that failed where `errors.partial` is `index`; empty for a complete document.
+    pub missing: Vec<String>,
+}
+
+/// What became of one write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is stored.
+    Written,
+    /// Something newer is stored already, which is success.
+    Superseded,
+    /// The store can't take this body; its id is to be held with this reason.
+    Rejected(String),
+}
+
+/// The documents and the index over them.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Writes documents, each accepted only where its version is greater than the stored one; outcomes in order.
+    /// An error means that the fate of all is unknown: their ids are to be fetched anew.
+    async fn write(&self, documents: Vec<Document>) -> Result<Vec<Outcome>, StateError>;
+
+    /// The ids of live documents that hold any of the keys at any of the paths, after an id, at most `limit`, ordered.
+    /// Sees every write that was acknowledged before the call.
+    async fn lookup(
+        &self,
+        paths: &[String],
+        keys: &[DocumentId],
+        after: Option<&DocumentId>,
+        limit: usize,
+    ) -> Result<Vec<DocumentId>, StateError>;
+
+    /// The ids of live documents after an id, at most `limit`, ordered.
+    async fn ids(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<DocumentId>, StateError>;
+
+    /// How many live documents there are.
+    async fn live_documents(&self) -> Result<u64, StateError>;
+}
