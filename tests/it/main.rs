@@ -1,1 +1,7 @@
-fn main() {}
+//! End-to-end tests: the real program against a real federated graph, and the rules of the workspace.
+
+mod convergence;
+mod crashes;
+mod failures;
+mod memory;
+mod workspace;

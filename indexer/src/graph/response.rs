@@ -62,7 +62,7 @@ impl<'a> Answer<'a> {
         #[derive(Deserialize)]
         struct Raw<'a> {
             #[serde(borrow, default)]
-            data: Option<&'a RawValue>,
+            data: Option<HashMap<Cow<'a, str>, &'a RawValue>>,
             #[serde(default)]
             errors: Option<Vec<AnswerError>>,
         }
@@ -70,17 +70,10 @@ impl<'a> Answer<'a> {
         let raw: Raw<'a> = serde_json::from_str(text)
             .map_err(|error| GraphError::NotGraphql(format!("{error}: {}", start_of(text))))?;
         let errors = raw.errors.unwrap_or_default();
-        let data = match raw.data {
-            Some(data) => serde_json::from_str(data.get())
-                .map_err(|error| GraphError::NotGraphql(format!("`data`: {error}")))?,
-            None if errors.is_empty() => {
-                return Err(GraphError::NotGraphql(format!(
-                    "it has neither data nor errors: {}",
-                    start_of(text)
-                )));
-            }
-            None => None,
-        };
+        let data = raw.data;
+        if data.is_none() && errors.is_empty() {
+            return Err(GraphError::NotGraphql(format!("it has neither data nor errors: {}", start_of(text))));
+        }
         if data.is_none()
             && let Some(refusal) = errors.iter().find_map(refusal)
         {
@@ -118,10 +111,14 @@ pub fn elements(raw: &RawValue) -> Option<Vec<&RawValue>> {
     serde_json::from_str(raw.get()).ok()
 }
 
-/// One top-level field of a raw object, everything else skipped; `None` where it is missing.
+/// One top-level field of a raw object; `None` where it is missing. Reads no further than the field: a key is nearly always
+/// selected first, and the rest was scanned already.
 pub fn field_of(raw: &RawValue, name: &str) -> Option<Value> {
+    let mut found = None;
     let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-    OneField(name).deserialize(&mut deserializer).ok().flatten()
+    // The error only says that reading stopped before the end.
+    let _ = OneField { name, found: &mut found }.deserialize(&mut deserializer);
+    found
 }
 
 /// Whether a raw value is `null`.
@@ -132,35 +129,41 @@ pub fn is_null(raw: &RawValue) -> bool {
 /// A raw slice as a document's body: CR and LF, which can only be white space there, become spaces, since a line break
 /// would end a line of a bulk request.
 pub fn body_of(raw: &RawValue) -> String {
-    raw.get().replace(['\r', '\n'], " ")
+    let text = raw.get();
+    match memchr::memchr2(b'\r', b'\n', text.as_bytes()) {
+        None => text.to_owned(),
+        Some(_) => text.replace(['\r', '\n'], " "),
+    }
 }
 
-struct OneField<'n>(&'n str);
+struct OneField<'n> {
+    name: &'n str,
+    found: &'n mut Option<Value>,
+}
 
 impl<'de> DeserializeSeed<'de> for OneField<'_> {
-    type Value = Option<Value>;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for OneField<'_> {
-    type Value = Option<Value>;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-            if name == self.0 {
-                found = Some(map.next_value()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
+            if name == self.name {
+                *self.found = Some(map.next_value()?);
+                return Ok(());
             }
+            map.next_value::<IgnoredAny>()?;
         }
-        Ok(found)
+        Ok(())
     }
 }
 

@@ -1,0 +1,215 @@
+//! A user's folder with a copy of `configs/movies`, and the program as the user runs it there.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::{eventually, graph::RealGraph, program, repository};
+
+/// The files of `configs/movies` that make the index.
+const FILES: [&str; 5] =
+    ["index.yaml", "query.graphql", "movie-ids.graphql", "movies-of-talent.graphql", "supergraph.graphql"];
+
+/// A temporary folder with the movies' configuration. Removed when dropped.
+pub struct Folder {
+    folder: tempfile::TempDir,
+    gateway: String,
+}
+
+/// A `run` in the background; killed when dropped, if it still runs.
+pub struct Running(Child);
+
+impl Folder {
+    /// A folder with the configuration as it is committed.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for file in FILES {
+            fs::copy(repository().join("configs/movies").join(file), folder.path().join(file))
+                .expect("a copy");
+        }
+        fs::create_dir(folder.path().join("events")).expect("a folder of events");
+        // Nobody listens on port 1: what needs the gateway fails until one is connected.
+        Self { folder, gateway: "http://127.0.0.1:1/graphql".to_owned() }
+    }
+
+    /// A folder together with a real graph that tells its changes there.
+    pub fn with_graph() -> (Self, RealGraph) {
+        let mut folder = Self::new();
+        let graph = RealGraph::start(&folder.path("events"));
+        fs::write(folder.path("supergraph.graphql"), graph.supergraph()).expect("the folder is writable");
+        folder.gateway.clone_from(&graph.gateway);
+        (folder, graph)
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Replaces text in a file; fails where it isn't there.
+    pub fn edit(&self, file: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path(file)).expect("the file");
+        assert!(text.contains(from), "{file} has no {from:?}");
+        fs::write(self.path(file), text.replace(from, to)).expect("the folder is writable");
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("GATEWAY_URL", &self.gateway)
+            .env("EVENTS_DIR", self.path("events"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the program starts")
+    }
+
+    /// Runs a command that must succeed, and gives its stdout.
+    pub fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?} ended with {:?}:\n{stderr}", output.status.code());
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// Runs a command with `-o json` that must succeed, and gives `data`.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let stdout = self.succeed(&[arguments, &["-o", "json"]].concat());
+        let answer: Value =
+            serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{arguments:?} printed {stdout}"));
+        assert_eq!(answer["json_version"], "1", "{answer}");
+        answer["data"].clone()
+    }
+
+    /// Starts `run`. Its log goes to `run.log` in the folder.
+    pub fn run(&self) -> Running {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("run.log"))
+            .expect("the folder is writable");
+        let child = self
+            .command(&["run", "index.yaml", "--admin", "127.0.0.1:0"])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the program starts");
+        Running(child)
+    }
+
+    /// What `run` logged, for the message of a failure.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("run.log")).unwrap_or_default()
+    }
+
+    /// The index as `status` shows it.
+    pub fn status(&self) -> Value {
+        self.json(&["status", "index.yaml"])["indexes"][0].clone()
+    }
+
+    /// Waits until every event is routed, every entry complete and nothing held.
+    pub fn settles_within(&self, limit: Duration) {
+        eventually(limit, || {
+            let status = self.status();
+            let routed = status["sources"].as_array().expect("sources").iter().all(|source| {
+                let file =
+                    source["name"].as_str().expect("a name").strip_suffix("-changes").expect("ours end so");
+                let file = if file == "cast" { "cast".to_owned() } else { format!("{file}s") };
+                let length = fs::metadata(self.path("events").join(format!("{file}.ndjson")))
+                    .map_or(0, |meta| meta.len());
+                source["position"].as_u64().unwrap_or(0) >= length
+            });
+            let backfilled =
+                ["DONE", "FAILED"].contains(&status["backfill"]["state"].as_str().unwrap_or("DONE"));
+            let lag = status["lag"]["live"] == 0 && status["lag"]["backfill"] == 0;
+            let settled = routed && backfilled && lag && status["held"] == 0;
+            if settled { Ok(()) } else { Err(format!("{status:#}\n{}", tail(&self.log()))) }
+        });
+    }
+
+    /// The documents of the served version as `export` prints them.
+    pub fn exported(&self) -> BTreeMap<String, Value> {
+        let mut documents = BTreeMap::new();
+        for line in self.succeed(&["export", "index.yaml"]).lines() {
+            let row: Value = serde_json::from_str(line).expect("a line of JSON");
+            documents.insert(row["id"].as_str().expect("an id").to_owned(), row["document"].clone());
+        }
+        documents
+    }
+}
+
+impl Default for Folder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Running {
+    /// Ends it as an operator would, and gives its exit code.
+    pub fn terminate(mut self) -> Option<i32> {
+        let id = self.0.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().expect("kill");
+        assert!(sent.success(), "the process ended by itself before it was told to");
+        self.0.wait().expect("it ends").code()
+    }
+
+    /// The most memory it ever had, in bytes, as Linux counts it.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).expect("it runs, on Linux");
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line of the kernel's");
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
+        kilobytes * 1_024
+    }
+
+    /// Ends it between any two lines.
+    pub fn kill(mut self) {
+        self.0.kill().expect("it runs");
+        self.0.wait().expect("it ends");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Says which documents differ, the first few whole; fails if any do.
+pub fn assert_equal(indexed: &BTreeMap<String, Value>, graph: &BTreeMap<String, Value>, log: &str) {
+    let ghosts: Vec<&String> = indexed.keys().filter(|id| !graph.contains_key(*id)).collect();
+    let missing: Vec<&String> = graph.keys().filter(|id| !indexed.contains_key(*id)).collect();
+    let stale: Vec<String> = graph
+        .iter()
+        .filter_map(|(id, now)| {
+            indexed.get(id).filter(|then| *then != now).map(|then| format!("{id}: {then}\n  graph: {now}"))
+        })
+        .collect();
+    let equal = ghosts.is_empty() && missing.is_empty() && stale.is_empty();
+    assert!(
+        equal,
+        "{} ghosts {ghosts:?}, {} missing {missing:?}, {} stale:\n{}\n{}",
+        ghosts.len(),
+        missing.len(),
+        stale.len(),
+        stale.iter().take(3).cloned().collect::<Vec<_>>().join("\n"),
+        tail(log),
+    );
+}
+
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(25)..].join("\n")
+}

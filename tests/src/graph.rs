@@ -1,0 +1,173 @@
+//! The real graph: three Apollo subgraphs behind `@apollo/gateway`, in one Node process that ends with the test.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::repository;
+
+/// Documents asked for in one request by the test itself.
+const BATCH: usize = 50;
+
+/// A running graph. Its stdin closes when this is dropped, and it ends.
+pub struct RealGraph {
+    process: Child,
+    client: reqwest::blocking::Client,
+    /// The gateway's URL.
+    pub gateway: String,
+    admin: String,
+}
+
+impl RealGraph {
+    /// Installs the packages where that wasn't done, and starts the graph with its events in this folder.
+    pub fn start(events: &Path) -> Self {
+        install();
+        let mut process = Command::new("node")
+            .arg("graph.mjs")
+            .args(["--any-ports", "--events"])
+            .arg(events)
+            .current_dir(repository().join("tests/gateway"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("these tests need Node 20 or newer on the PATH");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("it is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("the graph says where it listens");
+        let told: Value =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("the graph did not start: {line:?}"));
+        let text = |name: &str| told[name].as_str().expect("an address").to_owned();
+        let client =
+            reqwest::blocking::Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
+        Self { process, client, gateway: text("gateway"), admin: text("admin") }
+    }
+
+    /// One call of the admin API; fails on anything but success.
+    pub fn post(&self, route: &str, body: &Value) {
+        let (status, answer) = self.try_post(route, body);
+        assert!((200..300).contains(&status), "POST {route} {body}: {status} {answer}");
+    }
+
+    /// One call of the admin API: the status and the text of its answer.
+    pub fn try_post(&self, route: &str, body: &Value) -> (u16, String) {
+        let response = self
+            .client
+            .post(format!("{}{route}", self.admin))
+            .json(body)
+            .send()
+            .expect("the admin API answers");
+        (response.status().as_u16(), response.text().unwrap_or_default())
+    }
+
+    /// Deletes a movie with everything that hangs on it.
+    pub fn delete_movie(&self, id: &str) {
+        let response =
+            self.client.delete(format!("{}/movies/{id}", self.admin)).send().expect("the admin API answers");
+        assert!(response.status().is_success(), "DELETE {id}: {}", response.status());
+    }
+
+    /// Makes a subgraph fail in this way, or heals it.
+    pub fn fail(&self, subgraph: &str, mode: Option<&str>) {
+        self.post("/fail", &json!({"subgraph": subgraph, "mode": mode}));
+    }
+
+    /// Requests and documents that the graph has seen.
+    pub fn counts(&self) -> Value {
+        self.get("/counts")
+    }
+
+    /// Starts counting anew.
+    pub fn reset_counts(&self) {
+        self.post("/counts/reset", &json!({}));
+    }
+
+    /// The supergraph with the addresses that are really in use.
+    pub fn supergraph(&self) -> String {
+        self.get("/supergraph")["sdl"].as_str().expect("a schema").to_owned()
+    }
+
+    fn get(&self, route: &str) -> Value {
+        let response =
+            self.client.get(format!("{}{route}", self.admin)).send().expect("the admin API answers");
+        serde_json::from_str(&response.text().expect("text")).expect("JSON")
+    }
+
+    /// Asks the gateway, as anyone would.
+    pub fn ask(&self, query: &str, variables: &Value) -> Value {
+        let body = json!({"query": query, "variables": variables});
+        let response = self.client.post(&self.gateway).json(&body).send().expect("the gateway answers");
+        let answer: Value = serde_json::from_str(&response.text().expect("text")).expect("JSON");
+        assert!(answer.get("errors").is_none(), "{query}: {}", answer["errors"]);
+        answer["data"].clone()
+    }
+
+    /// The ids of every movie, by the query that backfills use.
+    pub fn ids(&self) -> Vec<String> {
+        let query = read("movie-ids.graphql");
+        let mut ids = Vec::new();
+        let mut after = Value::Null;
+        loop {
+            let page = self.ask(&query, &json!({"after": after}));
+            let edges = page["movies"]["edges"].as_array().expect("edges");
+            ids.extend(edges.iter().map(|edge| edge["node"]["movieId"].as_str().expect("an id").to_owned()));
+            if page["movies"]["pageInfo"]["hasNextPage"] != true {
+                return ids;
+            }
+            after = page["movies"]["pageInfo"]["endCursor"].clone();
+        }
+    }
+
+    /// What the gateway answers for every movie, by the selection of `query.graphql`.
+    pub fn documents(&self) -> BTreeMap<String, Value> {
+        let query = read("query.graphql");
+        let (_, selection) = query.split_once("movie(movieId: $id)").expect("the template's root field");
+        let selection = selection.trim_end().strip_suffix('}').expect("the operation's end");
+        let mut documents = BTreeMap::new();
+        for ids in self.ids().chunks(BATCH) {
+            let roots =
+                ids.iter().enumerate().map(|(n, id)| format!("d{n}: movie(movieId: \"{id}\") {{ ...F }}"));
+            let fields = roots.collect::<Vec<_>>().join(" ");
+            let data = self.ask(&format!("{{ {fields} }} fragment F on Movie {selection}"), &json!({}));
+            for (n, id) in ids.iter().enumerate() {
+                documents.insert(id.clone(), data[format!("d{n}")].clone());
+            }
+        }
+        documents
+    }
+}
+
+impl Drop for RealGraph {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(repository().join("configs/movies").join(name)).expect("a file of configs/movies")
+}
+
+/// Installs the packages of `tests/gateway`, once for all tests of all processes.
+fn install() {
+    let folder = repository().join("tests/gateway");
+    let lock = File::create(folder.join(".install.lock")).expect("the folder is writable");
+    lock.lock().expect("a file lock");
+    let installed = folder.join("node_modules/.package-lock.json");
+    let modified = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
+    if modified(&installed) >= modified(&folder.join("package-lock.json")) && installed.exists() {
+        return;
+    }
+    let output = Command::new("npm")
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .current_dir(&folder)
+        .output()
+        .expect("these tests need npm on the PATH; it comes with Node");
+    assert!(output.status.success(), "npm ci failed:\n{}", String::from_utf8_lossy(&output.stderr));
+}
