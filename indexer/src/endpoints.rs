@@ -9,7 +9,7 @@ use secrecy::SecretString;
 pub struct Endpoints {
     /// The gateway.
     pub graph: GraphEndpoint,
-    /// The `SQLite` file of log, ledger, documents and index.
+    /// The SQLite file of log, ledger, documents and index.
     pub state: PathBuf,
     /// The file of each `file:` source, by the source's name.
     pub source_files: BTreeMap<String, PathBuf>,

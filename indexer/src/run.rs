@@ -5,7 +5,11 @@ use std::{
     time::Duration,
 };
 
-use plan::{Code, SourcePlan, index_plan::SourceInput};
+use plan::{
+    Code, SourcePlan, SourceText,
+    filter::{self, Filter},
+    index_plan::SourceInput,
+};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +79,9 @@ pub enum RunError {
     /// The configuration names no file for a source.
     #[error("the source {0:?} of the provisioned plan isn't in the configuration any more")]
     UnknownSource(String),
+    /// The filter of a source can't be read.
+    #[error("the source {0:?} has a `where` that can't be read: {1}")]
+    Condition(String, String),
     /// The admin port is taken, or may not be opened.
     #[error("the admin address {address} can't be listened on: {source}")]
     Listen {
@@ -93,7 +100,7 @@ impl RunError {
             Self::Endpoint(_) => plan::code::fetch::SS401,
             Self::Graph(error) => error.code(),
             Self::Source(error) => error.code(),
-            Self::UnknownSource(_) => plan::code::kafka::SS303,
+            Self::UnknownSource(_) | Self::Condition(..) => plan::code::kafka::SS303,
             Self::Listen { .. } => plan::code::store::SS508,
         }
     }
@@ -103,7 +110,7 @@ impl RunError {
         match self {
             Self::State(error) => error.help(),
             Self::Graph(error) => Some(error.help()),
-            Self::UnknownSource(_) => Some("provision again with this configuration"),
+            Self::UnknownSource(_) | Self::Condition(..) => Some("provision again with this configuration"),
             Self::Listen { .. } => Some("give another address with `--admin` or under `admin.listen`"),
             Self::Endpoint(_) | Self::Source(_) => None,
         }
@@ -262,6 +269,7 @@ impl Process {
             graph: Arc::clone(&self.graph),
         };
         Ok(Route {
+            filter: plan.filter.as_deref().map(|text| condition(&plan.name, text)).transpose()?,
             lookup: Arc::new(lookup),
             source,
             log: self.index.log.clone(),
@@ -303,6 +311,12 @@ impl Process {
         }
         Ok(())
     }
+}
+
+/// A source's `where`. Codegen checked it, so only a plan that another program wrote can fail here.
+fn condition(source: &str, text: &str) -> Result<Filter, RunError> {
+    let text = SourceText { name: format!("sources.{source}.where"), text: text.to_owned() };
+    filter::parse(&text.into()).map_err(|finding| RunError::Condition(source.to_owned(), finding.message))
 }
 
 type Tasks = JoinSet<Result<(), RunError>>;

@@ -1,4 +1,4 @@
-//! The embedded world's one file: reindex log, ledger, documents and index in a `SQLite` database.
+//! The embedded world's one file: reindex log, ledger, documents and index in a SQLite database.
 //!
 //! Everything that must be true together is one transaction here. Commands open the file beside a `run`; a second `run`
 //! is refused by a lock file.
@@ -99,7 +99,7 @@ pub enum StateError {
     /// All epochs are used.
     #[error("the epochs of {0} are used up; provision a fresh state file")]
     EpochsUsedUp(PathBuf),
-    /// `SQLite` failed.
+    /// SQLite failed.
     #[error("{path}: {source}")]
     Sqlite {
         /// The file.

@@ -204,7 +204,7 @@ pub enum EventFormat {
     DebeziumFlat,
     /// Debezium's outbox router.
     Outbox,
-    /// `CloudEvents`, structured or binary.
+    /// CloudEvents, structured or binary.
     Cloudevents,
     /// Any JSON.
     Plain,

@@ -7,29 +7,32 @@ mod page;
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Json, Router,
     extract::State,
     http::StatusCode,
     response::IntoResponse,
     routing::{get, post},
 };
+use search::sqlite::{SqliteIndex, SqliteSearcher};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Endpoints, Index, StateError};
+use crate::{Endpoints, Index, StateError, index::Status};
 
 /// What the pages read.
 #[derive(Clone)]
 pub struct Admin {
     index: Index,
+    searcher: SqliteSearcher,
     tokens: Arc<Vec<SecretString>>,
 }
 
 impl Admin {
     /// The pages of one index.
     pub fn new(index: Index, endpoints: &Endpoints) -> Self {
-        Self { index, tokens: Arc::new(endpoints.tokens.clone()) }
+        let searcher = SqliteSearcher::new(index.state.path(), SqliteIndex::clone(index.store.index()));
+        Self { searcher, index, tokens: Arc::new(endpoints.tokens.clone()) }
     }
 }
 
@@ -38,6 +41,7 @@ pub async fn serve(listener: TcpListener, admin: Admin, stop: CancellationToken)
     let on_loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     let router = Router::new()
         .route("/", get(page::show))
+        .route("/status.json", get(status))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics::show))
@@ -57,6 +61,12 @@ struct Shared {
     admin: Admin,
     /// Whether only this machine can connect, so that callers need no token.
     on_loopback: bool,
+}
+
+async fn status(State(Shared { admin, .. }): State<Shared>) -> Result<Json<Status>, (StatusCode, String)> {
+    let failed =
+        |error: StateError| (StatusCode::SERVICE_UNAVAILABLE, format!("{}: {error}\n", error.code()));
+    admin.index.status().await.map(Json).map_err(failed)
 }
 
 async fn ready(State(Shared { admin, .. }): State<Shared>) -> impl IntoResponse {

@@ -1,7 +1,262 @@
-//! The status page.
+//! The status page: how the index is doing, and a search box with facets to click. Plain HTML, rendered here.
 
-use axum::response::Html;
+use std::{fmt::Write, sync::Arc};
 
-pub(super) async fn show() -> Html<String> {
-    Html("to come".into())
+use axum::{
+    extract::{Query, State},
+    response::Html,
+};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use plan::{Diagnostic, SourceText, diagnostic::line_and_column, filter};
+use search::{Cursor, Facet, Hit, SearchRequest, SearchResponse, Searcher, Sort};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Shared;
+use crate::index::Status;
+
+/// Hits of one page.
+const FIRST: usize = 20;
+
+/// Values of a facet that are shown; the rest would only push the others out of sight.
+const FACET_VALUES: usize = 8;
+
+/// Fields of a hit that are shown beside its title.
+const FACTS: usize = 6;
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// What stands in the address.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    filter: String,
+    #[serde(default)]
+    sort: String,
+    #[serde(default)]
+    after: String,
+}
+
+pub(super) async fn show(
+    State(Shared { admin, .. }): State<Shared>,
+    Query(asked): Query<Asked>,
+) -> Html<String> {
+    let plan = &admin.index.plan;
+    let found = match request(&asked, plan) {
+        Ok(request) => admin.searcher.search(request).await.map_err(|error| {
+            let help = error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
+            format!("{}: {error}{help}", error.code())
+        }),
+        Err(findings) => Err(findings.iter().map(in_words).collect::<Vec<_>>().join("\n")),
+    };
+    let status = admin.index.status().await;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (plan.name) " · studio-search" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { a href="/" { (plan.name) } }
+                    @if let Some(description) = &plan.description { p { (description) } }
+                }
+                @match &status {
+                    Ok(status) => (figures(status)),
+                    Err(error) => p.error { (error) },
+                }
+                (form(&asked))
+                @match &found {
+                    Ok(response) => (results(&asked, response, &plan.key.path)),
+                    Err(reason) => pre.error { (reason) },
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    Html(page.into_string())
+}
+
+/// The search that the address asks for.
+fn request(asked: &Asked, plan: &plan::IndexPlan) -> Result<SearchRequest, Vec<Diagnostic>> {
+    let filter = match asked.filter.trim() {
+        "" => None,
+        text => {
+            let source = Arc::new(SourceText { name: "<filter>".to_owned(), text: text.to_owned() });
+            Some(filter::parse(&source).map_err(|finding| vec![finding])?.check(&plan.fields)?)
+        }
+    };
+    let sort = (!asked.sort.is_empty()).then(|| asked.sort.parse::<Sort>().ok()).flatten();
+    Ok(SearchRequest {
+        text: Some(asked.q.clone()),
+        filter,
+        facets: plan.search.facets.clone(),
+        sort: sort.into_iter().collect(),
+        first: FIRST,
+        after: (!asked.after.is_empty()).then(|| Cursor::new(asked.after.as_str())),
+    })
+}
+
+fn figures(status: &Status) -> Markup {
+    let waiting = status.lag.live + status.lag.backfill;
+    html! {
+        section.figures aria-label="status" {
+            (figure("state", status.state.name()))
+            (figure("documents", &status.documents.to_string()))
+            (figure("waiting", &waiting.to_string()))
+            (figure("held", &status.held.to_string()))
+            (figure("dead letters", &status.dead_letters.to_string()))
+            @if let Some(freshness) = status.freshness {
+                (figure("freshness p50", &format!("{} ms", freshness.p50)))
+            }
+            @if let Some(progress) = &status.backfill {
+                @if progress.backfill.ended_at.is_none() {
+                    (figure("backfill", &format!("{} of {}", progress.rebuilt, progress.backfill.enumerated)))
+                }
+            }
+        }
+        @if let Some(reason) = &status.waiting { p.error { (reason) } }
+    }
+}
+
+fn figure(name: &str, value: &str) -> Markup {
+    html! { div { b data-figure=(name) { (value) } span { (name) } } }
+}
+
+fn form(asked: &Asked) -> Markup {
+    html! {
+        form method="get" action="/" role="search" {
+            input type="search" name="q" value=(asked.q) placeholder="Search" aria-label="search" autofocus;
+            input type="text" name="filter" value=(asked.filter) placeholder="Filter, e.g. production.status == 'IN_PHOTOGRAPHY'"
+                aria-label="filter" spellcheck="false" autocapitalize="off";
+            button { "Search" }
+        }
+    }
+}
+
+fn results(asked: &Asked, response: &SearchResponse, key: &str) -> Markup {
+    html! {
+        main {
+            section.hits aria-label="hits" {
+                p.total { (response.total) @if response.total == 1 { " document" } @else { " documents" } }
+                ol { @for hit in &response.hits { (one_hit(hit, key)) } }
+                @if let Some(next) = &response.next {
+                    a.next href=(address(&Asked { after: next.to_string(), ..asked.clone() })) { "Next page" }
+                }
+            }
+            aside aria-label="facets" {
+                @for facet in &response.facets { @if !facet.values.is_empty() { (one_facet(asked, facet)) } }
+            }
+        }
+    }
+}
+
+fn one_hit(hit: &Hit, key: &str) -> Markup {
+    let document: Value = serde_json::from_str(hit.document.get()).unwrap_or_default();
+    let fields: Vec<(&String, String)> = document
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| *name != key)
+        .filter_map(|(name, value)| Some((name, in_short(value)?)))
+        .collect();
+    html! {
+        li {
+            @if let Some((name, title)) = fields.first() {
+                h2 {
+                    @match hit.highlights.iter().find(|highlight| highlight.path == **name) {
+                        Some(highlight) => @for (piece, found) in highlight.pieces() {
+                            @if found { mark { (piece) } } @else { (piece) }
+                        },
+                        None => (title),
+                    }
+                    " " small { (hit.id) }
+                }
+            }
+            @for highlight in hit.highlights.iter().filter(|highlight| fields.first().is_none_or(|(name, _)| highlight.path != **name)) {
+                p { span.path { (highlight.path) } " "
+                    @for (piece, found) in highlight.pieces() { @if found { mark { (piece) } } @else { (piece) } }
+                }
+            }
+            dl { @for (name, value) in fields.iter().skip(1).take(FACTS) { div { dt { (name) } dd { (value) } } } }
+            details { summary { "document" } pre { (serde_json::to_string_pretty(&document).unwrap_or_default()) } }
+        }
+    }
+}
+
+/// A value on one line: scalars, and the scalars inside of objects and lists.
+fn in_short(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) => joined(items.iter()),
+        Value::Object(fields) => joined(fields.values()),
+        scalar => Some(scalar.to_string()),
+    }
+}
+
+fn joined<'v>(values: impl Iterator<Item = &'v Value>) -> Option<String> {
+    let parts: Vec<String> = values.filter_map(in_short).take(4).collect();
+    (!parts.is_empty()).then(|| parts.join(" · "))
+}
+
+fn one_facet(asked: &Asked, facet: &Facet) -> Markup {
+    let most = facet.values.iter().map(|value| value.count).max().unwrap_or(1).max(1);
+    html! {
+        section {
+            h3 { (facet.path) }
+            ul {
+                @for value in facet.values.iter().take(FACET_VALUES) {
+                    @let text = in_short(&value.value).unwrap_or_default();
+                    li {
+                        a href=(address(&narrowed(asked, &facet.path, &value.value))) { (text) }
+                        meter min="0" max=(most) value=(value.count) {}
+                        span { (value.count) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The same search with one more condition.
+fn narrowed(asked: &Asked, path: &str, value: &Value) -> Asked {
+    let literal = match value {
+        Value::String(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
+        other => other.to_string(),
+    };
+    let condition = format!("{path} == {literal}");
+    let filter = match asked.filter.trim() {
+        "" => condition,
+        filter if filter.contains(&condition) => filter.to_owned(),
+        filter => format!("({filter}) AND {condition}"),
+    };
+    Asked { filter, after: String::new(), ..asked.clone() }
+}
+
+fn address(asked: &Asked) -> String {
+    let parts = [("q", &asked.q), ("filter", &asked.filter), ("sort", &asked.sort), ("after", &asked.after)];
+    let mut query = reqwest::Url::parse("http://page/").expect("an address");
+    query.query_pairs_mut().extend_pairs(parts.into_iter().filter(|(_, value)| !value.is_empty()));
+    format!("/?{}", query.query().unwrap_or_default())
+}
+
+/// A diagnostic as the terminal shows it, without colours.
+fn in_words(finding: &Diagnostic) -> String {
+    let mut text = format!("{}: {}", finding.code, finding.message);
+    if let Some((source, range)) = &finding.place {
+        let (line, column) = line_and_column(&source.text, range.start);
+        let shown = source.text.lines().nth(line - 1).unwrap_or_default();
+        let _ = write!(text, "\n  {shown}\n  {}^", " ".repeat(column - 1));
+    }
+    if let Some(help) = &finding.help {
+        let _ = write!(text, "\nhelp: {help}");
+    }
+    text
 }

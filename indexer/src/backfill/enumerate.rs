@@ -106,7 +106,7 @@ impl Backfills {
             match id {
                 Ok(id) => ids.push(id),
                 Err(error) => {
-                    refused.push(Refused { place: place(), reason: error.to_string(), value: Vec::new() })
+                    refused.push(Refused { place: place(), reason: error.to_string(), value: Vec::new() });
                 }
             }
         }

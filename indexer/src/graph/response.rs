@@ -72,7 +72,10 @@ impl<'a> Answer<'a> {
         let errors = raw.errors.unwrap_or_default();
         let data = raw.data;
         if data.is_none() && errors.is_empty() {
-            return Err(GraphError::NotGraphql(format!("it has neither data nor errors: {}", start_of(text))));
+            return Err(GraphError::NotGraphql(format!(
+                "it has neither data nor errors: {}",
+                start_of(text)
+            )));
         }
         if data.is_none()
             && let Some(refusal) = errors.iter().find_map(refusal)

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
 /// How far back the guard looks.
-const WINDOW: Duration = Duration::from_secs(600);
+const WINDOW: Duration = Duration::from_mins(10);
 
 /// Fewer than this many in a window never alarm: small indexes lose documents, too.
 const ALWAYS_ALLOWED: usize = 50;

@@ -1,7 +1,8 @@
 //! What a record says: the images of the row, whether it is gone, and the ids in it. One reading a format.
 
 use plan::{
-    DocumentId, IdKind, Record, RecordPath, id::IdError, index_plan::EventFormat, record::RecordRoot,
+    DocumentId, IdKind, Record, RecordPath, filter::Filter, id::IdError, index_plan::EventFormat,
+    record::RecordRoot,
 };
 use serde_json::Value;
 
@@ -97,6 +98,29 @@ impl<'r> Event<'r> {
         Ok(ids)
     }
 
+    /// Whether a source's `where` lets the event pass. It is asked of each image alone: an event is dropped only where every
+    /// image holds all fields that are tested and none matches, so that a delete that carries only its key always passes.
+    pub fn passes(&self, filter: &Filter) -> bool {
+        let tested = filter.paths();
+        self.images.is_empty()
+            || self.images.iter().any(|image| {
+                let resolve = |names: &[String]| {
+                    self.value_beside(image, names).cloned().into_iter().collect::<Vec<_>>()
+                };
+                let complete = tested.iter().all(|names| self.value_beside(image, names).is_some());
+                !complete || filter.matches_record(&resolve)
+            })
+    }
+
+    /// The value at a path, where `row` is this image.
+    fn value_beside(&self, image: &'r Value, names: &[String]) -> Option<&'r Value> {
+        let path = RecordPath::parse(&names.join(".")).ok()?;
+        match path.root() {
+            RecordRoot::Row => path.follow(image),
+            _ => self.values(&path).first().copied(),
+        }
+    }
+
     /// The values at a path that exist.
     pub fn values(&self, path: &RecordPath) -> Vec<&'r Value> {
         match path.root() {
@@ -128,6 +152,7 @@ fn unwrap(value: &Value) -> &Value {
 
 #[cfg(test)]
 mod tests {
+    use plan::SourceText;
     use serde_json::json;
 
     use super::*;
@@ -184,5 +209,23 @@ mod tests {
             wrong.to_string(),
             "key.movie_id: an id must be a string or an integer, this is an object"
         );
+    }
+
+    #[test]
+    fn a_condition_drops_only_what_it_knows_all_of() {
+        let source = SourceText { name: "where".to_owned(), text: "row.kind != 'TEST'".to_owned() };
+        let filter = plan::filter::parse(&source.into()).unwrap();
+        let passes = |value| {
+            let record = record(json!({"id": 1}), value);
+            Event::read(EventFormat::Debezium, &record).unwrap().passes(&filter)
+        };
+        assert!(!passes(json!({"op": "c", "after": {"kind": "TEST"}})));
+        assert!(
+            passes(json!({"op": "u", "before": {"kind": "TEST"}, "after": {"kind": "REAL"}})),
+            "it became real"
+        );
+        assert!(!passes(json!({"op": "u", "before": {"kind": "TEST"}, "after": {"kind": "TEST"}})));
+        assert!(passes(json!({"op": "d", "before": {"id": 1}, "after": null})), "only the key is known");
+        assert!(passes(Value::Null), "a tombstone");
     }
 }

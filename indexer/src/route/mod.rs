@@ -10,7 +10,7 @@ pub mod lookup;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use plan::{DocumentId, Record, code::kafka as codes, index_plan::SnapshotReads};
+use plan::{DocumentId, Record, code::kafka as codes, filter::Filter, index_plan::SnapshotReads};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +39,8 @@ const IDLE: Duration = Duration::from_millis(100);
 pub struct Route {
     /// Finds the roots of related entities.
     pub lookup: Arc<Lookup>,
+    /// Only records that satisfy it count.
+    pub filter: Option<Filter>,
     /// Where the records come from.
     pub source: Box<dyn Source>,
     /// Where the ids go.
@@ -165,6 +167,9 @@ impl Route {
     fn route_record(&self, record: &Record, routed: &mut Routed) -> Result<(), EventError> {
         let plan = &self.lookup.source;
         let event = Event::read(plan.format, record)?;
+        if self.filter.as_ref().is_some_and(|filter| !event.passes(filter)) {
+            return Ok(());
+        }
         let lane = match (event.change, plan.snapshot_reads) {
             (Change::SnapshotRead, SnapshotReads::Ignore) => return Ok(()),
             (Change::SnapshotRead, SnapshotReads::Backfill) => Lane::Backfill,

@@ -12,6 +12,20 @@ pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// How much of a bad line is kept.
 const KEPT_BYTES: usize = 64 << 10;
 
+/// A line as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    #[serde(default, deserialize_with = "present")]
+    key: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
+    value: Option<Value>,
+    #[serde(default)]
+    headers: Map<String, Value>,
+    #[serde(default)]
+    timestamp: Option<i64>,
+}
+
 /// Reads a line without its end.
 pub fn parse(line: &[u8]) -> Result<Record, BadRecord> {
     if line.len() > MAX_LINE_BYTES {
@@ -20,18 +34,6 @@ pub fn parse(line: &[u8]) -> Result<Record, BadRecord> {
     let text = std::str::from_utf8(line).map_err(|error| {
         bad(line, format!("the line is not UTF-8 text from byte {} on", error.valid_up_to()))
     })?;
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Line {
-        #[serde(default, deserialize_with = "present")]
-        key: Option<Value>,
-        #[serde(default, deserialize_with = "present")]
-        value: Option<Value>,
-        #[serde(default)]
-        headers: Map<String, Value>,
-        #[serde(default)]
-        timestamp: Option<i64>,
-    }
     let line: Line = serde_json::from_str(text).map_err(|error| {
         let kind = if error.is_eof() { "the line is only half written" } else { "the line is no event" };
         bad(line, format!("{kind}: {error}"))
