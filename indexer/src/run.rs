@@ -329,3 +329,6 @@ async fn sleeps_through(pause: Duration, stop: &CancellationToken) -> bool {
 fn joined(ended: Result<Result<(), RunError>, tokio::task::JoinError>) -> Result<(), RunError> {
     ended.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ const IDLE_READERS: usize = 4;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS index_version (
+CREATE TABLE IF NOT EXISTS version_plan (
     version INTEGER PRIMARY KEY, plan TEXT NOT NULL, plan_hash TEXT NOT NULL, served INTEGER NOT NULL);
 -- AUTOINCREMENT: a position is never used again after the log was trimmed.
 CREATE TABLE IF NOT EXISTS log (
@@ -183,7 +183,7 @@ impl StateFile {
             return Err(StateError::NotProvisioned(path.to_owned()));
         }
         let state = Self::connect(path, OpenFlags::empty())?;
-        let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('meta', 'index_version')";
+        let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('meta', 'version_plan')";
         if state.with_reader(|conn| conn.query_row(tables, (), |row| row.get::<_, i64>(0)))? < 2 {
             return Err(StateError::NotProvisioned(path.to_owned()));
         }

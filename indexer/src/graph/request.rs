@@ -79,3 +79,24 @@ pub fn id_request(
         variables: variables.into_iter().collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    /// Invariant 9: an id is never text of a query.
+    #[test]
+    fn ids_travel_only_as_variables() {
+        let requests = DocumentRequests::new(testing::movies().into());
+        let hostile = DocumentId::new("x\") { secrets } #").unwrap();
+        let request = requests.documents(&[hostile.clone(), DocumentId::new("m2").unwrap()]);
+        assert!(!request.query.contains("secrets"), "{}", request.query);
+        assert_eq!(request.variables["id0"], hostile.as_str());
+        assert_eq!(
+            &*request.query,
+            "query MovieIndex($id0: ID! $id1: ID! ) { d0: movie(movieId: $id0) { ...F } d1: movie(movieId: $id1) { ...F } }\n\
+             fragment F on Movie { movieId }"
+        );
+    }
+}

@@ -48,7 +48,7 @@ impl SqliteLedger {
 
 /// The served index version in this file.
 pub(crate) fn served_version(state: &StateFile) -> Result<IndexVersion, StateError> {
-    let sql = "SELECT version, plan FROM index_version WHERE served = 1";
+    let sql = "SELECT version, plan FROM version_plan WHERE served = 1";
     let row: Option<(u32, String)> =
         state.with_reader(|conn| conn.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?))).optional())?;
     let (version, text) = row.ok_or_else(|| StateError::NotProvisioned(state.path().to_owned()))?;

@@ -76,7 +76,7 @@ pub fn provision(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateErro
     state.in_transaction(|tx| {
         index.create(tx)?;
         tx.execute(
-            "INSERT OR REPLACE INTO index_version (version, plan, plan_hash, served) VALUES (?1, ?2, ?3, 1)",
+            "INSERT OR REPLACE INTO version_plan (version, plan, plan_hash, served) VALUES (?1, ?2, ?3, 1)",
             params![number, plan.to_json(), plan.hash()],
         )
     })?;
