@@ -3,5 +3,6 @@
 mod convergence;
 mod crashes;
 mod failures;
+mod generated;
 mod memory;
 mod workspace;
