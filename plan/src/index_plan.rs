@@ -66,7 +66,7 @@ pub struct KeyPlan {
 pub struct FetchPlan {
     /// The operation's name as the user wrote it.
     pub operation_name: String,
-    /// The first 16 hexadecimal digits of the SHA-256 of [`FetchPlan::single`]'s meaning: equal hashes, equal documents.
+    /// The first 16 hexadecimal digits of the SHA-256 of [`FetchPlan::query`]'s meaning: equal hashes, equal documents.
     pub query_hash: String,
     /// The user's query, validated, asking for one document (`$id`) or a list of them (`$ids`).
     pub query: String,

@@ -11,7 +11,8 @@ use super::{
     scalar::{Scalar, whole},
 };
 use crate::{
-    Code, Diagnostic, Field, FieldTree, SourceText, code::search as codes, diagnostic::nearest, field::MappingKind,
+    Code, Diagnostic, Field, FieldTree, SourceText, code::search as codes, diagnostic::nearest,
+    field::MappingKind,
 };
 
 impl Filter {
@@ -63,7 +64,10 @@ impl Checker<'_> {
             let message = format!("{} is no nested list, its elements can't be bound", field.path);
             let help = match field.mapping.kind {
                 MappingKind::Object if field.list_depth > 0 => {
-                    format!("under `fields:`, {} says object; as nested it keeps its elements apart", field.path)
+                    format!(
+                        "under `fields:`, {} says object; as nested it keeps its elements apart",
+                        field.path
+                    )
                 }
                 MappingKind::Object => format!("it is one object: write {}.…", field.path),
                 _ => "compare it without [...]".to_owned(),
@@ -88,12 +92,16 @@ impl Checker<'_> {
         let test = |kind| Condition::Test(Test { place: place.clone(), kind });
         Ok(match kind {
             OperatorKind::Equal(literal) => test(TestKind::Equals(asked.operand(&place, literal)?)),
-            OperatorKind::NotEqual(literal) => negate(test(TestKind::Equals(asked.operand(&place, literal)?))),
+            OperatorKind::NotEqual(literal) => {
+                negate(test(TestKind::Equals(asked.operand(&place, literal)?)))
+            }
             OperatorKind::Order(order, literal) => {
                 asked.must_be_ordered(&place)?;
                 test(TestKind::Ordered(*order, asked.operand(&place, literal)?))
             }
-            OperatorKind::In(literals) => test(TestKind::In(Operands::new(asked.operands(&place, literals)?))),
+            OperatorKind::In(literals) => {
+                test(TestKind::In(Operands::new(asked.operands(&place, literals)?)))
+            }
             OperatorKind::All(literals) => {
                 let operands = asked.operands(&place, literals)?;
                 Condition::All(operands.into_iter().map(|operand| test(TestKind::Equals(operand))).collect())
@@ -180,7 +188,10 @@ impl Asked<'_> {
         let message = format!("{} is no value of {}", quoted(text), self.field.type_name);
         let help = match nearest(text, values.iter().map(String::as_str)) {
             Some(near) => format!("did you mean '{near}'?"),
-            None => format!("its values are {}", values.iter().take(12).map(String::as_str).collect::<Vec<_>>().join(", ")),
+            None => format!(
+                "its values are {}",
+                values.iter().take(12).map(String::as_str).collect::<Vec<_>>().join(", ")
+            ),
         };
         Err(self.error(codes::SS704, message, literal.span.clone()).help(help))
     }
@@ -191,11 +202,14 @@ impl Asked<'_> {
         let (message, help) = match place.kind {
             MappingKind::Text if !place.exact => (
                 format!("{path} is text without its whole value"),
-                format!("ask for its words with {path} MATCHES '...', or add `keyword: raw` to it under `fields:`"),
+                format!(
+                    "ask for its words with {path} MATCHES '...', or add `keyword: raw` to it under `fields:`"
+                ),
             ),
-            MappingKind::Flattened if place.key.is_none() => {
-                (format!("{path} is an object of unknown keys"), format!("name one of them: {path}.color == 'red'"))
-            }
+            MappingKind::Flattened if place.key.is_none() => (
+                format!("{path} is an object of unknown keys"),
+                format!("name one of them: {path}.color == 'red'"),
+            ),
             MappingKind::Object | MappingKind::Nested => {
                 (format!("{path} is an object, not a value"), format!("compare a field of it: {path}.…"))
             }
@@ -248,15 +262,20 @@ impl Asked<'_> {
     fn mismatch(&self, literal: &Literal, wanted: &str) -> Diagnostic {
         let found = literal.value.kind();
         let message = match &literal.value {
-            LiteralValue::Null => format!("nothing stands in any order to null, and {} wants {wanted}", self.path.text()),
+            LiteralValue::Null => {
+                format!("nothing stands in any order to null, and {} wants {wanted}", self.path.text())
+            }
             _ => format!("{} is compared with {wanted}, this is {found}", self.path.text()),
         };
         let diagnostic = self.error(codes::SS703, message, literal.span.clone());
         match (&literal.value, self.field.mapping.kind) {
-            (LiteralValue::Number(number), MappingKind::Keyword | MappingKind::Text | MappingKind::Flattened) => {
-                diagnostic.help(format!("write '{number}'"))
-            }
-            (LiteralValue::Text(text), MappingKind::Long | MappingKind::Double) if text.parse::<f64>().is_ok() => {
+            (
+                LiteralValue::Number(number),
+                MappingKind::Keyword | MappingKind::Text | MappingKind::Flattened,
+            ) => diagnostic.help(format!("write '{number}'")),
+            (LiteralValue::Text(text), MappingKind::Long | MappingKind::Double)
+                if text.parse::<f64>().is_ok() =>
+            {
                 diagnostic.help(format!("write {text} without quotes"))
             }
             _ => diagnostic,

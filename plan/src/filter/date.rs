@@ -11,7 +11,9 @@ pub fn parse_iso(text: &str) -> Option<i64> {
         return None;
     }
     if let Ok(timestamp) = text.parse::<Timestamp>() {
-        return Some(timestamp.as_nanosecond().div_euclid(1_000_000).try_into().expect("years have four digits"));
+        return Some(
+            timestamp.as_nanosecond().div_euclid(1_000_000).try_into().expect("years have four digits"),
+        );
     }
     let padded = match text.len() {
         4 => format!("{text}-01-01"),
@@ -187,7 +189,9 @@ mod tests {
         assert_eq!(at("now/s"), parse_iso("2024-03-31T10:20:30Z").unwrap());
         assert_eq!(at("2024-01-31||+1M/M"), parse_iso("2024-02").unwrap());
         assert!(at("now+999999y") > now && at("now-999999y-9y/w") < now);
-        for wrong in ["now-", "now7d", "now-7x", "now/2d", "now-1000000d", "nowhere", "now-7é", "||", "2024||x"] {
+        for wrong in
+            ["now-", "now7d", "now-7x", "now/2d", "now-1000000d", "nowhere", "now-7é", "||", "2024||x"]
+        {
             assert_eq!(Moment::parse(wrong), None, "{wrong}");
         }
     }

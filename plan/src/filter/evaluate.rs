@@ -26,9 +26,9 @@ impl Condition {
             Condition::Any(parts) => parts.iter().any(|part| part.holds(scope, now_ms)),
             Condition::Not(inner) => !inner.holds(scope, now_ms),
             Condition::Test(test) => test.holds(scope, now_ms),
-            Condition::Bind(list, inner) => {
-                some_value(scope, &list.route, &mut |element| element.is_object() && inner.holds(element, now_ms))
-            }
+            Condition::Bind(list, inner) => some_value(scope, &list.route, &mut |element| {
+                element.is_object() && inner.holds(element, now_ms)
+            }),
         }
     }
 }
@@ -41,7 +41,9 @@ impl Test {
                 let operand = operand.resolve(now_ms);
                 place.some_scalar(scope, &mut |value| value == *operand)
             }
-            TestKind::In(operands) => place.some_scalar(scope, &mut |value| operands.contains(&value, now_ms)),
+            TestKind::In(operands) => {
+                place.some_scalar(scope, &mut |value| operands.contains(&value, now_ms))
+            }
             TestKind::Ordered(order, operand) => {
                 let operand = operand.resolve(now_ms);
                 place.some_scalar(scope, &mut |value| {
@@ -54,9 +56,9 @@ impl Test {
             }),
             TestKind::Matches(wanted) => place.has_words(scope, wanted),
             TestKind::Exists => place.exists(scope),
-            TestKind::Within(circle) => place.some(scope, &mut |value| {
-                Point::read(value).is_some_and(|point| circle.contains(point))
-            }),
+            TestKind::Within(circle) => {
+                place.some(scope, &mut |value| Point::read(value).is_some_and(|point| circle.contains(point)))
+            }
         }
     }
 }

@@ -108,10 +108,16 @@ impl Lexer<'_> {
             Some((_, 'r')) => Some('\r'),
             Some((_, 't')) => Some('\t'),
             Some((at, 'u')) => {
-                let digits = self.text.get(at + 1..at + 5).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
-                digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).and_then(char::from_u32).inspect(|_| {
-                    self.rest.nth(3);
-                })
+                let digits = self
+                    .text
+                    .get(at + 1..at + 5)
+                    .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+                digits
+                    .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+                    .and_then(char::from_u32)
+                    .inspect(|_| {
+                        self.rest.nth(3);
+                    })
             }
             _ => None,
         };
@@ -126,7 +132,9 @@ impl Lexer<'_> {
         self.rest.next();
         self.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_'));
         // The sign of an exponent.
-        if self.text[start..self.position()].ends_with(['e', 'E']) && self.rest.next_if(|&(_, c)| c == '+' || c == '-').is_some() {
+        if self.text[start..self.position()].ends_with(['e', 'E'])
+            && self.rest.next_if(|&(_, c)| c == '+' || c == '-').is_some()
+        {
             self.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
         }
         let span = start..self.position();

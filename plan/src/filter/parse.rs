@@ -159,7 +159,11 @@ impl Parser<'_> {
                     .unexpected("an operator")
                     .help(format!("write {path} == true for a boolean, {path} EXISTS for any value")));
             }
-            _ => return Err(self.unexpected("an operator").help("the operators are == != < <= > >= IN ANY ALL LIKE MATCHES EXISTS WITHIN")),
+            _ => {
+                return Err(self
+                    .unexpected("an operator")
+                    .help("the operators are == != < <= > >= IN ANY ALL LIKE MATCHES EXISTS WITHIN"));
+            }
         };
         Ok(Operator { kind, span })
     }
@@ -179,7 +183,9 @@ impl Parser<'_> {
                 let help = format!("texts, dates and enum values stand in quotes: '{word}'");
                 return Err(self.unexpected("a value").help(help));
             }
-            TokenKind::Symbol("[") => return Err(self.unexpected("one value").help("a list goes with IN, ANY or ALL")),
+            TokenKind::Symbol("[") => {
+                return Err(self.unexpected("one value").help("a list goes with IN, ANY or ALL"));
+            }
             _ => return Err(self.unexpected("a value")),
         };
         Ok(Literal { value, span: self.advance() })
@@ -317,7 +323,9 @@ impl Parser<'_> {
         let token = &self.tokens[self.next];
         let found = match &token.kind {
             TokenKind::End => "the filter ends here".to_owned(),
-            _ => format!("found {}", self.source.text[token.span.clone()].chars().take(40).collect::<String>()),
+            _ => {
+                format!("found {}", self.source.text[token.span.clone()].chars().take(40).collect::<String>())
+            }
         };
         self.error_at(codes::SS701, format!("expected {wanted}, {found}"), token.span.clone())
     }
@@ -332,7 +340,8 @@ const OPERATORS: [&str; 13] =
 
 fn is_keyword(word: &str) -> bool {
     const WORDS: [&str; 13] = [
-        "AND", "OR", "NOT", "IN", "ANY", "ALL", "LIKE", "MATCHES", "EXISTS", "WITHIN", "TRUE", "FALSE", "NULL",
+        "AND", "OR", "NOT", "IN", "ANY", "ALL", "LIKE", "MATCHES", "EXISTS", "WITHIN", "TRUE", "FALSE",
+        "NULL",
     ];
     WORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(word))
 }

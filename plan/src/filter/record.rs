@@ -17,7 +17,8 @@ impl Filter {
         let mut findings = Vec::new();
         self.root.each_path(&mut |path| {
             if let Err(error) = RecordPath::parse(&path.text()) {
-                findings.push(Diagnostic::error(codes::SS709, error.to_string()).at(&self.source, path.span()));
+                findings
+                    .push(Diagnostic::error(codes::SS709, error.to_string()).at(&self.source, path.span()));
             }
         });
         if findings.is_empty() { Ok(()) } else { Err(findings) }
@@ -58,9 +59,10 @@ impl Expr {
             Expr::Test(path, operator) => operator.holds(&flat(resolve(&path.names()))),
             Expr::Bind(path, inner) => {
                 let elements = flat(resolve(&path.names()));
-                elements.iter().filter(|element| element.is_object()).any(|element| {
-                    inner.holds(&|names| values_at(element, names))
-                })
+                elements
+                    .iter()
+                    .filter(|element| element.is_object())
+                    .any(|element| inner.holds(&|names| values_at(element, names)))
             }
         }
     }
@@ -86,13 +88,17 @@ impl Operator {
                 .any(|value| compare(value, &literal.value).is_some_and(|ordering| order.holds(ordering))),
             OperatorKind::In(literals) => literals.iter().any(equals),
             OperatorKind::All(literals) => literals.iter().all(equals),
-            OperatorKind::Like(pattern) => values.iter().filter_map(Value::as_str).any(|text| pattern.matches(text)),
+            OperatorKind::Like(pattern) => {
+                values.iter().filter_map(Value::as_str).any(|text| pattern.matches(text))
+            }
             OperatorKind::Matches(wanted) => {
                 let texts = || values.iter().filter_map(Value::as_str);
                 wanted.iter().all(|wanted| texts().any(|text| words(text).any(|word| word.folded == *wanted)))
             }
             OperatorKind::Exists => !values.is_empty(),
-            OperatorKind::Within(circle) => values.iter().filter_map(Point::read).any(|point| circle.contains(point)),
+            OperatorKind::Within(circle) => {
+                values.iter().filter_map(Point::read).any(|point| circle.contains(point))
+            }
         }
     }
 }

@@ -42,7 +42,9 @@ impl<'f> Scope<'f> {
             if !field.mapping.indexed {
                 let message = format!("{} is not indexed", field.path);
                 let help = "its `index: false` stands under `fields:`";
-                return Err(Diagnostic::error(codes::SS707, message).at(source, segment.span.clone()).help(help));
+                return Err(Diagnostic::error(codes::SS707, message)
+                    .at(source, segment.span.clone())
+                    .help(help));
             }
             let rest = &path.segments[at + 1..];
             match field.mapping.kind {
@@ -53,7 +55,9 @@ impl<'f> Scope<'f> {
                 MappingKind::GeoPoint if !rest.is_empty() => {
                     let message = format!("{} is a point, which is asked as a whole", field.path);
                     let help = format!("write {} WITHIN (lat, lon, '50km')", field.path);
-                    return Err(Diagnostic::error(codes::SS705, message).at(source, rest[0].span.clone()).help(help));
+                    return Err(Diagnostic::error(codes::SS705, message)
+                        .at(source, rest[0].span.clone())
+                        .help(help));
                 }
                 _ => level = &field.children,
             }
@@ -62,7 +66,13 @@ impl<'f> Scope<'f> {
         Ok(Resolved { field, line, key: None })
     }
 
-    fn unknown(self, source: &Arc<SourceText>, segment: &Segment, parent: Option<&Field>, level: &[Field]) -> Diagnostic {
+    fn unknown(
+        self,
+        source: &Arc<SourceText>,
+        segment: &Segment,
+        parent: Option<&Field>,
+        level: &[Field],
+    ) -> Diagnostic {
         let name = &segment.name;
         let holder = parent.or(self.list);
         let message = match holder {
@@ -76,16 +86,15 @@ impl<'f> Scope<'f> {
         let similar = nearest(name, level.iter().map(|field| field.name.as_str()));
         match (similar, elsewhere) {
             (Some(similar), _) => diagnostic.help(format!("did you mean {similar}?")),
-            (None, Some(field)) if self.list.is_some() => {
-                diagnostic.help(format!("names in [...] start at the element; {} stands outside of it", field.path))
-            }
+            (None, Some(field)) if self.list.is_some() => diagnostic
+                .help(format!("names in [...] start at the element; {} stands outside of it", field.path)),
             (None, Some(field)) => diagnostic.help(format!("did you mean {}?", field.path)),
             (None, None) => diagnostic,
         }
     }
 }
 
-impl<'f> Resolved<'f> {
+impl Resolved<'_> {
     /// The place of a leaf, a point, a flattened object, or (for `EXISTS`) a nested list.
     pub(super) fn place(&self, scope: Scope<'_>) -> Place {
         let routes = match self.field.kind {
@@ -102,7 +111,13 @@ impl<'f> Resolved<'f> {
         places
     }
 
-    fn collect_inside(&self, scope: Scope<'_>, fields: &[Field], route: &mut Vec<String>, places: &mut Vec<Place>) {
+    fn collect_inside(
+        &self,
+        scope: Scope<'_>,
+        fields: &[Field],
+        route: &mut Vec<String>,
+        places: &mut Vec<Place>,
+    ) {
         for field in fields.iter().filter(|field| field.mapping.indexed) {
             route.push(field.name.clone());
             match field.mapping.kind {
@@ -145,8 +160,11 @@ fn routes_of_copies(fields: &FieldTree, path: &str) -> Vec<Vec<String>> {
         .filter(|line| line.iter().all(|field| field.mapping.indexed))
         .filter(|line| {
             let (leaf, parents) = line.split_last().expect("an ancestry ends with the field");
-            let holds_fields = |field: &&Field| matches!(field.mapping.kind, MappingKind::Object | MappingKind::Nested);
-            leaf.kind == FieldKind::Leaf && leaf.mapping.kind != MappingKind::Flattened && parents.iter().all(|field| holds_fields(&field))
+            let holds_fields =
+                |field: &&Field| matches!(field.mapping.kind, MappingKind::Object | MappingKind::Nested);
+            leaf.kind == FieldKind::Leaf
+                && leaf.mapping.kind != MappingKind::Flattened
+                && parents.iter().all(holds_fields)
         })
         .map(|line| line.iter().map(|field| field.name.clone()).collect())
         .collect()

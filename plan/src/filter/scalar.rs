@@ -33,7 +33,9 @@ impl<'v> Scalar<'v> {
             MappingKind::Double => double(value).map(Scalar::Double),
             MappingKind::Boolean => boolean(value).map(Scalar::Boolean),
             MappingKind::Date => instant(value).map(Scalar::Instant),
-            MappingKind::GeoPoint | MappingKind::Flattened | MappingKind::Object | MappingKind::Nested => None,
+            MappingKind::GeoPoint | MappingKind::Flattened | MappingKind::Object | MappingKind::Nested => {
+                None
+            }
         }
     }
 }

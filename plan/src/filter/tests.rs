@@ -62,15 +62,27 @@ fn movie() -> FieldTree {
         leaf("released", MappingKind::Boolean),
         leaf("releaseDate", MappingKind::Date),
         leaf("extra", MappingKind::Flattened),
-        field("production", MappingKind::Object, vec![
-            leaf("production.status", MappingKind::Keyword),
-            leaf("production.point", MappingKind::GeoPoint),
-        ]),
-        field("actors", MappingKind::Nested, vec![
-            leaf("actors.role", MappingKind::Keyword),
-            name,
-            field("actors.awards", MappingKind::Nested, vec![leaf("actors.awards.year", MappingKind::Long)]),
-        ]),
+        field(
+            "production",
+            MappingKind::Object,
+            vec![
+                leaf("production.status", MappingKind::Keyword),
+                leaf("production.point", MappingKind::GeoPoint),
+            ],
+        ),
+        field(
+            "actors",
+            MappingKind::Nested,
+            vec![
+                leaf("actors.role", MappingKind::Keyword),
+                name,
+                field(
+                    "actors.awards",
+                    MappingKind::Nested,
+                    vec![leaf("actors.awards.year", MappingKind::Long)],
+                ),
+            ],
+        ),
         people,
     ])
 }
@@ -147,7 +159,11 @@ fn what_holds_and_what_does_not() {
 
 #[test]
 fn what_is_missing_is_false_before_it_is_negated() {
-    for document in [json!({}), json!({"budget": null, "actors": [], "title": []}), json!({"budget": "much", "actors": "x"})] {
+    for document in [
+        json!({}),
+        json!({"budget": null, "actors": [], "title": []}),
+        json!({"budget": "much", "actors": "x"}),
+    ] {
         for (text, holds) in [
             ("budget == 1", false),
             ("budget != 1", true),
@@ -180,19 +196,43 @@ fn a_syntax_error_has_a_place_and_a_mend() {
         ("type = 'X'", "SS701 1:6-7 = is no operator here | equality is written =="),
         ("type <> 'X'", "SS701 1:6-8 <> is no operator here | inequality is written !="),
         ("a == 1 && b == 2", "SS701 1:8-10 && is no operator here | write AND"),
-        ("type == FEATURE", "SS701 1:9-16 expected a value, found FEATURE | texts, dates and enum values stand in quotes: 'FEATURE'"),
+        (
+            "type == FEATURE",
+            "SS701 1:9-16 expected a value, found FEATURE | texts, dates and enum values stand in quotes: 'FEATURE'",
+        ),
         ("type == 'é", "SS701 1:9-10 the quote is not closed"),
-        ("type IN ('a')", "SS701 1:9-10 expected a list, found ( | lists stand in square brackets: ['a', 'b']"),
+        (
+            "type IN ('a')",
+            "SS701 1:9-10 expected a list, found ( | lists stand in square brackets: ['a', 'b']",
+        ),
         ("type IN ['a' 'b']", "SS701 1:14-17 expected ,, found 'b'"),
-        ("type IN [null]", "SS701 1:10-14 null is no value of a list | ask for a missing value with path == null"),
+        (
+            "type IN [null]",
+            "SS701 1:10-14 null is no value of a list | ask for a missing value with path == null",
+        ),
         ("type NOT IN ['a']", "SS701 1:6-9 expected an operator, found NOT | write NOT (type IN [...])"),
-        ("released AND true", "SS701 1:10-13 expected an operator, found AND | write released == true for a boolean, released EXISTS for any value"),
-        ("(type == 'a'\n  OR", "SS701 2:5-5 expected a field, NOT or an opening parenthesis, the filter ends here"),
+        (
+            "released AND true",
+            "SS701 1:10-13 expected an operator, found AND | write released == true for a boolean, released EXISTS for any value",
+        ),
+        (
+            "(type == 'a'\n  OR",
+            "SS701 2:5-5 expected a field, NOT or an opening parenthesis, the filter ends here",
+        ),
         ("type == 'a' type == 'b'", "SS701 1:13-17 expected AND, OR or the end, found type"),
-        ("budget == 12abc", "SS701 1:11-16 12abc is not a number | numbers are written as in JSON: 12, -0.5, 1e6; texts and dates stand in quotes"),
+        (
+            "budget == 12abc",
+            "SS701 1:11-16 12abc is not a number | numbers are written as in JSON: 12, -0.5, 1e6; texts and dates stand in quotes",
+        ),
         ("title MATCHES '!'", "SS701 1:15-18 there is no word to match"),
-        ("p WITHIN (91, 0, 5)", "SS703 1:11-16 there is no such point | latitude comes first and lies between -90 and 90, longitude between -180 and 180"),
-        ("p WITHIN (1, 0, '5 parsec')", "SS703 1:17-27 this is no distance | a distance is a number of metres, or a text with m, km, mi, nmi, yd or ft: '50km'"),
+        (
+            "p WITHIN (91, 0, 5)",
+            "SS703 1:11-16 there is no such point | latitude comes first and lies between -90 and 90, longitude between -180 and 180",
+        ),
+        (
+            "p WITHIN (1, 0, '5 parsec')",
+            "SS703 1:17-27 this is no distance | a distance is a number of metres, or a text with m, km, mi, nmi, yd or ft: '50km'",
+        ),
         ("a == 1 ; drop", "SS701 1:8-9 unexpected character ';'"),
     ] {
         assert_eq!(told(&parse(&source(text)).unwrap_err()), wanted, "{text}");
@@ -206,25 +246,73 @@ fn every_misfit_is_told_at_once() {
         ("status == 'x'", "SS702 1:1-7 there is no field status | did you mean production.status?"),
         ("actors.rôle == 'x'", "SS702 1:8-12 actors has no field rôle | did you mean role?"),
         ("title.raw == 'x'", "SS702 1:7-10 title has no fields inside"),
-        ("actors[title == 'x']", "SS702 1:8-13 actors has no field title | names in [...] start at the element; title stands outside of it"),
-        ("budget == '12'", "SS703 1:11-15 budget is compared with a number, this is a text | write 12 without quotes"),
-        ("budget == 1.5", "SS703 1:11-14 budget is compared with a whole number of 64 bits, this is a number"),
-        ("countries == 1", "SS703 1:14-15 countries is compared with a text in quotes, this is a number | write '1'"),
-        ("releaseDate > 'soon'", "SS703 1:15-21 releaseDate is compared with a date such as '2024-01-31' or 'now-7d/d', this is a text"),
+        (
+            "actors[title == 'x']",
+            "SS702 1:8-13 actors has no field title | names in [...] start at the element; title stands outside of it",
+        ),
+        (
+            "budget == '12'",
+            "SS703 1:11-15 budget is compared with a number, this is a text | write 12 without quotes",
+        ),
+        (
+            "budget == 1.5",
+            "SS703 1:11-14 budget is compared with a whole number of 64 bits, this is a number",
+        ),
+        (
+            "countries == 1",
+            "SS703 1:14-15 countries is compared with a text in quotes, this is a number | write '1'",
+        ),
+        (
+            "releaseDate > 'soon'",
+            "SS703 1:15-21 releaseDate is compared with a date such as '2024-01-31' or 'now-7d/d', this is a text",
+        ),
         ("budget > null", "SS703 1:10-14 nothing stands in any order to null, and budget wants a number"),
         ("type == 'FEATUR'", "SS704 1:9-17 'FEATUR' is no value of MovieType | did you mean 'FEATURE'?"),
-        ("type IN ['SHORT', 'X']", "SS704 1:19-22 'X' is no value of MovieType | its values are FEATURE, SHORT, SERIES"),
-        ("title > 'a'", "SS705 1:7-8 title is text, which has no order | numbers, dates and keywords have an order"),
-        ("released < true", "SS705 1:10-11 released is a boolean, which has no order | numbers, dates and keywords have an order"),
-        ("synopsis == 'x'", "SS705 1:10-12 synopsis is text without its whole value | ask for its words with synopsis MATCHES '...', or add `keyword: raw` to it under `fields:`"),
-        ("countries MATCHES 'x'", "SS705 1:11-18 MATCHES asks for the words of a text field, and countries is a keyword | compare the whole value (countries == '...', countries LIKE '*...*'), or say countries: text under `fields:`"),
+        (
+            "type IN ['SHORT', 'X']",
+            "SS704 1:19-22 'X' is no value of MovieType | its values are FEATURE, SHORT, SERIES",
+        ),
+        (
+            "title > 'a'",
+            "SS705 1:7-8 title is text, which has no order | numbers, dates and keywords have an order",
+        ),
+        (
+            "released < true",
+            "SS705 1:10-11 released is a boolean, which has no order | numbers, dates and keywords have an order",
+        ),
+        (
+            "synopsis == 'x'",
+            "SS705 1:10-12 synopsis is text without its whole value | ask for its words with synopsis MATCHES '...', or add `keyword: raw` to it under `fields:`",
+        ),
+        (
+            "countries MATCHES 'x'",
+            "SS705 1:11-18 MATCHES asks for the words of a text field, and countries is a keyword | compare the whole value (countries == '...', countries LIKE '*...*'), or say countries: text under `fields:`",
+        ),
         ("budget LIKE '1*'", "SS705 1:8-12 LIKE asks for keywords, and budget is a number"),
-        ("extra == 'x'", "SS705 1:7-9 extra is an object of unknown keys | name one of them: extra.color == 'red'"),
-        ("production == 'x'", "SS705 1:12-14 production is an object, not a value | compare a field of it: production.…"),
-        ("production.point.lat > 1", "SS705 1:18-21 production.point is a point, which is asked as a whole | write production.point WITHIN (lat, lon, '50km')"),
-        ("production[status == 'x']", "SS706 1:1-11 production is no nested list, its elements can't be bound | it is one object: write production.…"),
-        ("genres[name == 'x']", "SS706 1:1-7 genres is no nested list, its elements can't be bound | under `fields:`, genres says object; as nested it keeps its elements apart"),
-        ("countries['FR' == 'x']", "SS701 1:11-15 expected a field, NOT or an opening parenthesis, found 'FR'"),
+        (
+            "extra == 'x'",
+            "SS705 1:7-9 extra is an object of unknown keys | name one of them: extra.color == 'red'",
+        ),
+        (
+            "production == 'x'",
+            "SS705 1:12-14 production is an object, not a value | compare a field of it: production.…",
+        ),
+        (
+            "production.point.lat > 1",
+            "SS705 1:18-21 production.point is a point, which is asked as a whole | write production.point WITHIN (lat, lon, '50km')",
+        ),
+        (
+            "production[status == 'x']",
+            "SS706 1:1-11 production is no nested list, its elements can't be bound | it is one object: write production.…",
+        ),
+        (
+            "genres[name == 'x']",
+            "SS706 1:1-7 genres is no nested list, its elements can't be bound | under `fields:`, genres says object; as nested it keeps its elements apart",
+        ),
+        (
+            "countries['FR' == 'x']",
+            "SS701 1:11-15 expected a field, NOT or an opening parenthesis, found 'FR'",
+        ),
         ("notes EXISTS", "SS707 1:1-6 notes is not indexed | its `index: false` stands under `fields:`"),
     ] {
         let told_here = match parse(&source(text)) {
@@ -270,5 +358,8 @@ fn records_are_matched_without_types() {
     }
     assert_eq!(filter("row.a == 1 AND NOT row.b[c == 2]").paths(), [["row", "a"], ["row", "b"]]);
     let finding = &filter("row.a == 1 AND kind != 'x'").check_record().unwrap_err()[0];
-    assert_eq!(told(finding), "SS709 1:16-20 a record path starts with key, value, headers or row, not \"kind\"");
+    assert_eq!(
+        told(finding),
+        "SS709 1:16-20 a record path starts with key, value, headers or row, not \"kind\""
+    );
 }

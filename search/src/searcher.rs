@@ -1,0 +1,15 @@
+//! The port that searches go through, the same for every store.
+
+use async_trait::async_trait;
+
+use crate::{SearchError, SearchRequest, SearchResponse};
+
+/// Answers searches of one index.
+///
+/// An answer is of one moment: total, hits and facets agree with each other. Requests are checked by the searcher
+/// itself; it answers or refuses any of them in bounded time.
+#[async_trait]
+pub trait Searcher: Send + Sync {
+    /// Answers one page.
+    async fn search(&self, request: SearchRequest) -> Result<SearchResponse, SearchError>;
+}

@@ -1,0 +1,174 @@
+//! The embedded store: one SQLite table of documents, one of their values, one full-text index of their words.
+//!
+//! ```text
+//! documents_<query hash>   doc, id, version, deleted, body, fetched_at, missing     shared by index versions of one query
+//! entry_<index version>    doc, id, version, deleted, words                         which document versions this index holds
+//! value_<index version>    path, value, doc, element                                every value, and every bound list's elements
+//! text_<index version>     rowid = doc, one column per text field                   FTS5 over words that are folded beforehand
+//! ```
+//! An *element* is a place in a document where conditions can hold together: the document itself is 0, the
+//! objects of nested lists (and geo points) are counted from 1 in pre-order. A value belongs to its innermost
+//! element. An element stands in the value table, too: its path is the list's, its value the number of its
+//! last descendant, so that "inside of" is a range.
+
+mod facets;
+mod filter;
+mod functions;
+mod layout;
+mod query;
+mod read;
+mod rows;
+mod searcher;
+mod write;
+
+use std::{fmt, sync::Arc};
+
+use plan::{DocumentId, DocumentVersion, IndexPlan};
+use rusqlite::Connection;
+
+use layout::Layout;
+pub use searcher::SqliteSearcher;
+pub use write::PutOutcome;
+
+/// One index version in the embedded store. Cheap to clone; holds no connection.
+#[derive(Clone)]
+pub struct SqliteIndex {
+    plan: Arc<IndexPlan>,
+    version: u32,
+    layout: Arc<Layout>,
+    tables: Arc<Tables>,
+}
+
+/// The names of the tables: letters, digits and underscores only.
+struct Tables {
+    documents: String,
+    entry: String,
+    value: String,
+    text: String,
+}
+
+/// A document on its way into the index.
+#[derive(Debug, Clone, Copy)]
+pub struct DocumentWrite<'a> {
+    /// Its id.
+    pub id: &'a DocumentId,
+    /// Its version; only a greater one than the stored is written.
+    pub version: DocumentVersion,
+    /// The JSON object as it was received; `None` is a tombstone.
+    pub body: Option<&'a str>,
+    /// When its fetch began, milliseconds since the epoch of Unix.
+    pub fetched_at_ms: i64,
+    /// Paths that the graph could not answer.
+    pub missing: &'a [String],
+}
+
+/// A document as the store holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDocument {
+    /// Its id.
+    pub id: DocumentId,
+    /// Its version.
+    pub version: DocumentVersion,
+    /// The JSON object as it was received; `None` is a tombstone.
+    pub body: Option<String>,
+    /// When its fetch began, milliseconds since the epoch of Unix.
+    pub fetched_at_ms: i64,
+    /// Paths that the graph could not answer.
+    pub missing: Vec<String>,
+}
+
+/// How many documents an index version holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Documents that a search can find.
+    pub live: u64,
+    /// Soft deletes that remember their version.
+    pub tombstones: u64,
+}
+
+impl SqliteIndex {
+    /// Describes this version of the plan's index; touches nothing.
+    pub fn new(plan: Arc<IndexPlan>, index_version: u32) -> Self {
+        let layout = Arc::new(Layout::of(&plan));
+        let tables = Arc::new(Tables::of(&plan.fetch.query_hash, index_version));
+        Self { plan, version: index_version, layout, tables }
+    }
+
+    /// The plan it was made from.
+    pub fn plan(&self) -> &IndexPlan {
+        &self.plan
+    }
+
+    /// The number of this index version.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// Makes the tables that don't exist yet.
+    pub fn create(&self, conn: &Connection) -> rusqlite::Result<()> {
+        let Tables { documents, entry, value, text } = &*self.tables;
+        conn.execute_batch(&format!(
+            "CREATE TABLE IF NOT EXISTS {documents} (
+                 doc INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, deleted INTEGER NOT NULL,
+                 body TEXT, fetched_at INTEGER NOT NULL, missing TEXT NOT NULL) STRICT;
+             CREATE INDEX IF NOT EXISTS {documents}_by_version ON {documents} (version);
+             CREATE TABLE IF NOT EXISTS {entry} (
+                 doc INTEGER PRIMARY KEY, id TEXT NOT NULL, version INTEGER NOT NULL, deleted INTEGER NOT NULL,
+                 words INTEGER NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS {value} (
+                 path INTEGER NOT NULL, value ANY NOT NULL, doc INTEGER NOT NULL, element INTEGER NOT NULL,
+                 PRIMARY KEY (path, value, doc, element)) STRICT, WITHOUT ROWID;
+             CREATE INDEX IF NOT EXISTS {value}_by_doc ON {value} (doc, path);
+             CREATE TABLE IF NOT EXISTS index_version (version INTEGER PRIMARY KEY, documents TEXT NOT NULL) STRICT;",
+        ))?;
+        if let Some(columns) = self.layout.text_column_list() {
+            // The words come folded and joined by spaces, so the simplest tokenizer is the exact one.
+            conn.execute_batch(&format!(
+                "CREATE VIRTUAL TABLE IF NOT EXISTS {text} USING fts5({columns},
+                     content = '', contentless_delete = 1, tokenize = 'ascii', prefix = '2 3')",
+            ))?;
+        }
+        conn.execute(
+            "INSERT INTO index_version (version, documents) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            (self.version, documents),
+        )?;
+        Ok(())
+    }
+
+    /// Removes this index version, and the documents with the last version that shares them.
+    pub fn drop(&self, conn: &Connection) -> rusqlite::Result<()> {
+        let Tables { documents, entry, value, text } = &*self.tables;
+        conn.execute_batch(&format!(
+            "DROP TABLE IF EXISTS {text}; DROP TABLE IF EXISTS {value}; DROP TABLE IF EXISTS {entry};
+             CREATE TABLE IF NOT EXISTS index_version (version INTEGER PRIMARY KEY, documents TEXT NOT NULL) STRICT;
+             DELETE FROM index_version WHERE version = {};",
+            self.version
+        ))?;
+        let shared = conn.prepare("SELECT 1 FROM index_version WHERE documents = ?")?.exists([documents])?;
+        if !shared {
+            conn.execute_batch(&format!("DROP TABLE IF EXISTS {documents}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Tables {
+    fn of(query_hash: &str, index_version: u32) -> Self {
+        let query_hash: String = query_hash.chars().filter(char::is_ascii_alphanumeric).collect();
+        Self {
+            documents: format!("documents_{query_hash}"),
+            entry: format!("entry_{index_version:06}"),
+            value: format!("value_{index_version:06}"),
+            text: format!("text_{index_version:06}"),
+        }
+    }
+}
+
+impl fmt::Debug for SqliteIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteIndex")
+            .field("index", &self.plan.name)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,9 @@
+//! The embedded store and its searches, tested through the public interface.
+
+#![expect(clippy::unwrap_used, reason = "clippy lets #[test] functions unwrap, and not what they call")]
+
+mod agreement;
+mod hostile;
+mod plans;
+mod searches;
+mod store;
