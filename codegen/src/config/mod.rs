@@ -1,0 +1,248 @@
+//! `index.yaml`: as written ([`written`]), read ([`reader`]) and validated ([`Config`]).
+
+mod fields;
+mod graph;
+mod policies;
+mod reader;
+mod search;
+mod secret;
+mod serving;
+mod sources;
+mod units;
+mod variables;
+mod written;
+
+use std::sync::Arc;
+
+use plan::{Diagnostic, SourceText, code::config as codes};
+
+pub(crate) use self::fields::KINDS;
+pub use self::{
+    fields::FieldConfig,
+    graph::{BatchMode, GraphConfig},
+    policies::{BackfillConfig, IdsConfig, PolicyConfig},
+    reader::Located,
+    search::{SearchConfig, WeightedField},
+    secret::Secret,
+    serving::{ServeConfig, StoreConfig, StoreKind},
+    sources::{CoverageException, Freshness, SourceConfig, SourceEndpoint},
+};
+use self::{
+    reader::{Item, Reader, Section},
+    variables::Lookup,
+    written::{Node, Value},
+};
+use crate::Checked;
+
+/// The largest configuration, in bytes. A longer one is a mistake or an attack, and YAML's cost is not linear.
+const MAX_BYTES: usize = 1 << 20;
+
+/// The longest name: alias, topics and groups are made from it, and each has its own limit above this one.
+const MAX_NAME: usize = 63;
+
+/// A configuration whose values are each right by themselves. Whether they fit the query and the schema is
+/// [`crate::compile`]'s to say. Paths stand as they are written, relative to the file's folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file.
+    pub source: Arc<SourceText>,
+    /// The index's name, `[a-z][a-z0-9-]{0,62}`.
+    pub name: Located<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// Whom to ask about this index.
+    pub owner: Option<String>,
+    /// The root entity.
+    pub entity: Located<String>,
+    /// The key of the root entity; `None`: the schema's.
+    pub key: Option<Located<String>>,
+    /// The file of the query template.
+    pub query: Located<String>,
+    /// The gateway and its schema.
+    pub graph: GraphConfig,
+    /// The `SQLite` file of log, ledger and documents.
+    pub state_path: String,
+    /// The event sources, in the file's order.
+    pub sources: Vec<SourceConfig>,
+    /// The entities that are fresh by other means than events.
+    pub coverage: Vec<CoverageException>,
+    /// What differs from the default mapping.
+    pub fields: Vec<FieldConfig>,
+    /// Where ids come from and how fast a backfill goes.
+    pub backfill: BackfillConfig,
+    /// What to do with errors, and when to warn.
+    pub policies: PolicyConfig,
+    /// What text search covers and shows.
+    pub search: SearchConfig,
+    /// Where documents are kept.
+    pub store: StoreConfig,
+    /// The search API.
+    pub serve: ServeConfig,
+    /// Where the status page listens.
+    pub admin_listen: String,
+    /// Whether every source could be read: without them, coverage can't be judged.
+    pub(crate) sources_are_complete: bool,
+}
+
+/// A file that [`crate::compile`] wants to read, with the place that names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedFile {
+    /// The path as it is written.
+    pub path: String,
+    /// What it is, for "the query can't be read".
+    pub what: &'static str,
+    /// Where `index.yaml` names it, in bytes.
+    pub range: std::ops::Range<usize>,
+}
+
+impl Config {
+    /// The files to read before [`crate::compile`]: the query, the schema, and the queries for ids.
+    ///
+    /// Files of ids and of events are not among them: they belong to the running system.
+    pub fn wanted_files(&self) -> Vec<WantedFile> {
+        let query = Some(("query", &self.query));
+        let schema = self.graph.schema.as_ref().map(|path| ("schema", path));
+        let ids = match &self.backfill.ids {
+            Some(IdsConfig::Query(path)) => Some(("ids query", path)),
+            _ => None,
+        };
+        let back_references = self.sources.iter().filter_map(|source| source.back_reference.as_ref());
+        let files = [query, schema, ids].into_iter().flatten();
+        let files = files.chain(back_references.map(|path| ("back-reference query", path)));
+        files
+            .map(|(what, path)| WantedFile { path: path.value.clone(), what, range: path.range.clone() })
+            .collect()
+    }
+
+    /// The report for a wanted file that could not be read.
+    pub fn unreadable(&self, file: &WantedFile, reason: &str) -> Diagnostic {
+        let message = format!("the {} {} can't be read: {reason}", file.what, file.path);
+        Diagnostic::error(codes::SS119, message)
+            .at(&self.source, file.range.clone())
+            .help("a path is relative to the folder of index.yaml")
+    }
+}
+
+/// Parses and validates `index.yaml`. All problems are reported at once.
+///
+/// `variable` answers environment variables by name; a name `file.PATH` asks for the text of a file
+/// (`${file./run/secrets/token}`).
+pub fn parse_config(source: &Arc<SourceText>, variable: &dyn Fn(&str) -> Option<String>) -> Checked<Config> {
+    if source.text.len() > MAX_BYTES {
+        let message = format!("the file has {} bytes", source.text.len());
+        let diagnostic = Diagnostic::error(codes::SS108, message).at(source, 0..0);
+        return Checked::new(None, vec![diagnostic.help("a configuration has at most 1 MiB")]);
+    }
+    let root = match written::parse(source) {
+        Ok(root) => root,
+        Err(diagnostic) => return Checked::new(None, vec![*diagnostic]),
+    };
+    let mut reader = Reader::new(source, variable as Lookup<'_>);
+    let config = read(&mut reader, &root);
+    Checked::new(config, reader.diagnostics)
+}
+
+fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
+    if root.value == Value::Null {
+        let help =
+            "the smallest useful file has: version, name, entity, query, graph.url, graph.schema, one source";
+        reader.error(codes::SS103, &(0..0), "the file is empty".into(), help);
+        return None;
+    }
+    let item = Item { node: root, path: String::new(), range: 0..0 };
+    if !matches!(root.value, Value::Map(_)) {
+        let message = format!("the file must be a map, this is {}", root.value.describe());
+        reader.error(codes::SS104, &(0..0), message, "start with `version: 1`");
+        return None;
+    }
+    let mut file = reader.section(&item)?;
+
+    read_version(reader, &mut file);
+    let name = file.require(reader, "name", "name the index: letters, digits and dashes", read_name);
+    let description = file.read(reader, "description", Reader::text).map(|text| text.value);
+    let owner = file.read(reader, "owner", Reader::text).map(|text| text.value);
+    let entity = file.require(reader, "entity", "name the type of the documents", Reader::filled_text);
+    let key = file.read(reader, "key", Reader::filled_text);
+    let query = file.require(reader, "query", "name the file of the query template", Reader::filled_text);
+    let graph = graph::read(reader, &mut file);
+    serving::refuse_kafka(reader, &mut file);
+    let state_path = file.section(reader, "state").and_then(|mut state| {
+        let path = state.read(reader, "path", Reader::filled_text);
+        state.finish(reader);
+        path
+    });
+    let (sources, sources_are_complete) =
+        sources::read(reader, &mut file, entity.as_ref().map(|entity| entity.value.as_str()));
+    let coverage = sources::read_coverage(reader, &mut file);
+    let fields = fields::read(reader, &mut file);
+    let backfill = policies::read_backfill(reader, &mut file);
+    let policies = policies::read(reader, &mut file);
+    let store = serving::read_store(reader, &mut file);
+    let search = search::read(reader, &mut file);
+    let serve = serving::read_serve(reader, &mut file);
+    let admin_listen = serving::read_admin(reader, &mut file);
+    serving::warn_of_tests(reader, &mut file);
+    file.finish(reader);
+
+    let name = name?;
+    Some(Config {
+        source: Arc::clone(reader.source),
+        state_path: state_path.map_or_else(|| format!("./{}.db", name.value), |path| path.value),
+        name,
+        description,
+        owner,
+        entity: entity?,
+        key,
+        query: query?,
+        graph: graph?,
+        sources,
+        coverage,
+        fields,
+        backfill,
+        policies,
+        search,
+        store,
+        serve,
+        admin_listen,
+        sources_are_complete,
+    })
+}
+
+fn read_version(reader: &mut Reader<'_>, file: &mut Section<'_>) {
+    let Some(version) = file.require(reader, "version", "start the file with `version: 1`", Reader::text)
+    else {
+        return;
+    };
+    if version.value != "1" {
+        let message = format!("version {} of the configuration is not known", version.value);
+        reader.error(codes::SS108, &version.range, message, "this release reads version 1");
+    }
+}
+
+fn read_name(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Located<String>> {
+    let name = reader.filled_text(item)?;
+    if is_index_name(&name.value) {
+        return Some(name);
+    }
+    let message = format!("{:?} can't name an index", name.value);
+    let help = format!("a small letter, then at most {} small letters, digits or dashes", MAX_NAME - 1);
+    reader.error(codes::SS109, &name.range, message, help);
+    None
+}
+
+/// Names of indexes and sources: they become parts of aliases, topics, groups and URLs.
+fn is_index_name(name: &str) -> bool {
+    name.len() <= MAX_NAME
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Reports a part of the file that this release can't do, where ignoring it would be wrong.
+fn not_yet(reader: &mut Reader<'_>, item: &Item<'_>, what: &str, instead: &str) {
+    reader.error(codes::SS111, &item.range, format!("{what} is not in this release"), instead);
+}
+
+/// Reports a part of the file that has no effect in this release, where going on without it is safe.
+fn without_effect(reader: &mut Reader<'_>, item: &Item<'_>, what: &str, consequence: &str) {
+    reader.warn(codes::SS112, &item.range, format!("{what} has no effect in this release"), consequence);
+}

@@ -1,0 +1,235 @@
+//! `backfill:`, `errors:`, `freshness:` and `audit:` — how fast, how patient, how strict.
+
+use std::collections::BTreeMap;
+
+use plan::{
+    code::config as codes,
+    index_plan::{ErrorPolicy, FreshnessPolicy, NotFoundPolicy, PartialPolicy},
+};
+
+use super::{
+    not_yet,
+    reader::{Item, Located, Reader, Section},
+    without_effect,
+};
+
+/// Where ids come from and how fast a backfill goes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct BackfillConfig {
+    /// Where ids come from.
+    pub ids: Option<IdsConfig>,
+    /// Documents a second at most.
+    pub rate_per_second: Option<f64>,
+}
+
+/// Where a backfill's ids come from. Paths are as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdsConfig {
+    /// The file of a query to the gateway.
+    Query(Located<String>),
+    /// A file with one id a line.
+    File(Located<String>),
+    /// What is indexed already.
+    Index,
+}
+
+/// What to do with errors in answers, and when to warn of staleness.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicyConfig {
+    /// Errors in answers.
+    pub errors: ErrorPolicy,
+    /// When `status` warns.
+    pub freshness: FreshnessPolicy,
+}
+
+pub(super) fn read_backfill(reader: &mut Reader<'_>, file: &mut Section<'_>) -> BackfillConfig {
+    let Some(mut backfill) = file.section(reader, "backfill") else { return BackfillConfig::default() };
+    let ids = backfill.take("ids").and_then(|item| read_ids(reader, &item));
+    let rate_per_second = backfill.read(reader, "rate", Reader::rate);
+    if let Some(windows) = backfill.take("windows") {
+        read_windows(reader, &windows);
+        without_effect(
+            reader,
+            &windows,
+            "`backfill.windows`",
+            "a backfill runs at any time, at the pace of `rate`",
+        );
+    }
+    if let Some(item) = backfill.take("back_off_when") {
+        if let Some(mut brakes) = reader.section(&item) {
+            brakes.read(reader, "p95_latency", Reader::duration);
+            brakes.read(reader, "error_rate", Reader::share);
+            brakes.finish(reader);
+        }
+        without_effect(reader, &item, "`backfill.back_off_when`", "the adaptive limit and `rate` still hold");
+    }
+    if let Some(item) = backfill.take("checks") {
+        if let Some(mut checks) = reader.section(&item) {
+            checks.read(reader, "min_count_ratio", Reader::share);
+            checks.read(reader, "required", Reader::texts);
+            checks.read(reader, "max_missing", Reader::share);
+            checks.finish(reader);
+        }
+        without_effect(
+            reader,
+            &item,
+            "`backfill.checks`",
+            "there is one index version, so nothing is promoted",
+        );
+    }
+    backfill.finish(reader);
+    BackfillConfig { ids, rate_per_second }
+}
+
+fn read_ids(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<IdsConfig> {
+    let mut ids = reader.section(item)?;
+    let (query, file) = (ids.take("query"), ids.take("file"));
+    let (topic, index) = (ids.take("topic"), ids.take("index"));
+    ids.finish(reader);
+    let given = [&query, &file, &topic, &index].into_iter().flatten().count();
+    if given != 1 {
+        let message = format!("`backfill.ids` names {given} places for ids");
+        reader.error(
+            codes::SS110,
+            &item.range,
+            message,
+            "give exactly one of `query: FILE`, `file: FILE`, `index: true`",
+        );
+        return None;
+    }
+    if let Some(topic) = topic {
+        not_yet(reader, &topic, "a Kafka topic of ids", "use `query:` or `file:`");
+        return None;
+    }
+    if let Some(query) = query {
+        return reader.filled_text(&query).map(IdsConfig::Query);
+    }
+    if let Some(file) = file {
+        return reader.filled_text(&file).map(IdsConfig::File);
+    }
+    index.and_then(|index| reader.boolean(&index)).filter(|&on| on).map(|_| IdsConfig::Index)
+}
+
+fn read_windows(reader: &mut Reader<'_>, item: &Item<'_>) {
+    for window in reader.list(item).unwrap_or_default() {
+        let Some(mut window) = reader.section(&window) else { continue };
+        if let Some(times) = window.take("times") {
+            for time in reader.list(&times).unwrap_or_default() {
+                let Some(mut time) = reader.section(&time) else { continue };
+                time.require(reader, "start_time", "such as \"01:00\"", Reader::text);
+                time.require(reader, "end_time", "such as \"05:00\"", Reader::text);
+                time.finish(reader);
+            }
+        }
+        for key in ["weekdays", "days_of_month", "months", "years"] {
+            window.read(reader, key, Reader::texts);
+        }
+        window.read(reader, "location", Reader::text);
+        window.finish(reader);
+    }
+}
+
+pub(super) fn read(reader: &mut Reader<'_>, file: &mut Section<'_>) -> PolicyConfig {
+    let errors = read_errors(reader, file);
+    let freshness = read_freshness(reader, file);
+    read_audit(reader, file);
+    PolicyConfig { errors, freshness }
+}
+
+fn read_errors(reader: &mut Reader<'_>, file: &mut Section<'_>) -> ErrorPolicy {
+    let mut policy = ErrorPolicy {
+        partial: PartialPolicy::Hold,
+        not_found: NotFoundPolicy::Delete,
+        not_found_codes: vec!["NOT_FOUND".into()],
+        max_gone: 0.05,
+        retry_initial_ms: 1_000,
+        retry_max_ms: 300_000,
+        auto_replay: true,
+        owners: BTreeMap::new(),
+    };
+    let Some(mut errors) = file.section(reader, "errors") else { return policy };
+    let partial = [("hold", PartialPolicy::Hold), ("index", PartialPolicy::Index)];
+    policy.partial =
+        errors.read(reader, "partial", |r, item| r.word(item, &partial)).unwrap_or(policy.partial);
+    let not_found = [("delete", NotFoundPolicy::Delete), ("ignore", NotFoundPolicy::Ignore)];
+    policy.not_found =
+        errors.read(reader, "not_found", |r, item| r.word(item, &not_found)).unwrap_or(policy.not_found);
+    if let Some(codes) = errors.read(reader, "not_found_codes", Reader::texts) {
+        policy.not_found_codes = codes.into_iter().map(|code| code.value).collect();
+    }
+    policy.max_gone = errors.read(reader, "max_gone", Reader::share).unwrap_or(policy.max_gone);
+    if let Some(mut retry) = errors.section(reader, "retry") {
+        if let Some(attempts) = retry.take("attempts") {
+            reader.integer(&attempts, 1..=1_000_000);
+            let consequence = "a held document is tried until it succeeds, at most once in `retry.max`";
+            without_effect(reader, &attempts, "`errors.retry.attempts`", consequence);
+        }
+        policy.retry_initial_ms =
+            retry.read(reader, "initial", Reader::duration).unwrap_or(policy.retry_initial_ms);
+        let max = retry.take("max");
+        policy.retry_max_ms =
+            max.as_ref().and_then(|item| reader.duration(item)).unwrap_or(policy.retry_max_ms);
+        if policy.retry_max_ms < policy.retry_initial_ms {
+            let range = max.map_or(retry.range.clone(), |item| item.range);
+            let message = "`errors.retry.max` is shorter than `errors.retry.initial`".to_owned();
+            reader.error(codes::SS121, &range, message, "pauses grow from `initial` to `max`");
+        }
+        retry.finish(reader);
+    }
+    if let Some(item) = errors.take("dead_letter") {
+        if let Some(mut dead_letter) = reader.section(&item) {
+            dead_letter.read(reader, "topic", Reader::text);
+            dead_letter.finish(reader);
+        }
+        without_effect(
+            reader,
+            &item,
+            "`errors.dead_letter`",
+            "dead letters are kept in the ledger: `studio-search errors list`",
+        );
+    }
+    policy.auto_replay = errors.read(reader, "auto_replay", Reader::boolean).unwrap_or(policy.auto_replay);
+    if let Some(item) = errors.take("owners") {
+        for (subgraph, whom) in reader.named(&item) {
+            if let Some(whom) = reader.text(&whom) {
+                policy.owners.insert(subgraph.value, whom.value);
+            }
+        }
+    }
+    errors.finish(reader);
+    policy
+}
+
+fn read_freshness(reader: &mut Reader<'_>, file: &mut Section<'_>) -> FreshnessPolicy {
+    let mut policy = FreshnessPolicy { warn_after_ms: 30_000, error_after_ms: 300_000 };
+    let Some(mut freshness) = file.section(reader, "freshness") else { return policy };
+    let warn = freshness.read(reader, "warn_after", Reader::duration);
+    let error = freshness.read(reader, "error_after", Reader::duration);
+    policy.warn_after_ms = warn.unwrap_or(policy.warn_after_ms);
+    policy.error_after_ms = error.unwrap_or_else(|| policy.error_after_ms.max(policy.warn_after_ms));
+    if policy.warn_after_ms > policy.error_after_ms {
+        let message = "`freshness.warn_after` is longer than `freshness.error_after`".to_owned();
+        reader.error(codes::SS121, &freshness.range.clone(), message, "a warning comes before an error");
+    }
+    freshness.finish(reader);
+    policy
+}
+
+fn read_audit(reader: &mut Reader<'_>, file: &mut Section<'_>) {
+    let Some(item) = file.take("audit") else { return };
+    if let Some(mut audit) = reader.section(&item) {
+        audit.read(reader, "sample", Reader::rate);
+        audit.read(reader, "full", |r, item| {
+            r.word(item, &[("daily", ()), ("weekly", ()), ("monthly", ()), ("never", ())])
+        });
+        audit.read(reader, "confirm_after", Reader::duration);
+        audit.read(reader, "repair", Reader::boolean);
+        audit.finish(reader);
+    }
+    without_effect(
+        reader,
+        &item,
+        "`audit`",
+        "no sweep looks for stale documents; a full backfill repairs them",
+    );
+}

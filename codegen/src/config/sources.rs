@@ -1,0 +1,317 @@
+//! `sources:` and `coverage:` — what tells of changes, and what is fresh without being told.
+
+use std::sync::Arc;
+
+use plan::{
+    RecordPath, SourceText,
+    code::config as codes,
+    index_plan::{EdgeTeller, EventFormat, SnapshotReads},
+};
+
+use super::{
+    is_index_name, not_yet,
+    reader::{Item, Located, Reader, Section},
+    without_effect,
+};
+
+/// One event source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceConfig {
+    /// Its name under `sources:`.
+    pub name: Located<String>,
+    /// The entity whose changes it tells; `None`: the root entity.
+    pub entity: Option<Located<String>>,
+    /// Where its records come from.
+    pub endpoint: SourceEndpoint,
+    /// How a record is read.
+    pub format: EventFormat,
+    /// The entity's id in the record.
+    pub id: Option<RecordPath>,
+    /// Root ids that the record itself names.
+    pub root_id: Option<RecordPath>,
+    /// Paths of key fields given by hand; they add to the inferred ones.
+    pub reverse_lookup: Vec<Located<String>>,
+    /// The file of a query that asks the graph for root ids.
+    pub back_reference: Option<Located<String>>,
+    /// Who tells of a new edge; `None`: as the schema's owners say.
+    pub edge: Option<Located<EdgeTeller>>,
+    /// Where records of a snapshot go.
+    pub snapshot_reads: SnapshotReads,
+    /// Only records that satisfy this filter count.
+    pub filter: Option<Located<String>>,
+    /// Where the record tells the version of what it changed.
+    pub version: Option<RecordPath>,
+    /// A fan-out past this many roots goes into the backfill lane.
+    pub max_fanout: u64,
+}
+
+/// Where a source's records come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceEndpoint {
+    /// A file of lines, as written.
+    File(Located<String>),
+    /// `POST /events/<index>/<source>`.
+    Http,
+}
+
+/// An entity that is fresh by other means than events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoverageException {
+    /// The type.
+    pub type_name: Located<String>,
+    /// By what.
+    pub freshness: Freshness,
+}
+
+/// What keeps an uncovered entity fresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// Nothing.
+    Ignore,
+    /// The audit's sweep.
+    Audit,
+}
+
+/// Reads all sources; false where something is wrong with one of them.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    file: &mut Section<'_>,
+    root: Option<&str>,
+) -> (Vec<SourceConfig>, bool) {
+    let help = "name at least one stream of changes, such as `movie-changes: { file: ./events.ndjson, format: plain, id: key }`";
+    let Some(item) = file.require(reader, "sources", help, |_, item| Some(item.clone())) else {
+        return (Vec::new(), false);
+    };
+    let named = reader.named(&item);
+    let count = named.len();
+    if count == 0 {
+        reader.error(codes::SS103, &item.range, "`sources` names no source".into(), help);
+    }
+    let errors = |reader: &Reader<'_>| reader.diagnostics.iter().filter(|found| found.is_error()).count();
+    let before = errors(reader);
+    let sources =
+        named.into_iter().filter_map(|(name, item)| read_source(reader, name, &item, root)).collect();
+    (sources, count > 0 && errors(reader) == before)
+}
+
+fn read_source(
+    reader: &mut Reader<'_>,
+    name: Located<String>,
+    item: &Item<'_>,
+    root: Option<&str>,
+) -> Option<SourceConfig> {
+    if !is_index_name(&name.value) {
+        let message = format!("{:?} can't name a source", name.value);
+        let help = "a small letter, then small letters, digits or dashes: it stands in URLs and reports";
+        reader.error(codes::SS109, &name.range, message, help);
+    }
+    let mut source = reader.section(item)?;
+    let entity = source.read(reader, "entity", Reader::filled_text);
+    let endpoint = read_endpoint(reader, &mut source);
+    let formats = "say how records are read: `format: debezium` or `format: plain`";
+    let format = source.require(reader, "format", formats, read_format);
+    if let Some(encoding) = source.take("encoding")
+        && reader.word(&encoding, &[("json", false), ("avro", true)]) == Some(true)
+    {
+        not_yet(reader, &encoding, "Avro from a schema registry", "use `encoding: json`");
+    }
+    let id = source.read(reader, "id", read_record_path);
+    let root_id = source.read(reader, "root_id", read_record_path);
+    let reverse_lookup = source.read(reader, "reverse_lookup", Reader::text_or_texts).unwrap_or_default();
+    let back_reference = source.section(reader, "back_reference").and_then(|mut back| {
+        let query = back.require(reader, "query", "name the file of the query", Reader::filled_text);
+        back.finish(reader);
+        query
+    });
+    let edge_item = source.take("edge");
+    let tellers = [("holder", EdgeTeller::Holder), ("related", EdgeTeller::Related)];
+    let edge = edge_item.as_ref().and_then(|item| {
+        let value = reader.word(item, &tellers)?;
+        Some(Located { value, range: item.range.clone() })
+    });
+    let reads = [
+        ("backfill", SnapshotReads::Backfill),
+        ("live", SnapshotReads::Live),
+        ("ignore", SnapshotReads::Ignore),
+    ];
+    let snapshot_reads = source.read(reader, "snapshot_reads", |r, item| r.word(item, &reads));
+    let filter = source.read(reader, "where", read_filter);
+    let version = source.read(reader, "version", read_record_path);
+    if let Some(on_gap) = source.take("on_gap")
+        && reader.word(&on_gap, &[("audit", ()), ("backfill", ()), ("pause", ())]).is_some()
+    {
+        without_effect(
+            reader,
+            &on_gap,
+            "`on_gap`",
+            "a file or an inbox has no offsets that expire; leave it out",
+        );
+    }
+    let max_fanout = source.read(reader, "max_fanout", |r, item| r.integer(item, 1..=1_000_000_000));
+    check_ids(
+        reader,
+        &source,
+        (&name, entity.as_ref(), root),
+        (id.as_ref(), root_id.as_ref(), back_reference.as_ref()),
+    );
+    if let (Some(edge), None, None) = (&edge, &root_id, &back_reference)
+        && edge.value == EdgeTeller::Related
+    {
+        let message = format!(
+            "`edge: related` says that {} tells of new edges, but nothing names their roots",
+            name.value
+        );
+        let help = "add `root_id:` (a path in the record) or `back_reference: { query: … }`";
+        reader.error(codes::SS120, &edge.range, message, help);
+    }
+    source.finish(reader);
+    Some(SourceConfig {
+        name,
+        entity,
+        endpoint: endpoint?,
+        format: format?,
+        id,
+        root_id,
+        reverse_lookup,
+        back_reference,
+        edge,
+        snapshot_reads: snapshot_reads.unwrap_or(SnapshotReads::Backfill),
+        filter,
+        version,
+        max_fanout: max_fanout.unwrap_or(5_000),
+    })
+}
+
+/// A source needs an id to look anything up by: its entity's, or the root's.
+fn check_ids(
+    reader: &mut Reader<'_>,
+    source: &Section<'_>,
+    (name, entity, root): (&Located<String>, Option<&Located<String>>, Option<&str>),
+    (id, root_id, back_reference): (Option<&RecordPath>, Option<&RecordPath>, Option<&Located<String>>),
+) {
+    if id.is_some() || source.has("id") {
+        return;
+    }
+    let is_root = entity.is_none_or(|entity| Some(entity.value.as_str()) == root);
+    if is_root || (root_id.is_none() && !source.has("root_id")) {
+        let message = format!("the source {} doesn't say where a record holds the id", name.value);
+        let help = "add `id:` with a path into the record, such as key.movie_id or value.data.id";
+        reader.error(codes::SS120, &name.range, message, help);
+    } else if let Some(query) = back_reference {
+        let message = format!("the back-reference of {} needs the id of what changed", name.value);
+        reader.error(codes::SS120, &query.range, message, "add `id:` with a path into the record");
+    }
+}
+
+fn read_endpoint(reader: &mut Reader<'_>, source: &mut Section<'_>) -> Option<SourceEndpoint> {
+    let (file, http, topic) = (source.take("file"), source.take("http"), source.take("topic"));
+    let given: Vec<&Item<'_>> = [&file, &http, &topic].into_iter().flatten().collect();
+    let [_only] = given.as_slice() else {
+        let range = given.get(1).map_or(&source.range, |second| &second.range).clone();
+        let names: Vec<String> = given
+            .iter()
+            .filter_map(|item| item.path.rsplit('.').next())
+            .map(|key| format!("`{key}`"))
+            .collect();
+        let message = match given.len() {
+            0 => format!("`{}` doesn't say where its records come from", source.path),
+            _ => format!("`{}` has {} at once", source.path, names.join(" and ")),
+        };
+        reader.error(
+            codes::SS110,
+            &range,
+            message,
+            "give exactly one of `file: PATH`, `http: true`, `topic: NAME`",
+        );
+        return None;
+    };
+    if let Some(file) = file {
+        return reader.filled_text(&file).map(SourceEndpoint::File);
+    }
+    if let Some(topic) = topic {
+        reader.filled_text(&topic)?;
+        not_yet(reader, &topic, "a Kafka topic as a source", "use `file: PATH` or `http: true`");
+        return None;
+    }
+    let http = http?;
+    if reader.boolean(&http)? {
+        return Some(SourceEndpoint::Http);
+    }
+    reader.error(
+        codes::SS110,
+        &http.range,
+        "`http: false` leaves the source without records".into(),
+        "write `http: true`, or `file: PATH`",
+    );
+    None
+}
+
+fn read_format(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<EventFormat> {
+    let formats = [
+        ("debezium", EventFormat::Debezium),
+        ("debezium-flat", EventFormat::DebeziumFlat),
+        ("outbox", EventFormat::Outbox),
+        ("cloudevents", EventFormat::Cloudevents),
+        ("plain", EventFormat::Plain),
+    ];
+    let format = reader.word(item, &formats)?;
+    if matches!(format, EventFormat::Debezium | EventFormat::Plain) {
+        return Some(format);
+    }
+    let what =
+        format!("the format {}", formats.iter().find(|(_, f)| *f == format).map_or("", |(word, _)| word));
+    not_yet(reader, item, &what, "use `format: debezium`, or `format: plain` with a path to the id");
+    None
+}
+
+fn read_record_path(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<RecordPath> {
+    let text = reader.filled_text(item)?;
+    match RecordPath::parse(&text.value) {
+        Ok(path) => Some(path),
+        Err(error) => {
+            let help = "key.…, value.… or headers.…; row.… means the row before and after the change";
+            reader.error(codes::SS116, &item.range, error.to_string(), help);
+            None
+        }
+    }
+}
+
+/// Reads a filter over records; its mistakes are told at their place in the file.
+fn read_filter(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Located<String>> {
+    let text = reader.filled_text(item)?;
+    let source = Arc::new(SourceText { name: "<where>".into(), text: text.value.clone() });
+    let checked = plan::filter::parse(&source).map_err(|mistake| vec![mistake]);
+    let Err(mistakes) = checked.and_then(|filter| filter.check_record()) else { return Some(text) };
+    for mistake in mistakes {
+        let part = mistake.place.as_ref().map_or(0..0, |(_, range)| range.clone());
+        let range = reader.locate(item, &text.value, &part);
+        let source = Arc::clone(reader.source);
+        reader.diagnostics.push(mistake.at(&source, range));
+    }
+    None
+}
+
+/// Reads the entities that need no source.
+pub(super) fn read_coverage(reader: &mut Reader<'_>, file: &mut Section<'_>) -> Vec<CoverageException> {
+    let Some(item) = file.take("coverage") else { return Vec::new() };
+    let words = [("ignore", Freshness::Ignore), ("audit", Freshness::Audit)];
+    let mut lines = Vec::new();
+    for (type_name, item) in reader.named(&item) {
+        let Some(mut line) = reader.section(&item) else { continue };
+        let help = "say `freshness: audit` or `freshness: ignore`";
+        let freshness = line.require(reader, "freshness", help, |r, item| {
+            let freshness = r.word(item, &words)?;
+            if freshness == Freshness::Audit {
+                let consequence =
+                    format!("nothing repairs stale fields of {} but a full backfill", type_name.value);
+                without_effect(r, item, "`freshness: audit`", &consequence);
+            }
+            Some(freshness)
+        });
+        line.finish(reader);
+        if let Some(freshness) = freshness {
+            lines.push(CoverageException { type_name, freshness });
+        }
+    }
+    lines
+}

@@ -1,0 +1,169 @@
+//! Golden cases: `ok/` must compile, `diagnostics/` must not compile or must warn, and both must say what they said.
+//!
+//! A case is one file of sections. `### NAME` gives a whole file, `### + NAME` adds lines to the file of `base/`,
+//! `### s NAME` replaces there: a line, `=>`, a line, for as many pairs as follow. Files that no section names are
+//! those of `base/`. `UPDATE=1 cargo test` writes what is said now.
+
+#![expect(clippy::unwrap_used, reason = "a case that can't be read fails the test")]
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use codegen::{Compiled, Texts, compile, parse_config};
+use plan::{Diagnostic, Severity, SourceText, diagnostic::line_and_column};
+
+type Files = BTreeMap<String, String>;
+
+#[test]
+fn what_is_right_compiles() {
+    for_each("ok", |name, said, compiled| {
+        let compiled = compiled.unwrap_or_else(|| panic!("{name} must compile:\n{said}"));
+        apache_avro::Schema::parse(&compiled.avro).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let json = compiled.plan.to_json();
+        assert_eq!(serde_json::from_str::<plan::IndexPlan>(&json).unwrap(), compiled.plan, "{name}");
+        let pretty = |value: &serde_json::Value| serde_json::to_string_pretty(value).unwrap();
+        let (avro, template) = (pretty(&compiled.avro), pretty(&compiled.index_template));
+        format!("{said}## plan\n{json}\n## avro\n{avro}\n## index template\n{template}\n")
+    });
+}
+
+#[test]
+fn what_is_wrong_is_told() {
+    for_each("diagnostics", |name, said, _| {
+        assert!(!said.is_empty(), "{name} must be told something");
+        said
+    });
+}
+
+/// Runs every case of a folder and compares what it says with its `.expected` file.
+fn for_each(folder: &str, show: impl Fn(&str, String, Option<Compiled>) -> String) {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let base = read_folder(&tests.join("base"));
+    let mut cases: Vec<PathBuf> =
+        fs::read_dir(tests.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.retain(|path| path.extension().is_some_and(|extension| extension == "case"));
+    cases.sort();
+    assert!(!cases.is_empty());
+    let mut differing = Vec::new();
+    for path in cases {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let files = case_files(&base, &fs::read_to_string(&path).unwrap(), &name);
+        let (said, compiled) = run(&files);
+        let (again, _) = run(&files);
+        assert_eq!(said, again, "{name}: same inputs, same bytes");
+        let shown = show(&name, said, compiled);
+        let expected = path.with_extension("expected");
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&expected, shown).unwrap();
+        } else if fs::read_to_string(&expected).ok().as_deref() != Some(shown.as_str()) {
+            differing.push(format!("{folder}/{name}:\n{shown}"));
+        }
+    }
+    assert!(
+        differing.is_empty(),
+        "{} cases differ (UPDATE=1 accepts them):\n{}",
+        differing.len(),
+        differing.join("\n")
+    );
+}
+
+fn run(files: &Files) -> (String, Option<Compiled>) {
+    let text = |name: &str| {
+        let text = files.get(name).cloned().unwrap_or_default();
+        Arc::new(SourceText { name: name.to_owned(), text })
+    };
+    let variable = |name: &str| match name {
+        "GATEWAY" => Some("http://gateway:4000/graphql".to_owned()),
+        "EMPTY" => Some(String::new()),
+        _ => None,
+    };
+    let config = parse_config(&text("index.yaml"), &variable);
+    let mut diagnostics = config.diagnostics.clone();
+    let mut compiled = None;
+    if let Some(config) = config.best_effort() {
+        let wanted = config.wanted_files();
+        let path = |path: &str| path.trim_start_matches("./").to_owned();
+        let mut others = BTreeMap::new();
+        for file in &wanted {
+            if files.contains_key(&path(&file.path)) {
+                others.insert(file.path.clone(), text(&path(&file.path)));
+            } else {
+                diagnostics.push(config.unreadable(file, "there is no such file"));
+            }
+        }
+        let of = |what: &str| wanted.iter().find(|file| file.what == what).map(|file| path(&file.path));
+        let schema = of("schema").unwrap_or_else(|| "introspection.json".to_owned());
+        let texts = Texts { query: text(&of("query").unwrap()), schema: text(&schema), others };
+        if files.contains_key(&schema) && files.contains_key(&of("query").unwrap()) {
+            let checked = compile(config, &texts);
+            let has_error = checked.diagnostics.iter().any(Diagnostic::is_error);
+            assert_eq!(checked.value.is_none(), has_error, "no value exactly where there is an error");
+            diagnostics.extend(checked.diagnostics);
+            compiled = checked.value;
+        }
+    }
+    let is_sound = !diagnostics.iter().any(Diagnostic::is_error);
+    let said = diagnostics.iter().map(render).collect();
+    (said, compiled.filter(|_| is_sound))
+}
+
+fn render(diagnostic: &Diagnostic) -> String {
+    let severity = match diagnostic.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let mut text = format!("{severity}[{}] {}\n", diagnostic.code, diagnostic.message);
+    if let Some((source, range)) = &diagnostic.place {
+        let (line, column) = line_and_column(&source.text, range.start);
+        let (end_line, end_column) = line_and_column(&source.text, range.end);
+        let _ = writeln!(text, "  at {}:{line}:{column}-{end_line}:{end_column}", source.name);
+        let start = source.text[..range.start].rfind('\n').map_or(0, |at| at + 1);
+        let written: String =
+            source.text[start..].lines().next().unwrap_or_default().chars().take(150).collect();
+        let width = if line == end_line { (end_column - column).clamp(1, 100) } else { 1 };
+        let _ =
+            writeln!(text, "  | {written}\n  | {}{}", " ".repeat((column - 1).min(150)), "^".repeat(width));
+    }
+    if let Some(help) = &diagnostic.help {
+        let _ = writeln!(text, "  help: {help}");
+    }
+    text
+}
+
+fn read_folder(folder: &Path) -> Files {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.map(|path| {
+        (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(&path).unwrap())
+    });
+    files.collect()
+}
+
+/// The files of a case: those of `base/`, changed by its sections.
+fn case_files(base: &Files, case: &str, name: &str) -> Files {
+    let mut files = base.clone();
+    for section in case.split("### ").skip(1) {
+        let (head, body) = section.split_once('\n').unwrap_or((section, ""));
+        if let Some(file) = head.strip_prefix("+ ") {
+            files.get_mut(file.trim()).unwrap_or_else(|| panic!("{name}: no {file} in base")).push_str(body);
+        } else if let Some(file) = head.strip_prefix("s ") {
+            let text = files.get_mut(file.trim()).unwrap_or_else(|| panic!("{name}: no {file} in base"));
+            let lines: Vec<&str> = body.lines().filter(|line| !line.is_empty()).collect();
+            for pair in lines.chunks(3) {
+                let [from, "=>", to] = pair else { panic!("{name}: a line, =>, a line") };
+                let (from, to) = (from.replace("\\n", "\n"), to.replace("\\n", "\n"));
+                assert!(text.contains(&from), "{name}: {from:?} is not in {file}");
+                *text = text.replace(&from, &to);
+            }
+        } else if let Some(file) = head.strip_prefix("- ") {
+            files.remove(file.trim());
+        } else {
+            files.insert(head.trim().to_owned(), body.to_owned());
+        }
+    }
+    files
+}
