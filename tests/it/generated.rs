@@ -17,9 +17,14 @@ fn committed_artifacts_are_what_the_configuration_makes() {
     for (kind, file) in ARTIFACTS {
         let made = folder.succeed(&["generate", kind, "index.yaml"]);
         if std::env::var_os("UPDATE").is_some() {
-            fs::create_dir_all(&committed).and_then(|()| fs::write(committed.join(file), &made)).expect("writable");
+            fs::create_dir_all(&committed)
+                .and_then(|()| fs::write(committed.join(file), &made))
+                .expect("writable");
         }
         let kept = fs::read_to_string(committed.join(file)).unwrap_or_default();
-        assert!(kept == made, "configs/movies/generated/{file} is not what `generate {kind}` makes now; see this test's first lines");
+        assert!(
+            kept == made,
+            "configs/movies/generated/{file} is not what `generate {kind}` makes now; see this test's first lines"
+        );
     }
 }

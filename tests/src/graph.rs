@@ -45,7 +45,7 @@ impl RealGraph {
             serde_json::from_str(&line).unwrap_or_else(|_| panic!("the graph did not start: {line:?}"));
         let text = |name: &str| told[name].as_str().expect("an address").to_owned();
         let client =
-            reqwest::blocking::Client::builder().timeout(Duration::from_secs(60)).build().expect("a client");
+            reqwest::blocking::Client::builder().timeout(Duration::from_mins(1)).build().expect("a client");
         Self { process, client, gateway: text("gateway"), admin: text("admin") }
     }
 
