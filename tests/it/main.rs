@@ -5,4 +5,5 @@ mod crashes;
 mod failures;
 mod generated;
 mod memory;
+mod python;
 mod workspace;

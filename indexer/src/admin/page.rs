@@ -7,8 +7,8 @@ use axum::{
     response::Html,
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use plan::{Diagnostic, SourceText, diagnostic::line_and_column, filter};
-use search::{Cursor, Facet, Hit, SearchRequest, SearchResponse, Searcher, Sort};
+use plan::{Diagnostic, IndexPlan, SourceText, diagnostic::line_and_column, filter};
+use search::{Cursor, Facet, Highlight, Hit, SearchRequest, SearchResponse, Searcher, Sort};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -21,8 +21,8 @@ const FIRST: usize = 20;
 /// Values of a facet that are shown; the rest would only push the others out of sight.
 const FACET_VALUES: usize = 8;
 
-/// Fields of a hit that are shown beside its title.
-const FACTS: usize = 6;
+/// Values of one field that a hit shows.
+const VALUES: usize = 4;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -71,9 +71,9 @@ pub(super) async fn show(
                     Ok(status) => (figures(status)),
                     Err(error) => p.error { (error) },
                 }
-                (form(&asked))
+                (form(&asked, plan))
                 @match &found {
-                    Ok(response) => (results(&asked, response, &plan.key.path)),
+                    Ok(response) => (results(&asked, response, plan)),
                     Err(reason) => pre.error { (reason) },
                 }
                 script { (PreEscaped(SCRIPT)) }
@@ -84,7 +84,7 @@ pub(super) async fn show(
 }
 
 /// The search that the address asks for.
-fn request(asked: &Asked, plan: &plan::IndexPlan) -> Result<SearchRequest, Vec<Diagnostic>> {
+fn request(asked: &Asked, plan: &IndexPlan) -> Result<SearchRequest, Vec<Diagnostic>> {
     let filter = match asked.filter.trim() {
         "" => None,
         text => {
@@ -129,23 +129,24 @@ fn figure(name: &str, value: &str) -> Markup {
     html! { div { b data-figure=(name) { (value) } span { (name) } } }
 }
 
-fn form(asked: &Asked) -> Markup {
+fn form(asked: &Asked, plan: &IndexPlan) -> Markup {
+    let example = plan.search.facets.first().unwrap_or(&plan.key.path);
     html! {
         form method="get" action="/" role="search" {
             input type="search" name="q" value=(asked.q) placeholder="Search" aria-label="search" autofocus;
-            input type="text" name="filter" value=(asked.filter) placeholder="Filter, e.g. production.status == 'IN_PHOTOGRAPHY'"
+            input type="text" name="filter" value=(asked.filter) placeholder={ "Filter, such as " (example) " == '…'" }
                 aria-label="filter" spellcheck="false" autocapitalize="off";
             button { "Search" }
         }
     }
 }
 
-fn results(asked: &Asked, response: &SearchResponse, key: &str) -> Markup {
+fn results(asked: &Asked, response: &SearchResponse, plan: &IndexPlan) -> Markup {
     html! {
         main {
             section.hits aria-label="hits" {
                 p.total { (response.total) @if response.total == 1 { " document" } @else { " documents" } }
-                ol { @for hit in &response.hits { (one_hit(hit, key)) } }
+                ol { @for hit in &response.hits { (one_hit(hit, plan)) } }
                 @if let Some(next) = &response.next {
                     a.next href=(address(&Asked { after: next.to_string(), ..asked.clone() })) { "Next page" }
                 }
@@ -157,53 +158,59 @@ fn results(asked: &Asked, response: &SearchResponse, key: &str) -> Markup {
     }
 }
 
-fn one_hit(hit: &Hit, key: &str) -> Markup {
+/// A hit by what its index is about: the first field that is searched as its title, the others and the facets as facts.
+fn one_hit(hit: &Hit, plan: &IndexPlan) -> Markup {
     let document: Value = serde_json::from_str(hit.document.get()).unwrap_or_default();
-    let fields: Vec<(&String, String)> = document
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(name, _)| *name != key)
-        .filter_map(|(name, value)| Some((name, in_short(value)?)))
-        .collect();
+    let mut paths: Vec<&str> = Vec::new();
+    let searched = plan.search.text.iter().map(|weighted| weighted.path.as_str());
+    for path in searched.chain(plan.search.facets.iter().map(String::as_str)) {
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    let shown: Vec<(&str, String)> =
+        paths.into_iter().filter_map(|path| Some((path, in_short(&document, path)?))).collect();
+    let (title, facts) = shown.split_first().map_or((None, &[][..]), |(title, facts)| (Some(title), facts));
     html! {
         li {
-            @if let Some((name, title)) = fields.first() {
-                h2 {
-                    @match hit.highlights.iter().find(|highlight| highlight.path == **name) {
-                        Some(highlight) => @for (piece, found) in highlight.pieces() {
-                            @if found { mark { (piece) } } @else { (piece) }
-                        },
+            h2 {
+                @match title {
+                    Some((path, title)) => @match hit.highlights.iter().find(|highlight| highlight.path == *path) {
+                        Some(highlight) => (marked(highlight)),
                         None => (title),
-                    }
-                    " " small { (hit.id) }
+                    },
+                    None => "—",
                 }
+                " " small { (hit.id) }
             }
-            @for highlight in hit.highlights.iter().filter(|highlight| fields.first().is_none_or(|(name, _)| highlight.path != **name)) {
-                p { span.path { (highlight.path) } " "
-                    @for (piece, found) in highlight.pieces() { @if found { mark { (piece) } } @else { (piece) } }
-                }
+            @for highlight in hit.highlights.iter().filter(|highlight| title.is_none_or(|(path, _)| highlight.path != *path)) {
+                p { span.path { (highlight.path) } " " (marked(highlight)) }
             }
-            dl { @for (name, value) in fields.iter().skip(1).take(FACTS) { div { dt { (name) } dd { (value) } } } }
+            dl { @for (path, value) in facts { div { dt { (path) } dd { (value) } } } }
             details { summary { "document" } pre { (serde_json::to_string_pretty(&document).unwrap_or_default()) } }
         }
     }
 }
 
-/// A value on one line: scalars, and the scalars inside of objects and lists.
-fn in_short(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        Value::Array(items) => joined(items.iter()),
-        Value::Object(fields) => joined(fields.values()),
-        scalar => Some(scalar.to_string()),
-    }
+fn marked(highlight: &Highlight) -> Markup {
+    html! { @for (piece, found) in highlight.pieces() { @if found { mark { (piece) } } @else { (piece) } } }
 }
 
-fn joined<'v>(values: impl Iterator<Item = &'v Value>) -> Option<String> {
-    let parts: Vec<String> = values.filter_map(in_short).take(4).collect();
-    (!parts.is_empty()).then(|| parts.join(" · "))
+/// The values at a path on one line; nothing where there are none.
+fn in_short(document: &Value, path: &str) -> Option<String> {
+    let names: Vec<String> = path.split('.').map(str::to_owned).collect();
+    let values = filter::values_at(document, &names);
+    let texts: Vec<String> = values.iter().filter_map(as_text).collect();
+    let more = if texts.len() > VALUES { " · …" } else { "" };
+    (!texts.is_empty()).then(|| texts[..texts.len().min(VALUES)].join(" · ") + more)
+}
+
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        Value::String(text) => Some(text.clone()),
+        scalar => Some(scalar.to_string()),
+    }
 }
 
 fn one_facet(asked: &Asked, facet: &Facet) -> Markup {
@@ -213,7 +220,7 @@ fn one_facet(asked: &Asked, facet: &Facet) -> Markup {
             h3 { (facet.path) }
             ul {
                 @for value in facet.values.iter().take(FACET_VALUES) {
-                    @let text = in_short(&value.value).unwrap_or_default();
+                    @let text = as_text(&value.value).unwrap_or_default();
                     li {
                         a href=(address(&narrowed(asked, &facet.path, &value.value))) { (text) }
                         meter min="0" max=(most) value=(value.count) {}
