@@ -6,4 +6,5 @@ mod failures;
 mod generated;
 mod memory;
 mod python;
+mod sources;
 mod workspace;

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     time::Duration,
@@ -23,7 +24,10 @@ pub struct Folder {
 }
 
 /// A `run` in the background; killed when dropped, if it still runs.
-pub struct Running(Child);
+pub struct Running {
+    process: Child,
+    admin: SocketAddr,
+}
 
 impl Folder {
     /// A folder with the configuration as it is committed.
@@ -99,13 +103,14 @@ impl Folder {
             .append(true)
             .open(self.path("run.log"))
             .expect("the folder is writable");
-        let child = self
-            .command(&["run", "index.yaml", "--admin", "127.0.0.1:0"])
+        let admin = free_address();
+        let process = self
+            .command(&["run", "index.yaml", "--admin", &admin.to_string()])
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .expect("the program starts");
-        Running(child)
+        Running { process, admin }
     }
 
     /// What `run` logged, for the message of a failure.
@@ -158,15 +163,24 @@ impl Default for Folder {
 impl Running {
     /// Ends it as an operator would, and gives its exit code.
     pub fn terminate(mut self) -> Option<i32> {
-        let id = self.0.id().to_string();
+        let id = self.process.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status().expect("kill");
         assert!(sent.success(), "the process ended by itself before it was told to");
-        self.0.wait().expect("it ends").code()
+        self.process.wait().expect("it ends").code()
+    }
+
+    /// Where its admin port listens, once it does.
+    pub fn admin(&self) -> SocketAddr {
+        eventually(Duration::from_secs(30), || {
+            TcpStream::connect(self.admin).map(drop).map_err(|error| format!("{}: {error}", self.admin))
+        });
+        self.admin
     }
 
     /// The most memory it ever had, in bytes, as Linux counts it.
     pub fn peak_memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).expect("it runs, on Linux");
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs, on Linux");
         let line =
             status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line of the kernel's");
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
@@ -175,15 +189,15 @@ impl Running {
 
     /// Ends it between any two lines.
     pub fn kill(mut self) {
-        self.0.kill().expect("it runs");
-        self.0.wait().expect("it ends");
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("it ends");
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -207,6 +221,12 @@ pub fn assert_equal(indexed: &BTreeMap<String, Value>, graph: &BTreeMap<String, 
         stale.iter().take(3).cloned().collect::<Vec<_>>().join("\n"),
         tail(log),
     );
+}
+
+/// A port that nobody has right now.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("its address")
 }
 
 fn tail(log: &str) -> String {

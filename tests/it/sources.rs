@@ -1,0 +1,89 @@
+//! Other ways in: events over HTTP, a schema by introspection, a query with a list root.
+
+use std::{fs, time::Duration};
+
+use harness::{eventually, folder::Folder};
+use serde_json::json;
+
+const SETTLES: Duration = Duration::from_mins(2);
+
+#[test]
+fn events_over_http_are_durable_before_they_are_acknowledged() {
+    let (folder, graph) = Folder::with_graph();
+    folder.edit(
+        "index.yaml",
+        "file: ${EVENTS_DIR:-./events}/movies.ndjson\n    format: debezium",
+        "http: true\n    format: plain",
+    );
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    let run = folder.run();
+    let url = format!("http://{}/events/movies/movie-changes", run.admin());
+    let client = reqwest::blocking::Client::new();
+    let post = |url: &str, body: &str| {
+        let response = client.post(url).body(body.to_owned()).send().expect("the admin port answers");
+        (response.status().as_u16(), response.text().unwrap_or_default())
+    };
+    let lines: String =
+        (1..=40).map(|n| format!("{{\"key\":{{\"movie_id\":\"m{n}\"}},\"value\":{{}}}}\n")).collect();
+    let (status, said) = post(&url, &lines);
+    assert_eq!((status, said.trim()), (202, r#"{"accepted":40}"#));
+    // What was acknowledged survives the process, whether it was routed by then or not.
+    run.kill();
+    let run = folder.run();
+    eventually(SETTLES, || match folder.status()["documents"].as_u64() {
+        Some(40) => Ok(()),
+        other => Err(format!("{other:?} documents\n{}", folder.log())),
+    });
+    assert_eq!(folder.exported()["m7"]["title"], graph.documents()["m7"]["title"]);
+    let url = format!("http://{}/events/movies/nobody", run.admin());
+    assert_eq!(post(&url, &lines).0, 404);
+    assert_eq!(run.terminate(), Some(0));
+}
+
+#[test]
+fn a_schema_that_nobody_wrote_down_is_asked_for() {
+    let (folder, _graph) = Folder::with_graph();
+    folder.edit("index.yaml", "  schema: ./supergraph.graphql\n", "");
+    let refused = folder.output(&["validate"]);
+    assert_eq!(refused.status.code(), Some(1), "a gateway's introspection tells no keys");
+    folder.edit("index.yaml", "entity: Movie\n", "entity: Movie\nkey: movieId\n");
+    let output = folder.output(&["validate"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("SS216"), "what can't be proven is said: {stderr}");
+}
+
+#[test]
+fn a_list_root_is_asked_with_its_ids() {
+    let (folder, graph) = Folder::with_graph();
+    let query = fs::read_to_string(folder.path("query.graphql")).expect("the query");
+    let query =
+        query.replace("$id: ID!", "$ids: [ID!]!").replace("movie(movieId: $id)", "moviesByIds(ids: $ids)");
+    fs::write(folder.path("query.graphql"), query).expect("writable");
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    fs::write(
+        folder.path("events").join("movies.ndjson"),
+        (1..=60)
+            .map(|n| {
+                format!(
+                    "{}\n",
+                    json!({"key": {"movie_id": format!("m{n}")}, "value": {"op": "u", "after": {}}})
+                )
+            })
+            .collect::<String>(),
+    )
+    .expect("writable");
+    folder.succeed(&["run", "index.yaml", "--once"]);
+    let (indexed, mut now) = (folder.exported(), graph.documents());
+    now.retain(|id, _| indexed.contains_key(id));
+    assert_eq!(indexed.len(), 60);
+    harness::folder::assert_equal(&indexed, &now, &folder.log());
+    let requests = graph.counts()["gateway"]["requests"].as_u64().expect("a count");
+    assert!(requests > 0);
+    graph.delete_movie("m5");
+    folder.succeed(&["run", "index.yaml", "--once"]);
+    assert!(
+        !folder.exported().contains_key("m5"),
+        "who is missing in the list is asked for alone, and is gone"
+    );
+}
