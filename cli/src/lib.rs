@@ -1,1 +1,132 @@
-//! To come.
+//! The command line and the Python module: the only crate that prints, reads the environment or ends a process.
+//!
+//! [`run`] reads the arguments ([`args`]), hands them to one function of [`commands`], and turns what comes back into
+//! output ([`output`], [`report`]) and an exit code ([`exit`]). [`project`] reads a user's files.
+
+mod args;
+mod commands;
+mod demo;
+mod demo_folder;
+mod environment;
+mod exit;
+mod failure;
+mod follow;
+mod logs;
+mod moment;
+mod output;
+mod paint;
+mod panic;
+mod project;
+#[cfg(feature = "python")]
+mod python;
+mod report;
+mod signals;
+mod table;
+
+use std::{ffi::OsString, future::Future};
+
+use clap::{Parser, error::ErrorKind};
+
+pub use self::exit::Exit;
+use self::{
+    args::{Args, Backfill, Command, Errors},
+    environment::Environment,
+    failure::Failure,
+    logs::Talkative,
+    output::Output,
+};
+
+/// Does what the arguments say, the program's name being the first of them, and says how it ended.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(error) => {
+            // Nobody is left to tell where even this can't be written.
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
+                _ => Exit::Usage,
+            };
+        }
+    };
+    panic::told_as_bugs(|| {
+        let mut output = Output::new(&args.globals);
+        let result = obey(args, &mut output).and_then(|exit| output.flush().map(|()| exit));
+        match result {
+            Ok(exit) => exit,
+            Err(Failure::ReaderGone) => Exit::Done,
+            Err(Failure::Interrupted) => Exit::Interrupted,
+            Err(Failure::Told(trouble)) => {
+                output.fail(&trouble);
+                trouble.exit
+            }
+        }
+    })
+}
+
+fn obey(args: Args, output: &mut Output) -> Result<Exit, Failure> {
+    let talkative = if matches!(args.command, Command::Run { .. }) { Talkative::Yes } else { Talkative::No };
+    logs::start(&args.globals, talkative, output.talk_paint().is_on());
+    let environment = Environment::new(args.globals.env_file.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("the system gives no threads: {error}")))?;
+    let result = runtime.block_on(dispatch(args.command, &environment, output));
+    // A thread that still reads a file or a socket must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+async fn dispatch(command: Command, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
+    match command {
+        // These stop by themselves when they are asked to.
+        Command::Run { file, once, admin } => commands::run::run(&file, once, admin, env, output).await,
+        Command::Demo { once, port, dir } => commands::demo::demo(once, port, dir, env, output).await,
+        command => interruptible(answer(command, env, output)).await,
+    }
+}
+
+async fn answer(command: Command, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
+    match command {
+        Command::Run { .. } | Command::Demo { .. } => unreachable!("dispatched above"),
+        Command::Validate { paths, deny_warnings } => {
+            commands::validate::validate(&paths, deny_warnings, env, output).await
+        }
+        Command::Generate { kind, file, out } => {
+            commands::generate::generate(kind, &file, out.as_deref(), env, output).await
+        }
+        Command::Plan { file } => commands::plan::plan(&file, env, output).await,
+        Command::Provision { file, yes, dry_run } => {
+            let consent = commands::provision::Consent::of(yes, dry_run);
+            commands::provision::provision(&file, consent, env, output).await
+        }
+        Command::Pause { file } => commands::pause::pause(&file, env, output).await,
+        Command::Resume { file } => commands::pause::resume(&file, env, output).await,
+        Command::Backfill(Backfill::Start { file, ids, follow }) => {
+            commands::backfill::start(&file, &ids, follow, env, output).await
+        }
+        Command::Backfill(Backfill::Status { file }) => commands::backfill::status(&file, env, output).await,
+        Command::Backfill(Backfill::List { file }) => commands::backfill::list(&file, env, output).await,
+        Command::Status { files, watch, check } => {
+            let look = commands::status::Look::of(watch, check);
+            commands::status::status(&files, look, env, output).await
+        }
+        Command::Errors(Errors::List { file }) => commands::errors::list(&file, env, output).await,
+        Command::Search { file, text, filter, facets, sort, first, after } => {
+            let wish = commands::search::Wish { text, filter, facets, sort, first, after };
+            commands::search::search(&file, wish, env, output).await
+        }
+        Command::Export { file } => commands::export::export(&file, env, output).await,
+        Command::Explain { code } => commands::explain::explain(&code, output),
+        Command::Completion { shell } => commands::completion::completion(shell, output),
+    }
+}
+
+/// Ends the work at Ctrl-C. Every command's changes are single transactions, so none is left half done.
+async fn interruptible(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    tokio::select! {
+        result = work => result,
+        Ok(()) = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+    }
+}

@@ -137,15 +137,31 @@ impl Index {
         })
     }
 
-    /// The newest backfill with its progress: what is behind it in the lane is not its own.
+    /// The newest backfill with its progress.
     pub async fn newest_backfill(&self) -> Result<Option<BackfillProgress>, StateError> {
-        let Some(backfill) = self.ledger.backfills().await?.pop() else { return Ok(None) };
+        match self.ledger.backfills().await?.pop() {
+            Some(backfill) => self.progress(backfill).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The backfill of this number with its progress.
+    pub async fn backfill(&self, number: i64) -> Result<Option<BackfillProgress>, StateError> {
+        let backfills = self.ledger.backfills().await?;
+        match backfills.into_iter().find(|backfill| backfill.number == number) {
+            Some(backfill) => self.progress(backfill).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What stands behind a backfill in the lane is not its own.
+    async fn progress(&self, backfill: Backfill) -> Result<BackfillProgress, StateError> {
         let waiting = match backfill.state {
             BackfillState::Done => 0,
             _ => self.log.lag_through(Lane::Backfill, backfill.last_position).await?,
         };
         let rebuilt = backfill.enumerated.saturating_sub(waiting);
-        Ok(Some(BackfillProgress { backfill, rebuilt }))
+        Ok(BackfillProgress { backfill, rebuilt })
     }
 
     /// How long one request to the gateway may take.

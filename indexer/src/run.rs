@@ -216,9 +216,9 @@ impl Process {
                 result = result.and(joined(ended));
             }
         }
+        this.index.ledger.withdraw(&process_name()).await?;
         result?;
         backfills.end_rebuilt().await?;
-        this.publish().await?;
         let (held, dead_letters) = this.index.ledger.troubles().await?;
         let paused = match this.index.ledger.state().await? {
             IndexState::Running => None,
@@ -294,8 +294,7 @@ impl Process {
 
     async fn publish(&self) -> Result<(), StateError> {
         let lag = [self.index.log.lag(Lane::Live).await?, self.index.log.lag(Lane::Backfill).await?];
-        let process = std::process::id().to_string();
-        self.index.ledger.publish(&self.meter.figures(&process, now_ms(), lag)).await
+        self.index.ledger.publish(&self.meter.figures(&process_name(), now_ms(), lag)).await
     }
 
     async fn publish_until(self: Arc<Self>, stop: CancellationToken) -> Result<(), RunError> {
@@ -317,6 +316,11 @@ impl Process {
 fn condition(source: &str, text: &str) -> Result<Filter, RunError> {
     let text = SourceText { name: format!("sources.{source}.where"), text: text.to_owned() };
     filter::parse(&text.into()).map_err(|finding| RunError::Condition(source.to_owned(), finding.message))
+}
+
+/// The name of this process in the ledger.
+fn process_name() -> String {
+    std::process::id().to_string()
 }
 
 type Tasks = JoinSet<Result<(), RunError>>;

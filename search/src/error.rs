@@ -85,7 +85,7 @@ impl SearchError {
             }
             SearchError::TooMuch { .. } => None,
             SearchError::TextTooLong => Some("search for the words that matter".to_owned()),
-            SearchError::Store(_) => Some("try again; then look at `studio-search doctor`".to_owned()),
+            SearchError::Store(_) => Some("try again; then check the file under `state.path`".to_owned()),
             SearchError::TimedOut { .. } => Some("add a condition that names a value".to_owned()),
         }
     }

@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use harness::{eventually, folder::Folder};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const SETTLES: Duration = Duration::from_mins(2);
 
@@ -23,8 +23,7 @@ fn events_over_http_are_durable_before_they_are_acknowledged() {
         let response = client.post(url).body(body.to_owned()).send().expect("the admin port answers");
         (response.status().as_u16(), response.text().unwrap_or_default())
     };
-    let lines: String =
-        (1..=40).map(|n| format!("{{\"key\":{{\"movie_id\":\"m{n}\"}},\"value\":{{}}}}\n")).collect();
+    let lines = changed(40, &json!({}));
     let (status, said) = post(&url, &lines);
     assert_eq!((status, said.trim()), (202, r#"{"accepted":40}"#));
     // What was acknowledged survives the process, whether it was routed by then or not.
@@ -61,18 +60,8 @@ fn a_list_root_is_asked_with_its_ids() {
         query.replace("$id: ID!", "$ids: [ID!]!").replace("movie(movieId: $id)", "moviesByIds(ids: $ids)");
     fs::write(folder.path("query.graphql"), query).expect("writable");
     folder.succeed(&["provision", "index.yaml", "--yes"]);
-    fs::write(
-        folder.path("events").join("movies.ndjson"),
-        (1..=60)
-            .map(|n| {
-                format!(
-                    "{}\n",
-                    json!({"key": {"movie_id": format!("m{n}")}, "value": {"op": "u", "after": {}}})
-                )
-            })
-            .collect::<String>(),
-    )
-    .expect("writable");
+    let events = changed(60, &json!({"op": "u", "after": {}}));
+    fs::write(folder.path("events").join("movies.ndjson"), events).expect("writable");
     folder.succeed(&["run", "index.yaml", "--once"]);
     let (indexed, mut now) = (folder.exported(), graph.documents());
     now.retain(|id, _| indexed.contains_key(id));
@@ -86,4 +75,10 @@ fn a_list_root_is_asked_with_its_ids() {
         !folder.exported().contains_key("m5"),
         "who is missing in the list is asked for alone, and is gone"
     );
+}
+
+/// A line of events for each of the first movies.
+fn changed(movies: usize, value: &Value) -> String {
+    let line = |n| json!({"key": {"movie_id": format!("m{n}")}, "value": value}).to_string();
+    (1..=movies).map(line).collect::<Vec<_>>().join("\n") + "\n"
 }

@@ -202,6 +202,9 @@ pub trait Ledger: Send + Sync {
     /// Writes this process' figures for `status`.
     async fn publish(&self, figures: &Figures) -> Result<(), StateError>;
 
+    /// Takes this process' figures back: it ends.
+    async fn withdraw(&self, process: &str) -> Result<(), StateError>;
+
     /// The figures of all processes that published lately.
     async fn figures(&self) -> Result<Vec<Figures>, StateError>;
 

@@ -238,6 +238,13 @@ impl Ledger for SqliteLedger {
             .await
     }
 
+    async fn withdraw(&self, process: &str) -> Result<(), StateError> {
+        let process = process.to_owned();
+        self.state
+            .write(move |tx| tx.execute("DELETE FROM figures WHERE process = ?1", [process]).map(drop))
+            .await
+    }
+
     async fn figures(&self) -> Result<Vec<Figures>, StateError> {
         let sql = "SELECT figures FROM figures WHERE at >= ?1 ORDER BY process";
         self.state

@@ -46,7 +46,7 @@ super::codes! {
         "Free text has at most 16 KiB and 128 words, and a document must hold all of them. Search for the words that matter.";
     SS714 "the search failed"
         "The embedded store could not be read: the file is missing, locked for long, damaged, or this index version was removed \
-         while the search ran. Try again; then look at `studio-search doctor`.";
+         while the search ran. Try again; then check the file under `state.path`: its folder, its rights, the disk.";
     SS715 "the search took too long"
         "The search was stopped before it ended, so that it does not hold up the others. A filter that names a value is quicker \
          than one that only excludes, and `LIKE` with a fixed beginning quicker than `LIKE '*...'`.";

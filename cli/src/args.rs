@@ -1,0 +1,250 @@
+//! The arguments as clap reads them. A flag of the specification that nothing acts on yet is not here, so that it is refused.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::{
+    logs::LogFormat,
+    output::{ColorChoice, Format},
+};
+
+/// Makes one part of a federated GraphQL graph searchable and keeps the index equal to the graph.
+#[derive(Debug, Parser)]
+#[command(name = "studio-search", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "FILE is an index.yaml or a folder that holds one.\nStart with `studio-search demo`.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// How results are written: text or json
+    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "text", value_parser = parse_format)]
+    pub(crate) output: Format,
+    /// Short for `--output json`
+    #[arg(long, global = true)]
+    json: bool,
+    /// When to use colors
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
+    pub(crate) color: ColorChoice,
+    /// Write plain lines instead of progress bars
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+    /// Say less: warnings and errors only; twice: nothing but the result
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "verbose")]
+    pub(crate) quiet: u8,
+    /// Say more; twice: everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// How logs are written on stderr
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t)]
+    pub(crate) log_format: LogFormat,
+    /// A file of `NAME=value` lines for `${NAME}`; the environment itself comes first
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+}
+
+impl Globals {
+    /// The format, whichever way it was asked for.
+    pub(crate) fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.output }
+    }
+}
+
+fn parse_format(text: &str) -> Result<Format, String> {
+    match text {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        "yaml" => Err("yaml is not in this release; use json".to_owned()),
+        _ => Err("use text or json".to_owned()),
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Everything in one command, without a network: real movies, an index, live changes, the status page
+    Demo {
+        /// Index, show three searches, and end
+        #[arg(long)]
+        once: bool,
+        /// The port of the status page; the next free one where it is taken
+        #[arg(long, value_name = "PORT", default_value_t = 9467, conflicts_with = "once")]
+        port: u16,
+        /// Where its files go; else a new temporary folder
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Check configurations, queries and schemas; all problems at once
+    Validate {
+        /// Configurations, or folders that hold one
+        #[arg(value_name = "PATH", default_value = ".")]
+        paths: Vec<PathBuf>,
+        /// Fail on warnings, too
+        #[arg(long)]
+        deny_warnings: bool,
+    },
+    /// Write what follows from the query: the Avro schema, the index template, the plan
+    Generate {
+        /// What to write
+        kind: Artifact,
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
+        /// Write into this folder instead of stdout
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Show what provision would change, and why
+    Plan {
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
+    },
+    /// Make what the index needs: state file, index version, plan
+    Provision {
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
+        /// Don't ask
+        #[arg(short, long)]
+        yes: bool,
+        /// Show the changes and make none
+        #[arg(long, conflicts_with = "yes")]
+        dry_run: bool,
+    },
+    /// Route events and rebuild documents until SIGTERM, by the plan that provision stored
+    Run {
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
+        /// End when everything that was there at the start is done
+        #[arg(long)]
+        once: bool,
+        /// Where the status page, metrics and health listen, instead of `admin.listen`
+        #[arg(long, value_name = "ADDR")]
+        admin: Option<SocketAddr>,
+    },
+    /// Stop consuming, for all processes of this index
+    Pause {
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
+    },
+    /// Go on consuming
+    Resume {
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
+    },
+    /// Rebuild many documents at a gentle pace
+    #[command(subcommand)]
+    Backfill(Backfill),
+    /// Show how indexes are doing
+    Status {
+        #[arg(value_name = "FILE", default_value = ".")]
+        files: Vec<PathBuf>,
+        /// Show it again each second
+        #[arg(long, conflicts_with = "check")]
+        watch: bool,
+        /// Fail where documents are older than `freshness.error_after`, or nothing works on them
+        #[arg(long)]
+        check: bool,
+    },
+    /// Held documents and dead letters
+    #[command(subcommand)]
+    Errors(Errors),
+    /// Search the index
+    Search {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Words that a document must hold
+        #[arg(value_name = "TEXT")]
+        text: Option<String>,
+        /// A condition, such as `production.status == 'WRAPPED'`
+        #[arg(short, long, value_name = "FILTER")]
+        filter: Option<String>,
+        /// Count the values of a field; may be repeated
+        #[arg(long = "facet", value_name = "PATH")]
+        facets: Vec<String>,
+        /// Sort by a field, `releaseDate` or `releaseDate:desc`; may be repeated
+        #[arg(long = "sort", value_name = "PATH[:desc]")]
+        sort: Vec<String>,
+        /// How many hits to show
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+        first: usize,
+        /// Go on after the last hit of another answer
+        #[arg(long, value_name = "CURSOR")]
+        after: Option<String>,
+    },
+    /// Write every document as a line of JSON, by id
+    Export {
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
+    },
+    /// Explain a diagnostic code
+    Explain {
+        /// Such as SS214
+        code: String,
+    },
+    /// Write the completion script of a shell
+    Completion {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Backfill {
+    /// Record a backfill; `run` does it
+    Start {
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
+        /// Only this document; may be repeated
+        #[arg(long = "id", value_name = "ID")]
+        ids: Vec<String>,
+        /// Show its progress until it is done
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Show the newest backfill
+    Status {
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
+    },
+    /// Show all backfills
+    List {
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Errors {
+    /// List held documents, and events that could not be understood
+    List {
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
+    },
+}
+
+/// What `generate` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Artifact {
+    /// The Avro schema of a document
+    Avro,
+    /// The Elasticsearch index template
+    Template,
+    /// The plan that `run` runs
+    Plan,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

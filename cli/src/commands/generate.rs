@@ -1,0 +1,58 @@
+//! `generate`: what follows from the query, written out. The same inputs give the same bytes, so that it can be committed.
+
+use std::path::{Path, PathBuf};
+
+use codegen::Compiled;
+use serde::Serialize;
+
+use crate::{
+    args::Artifact, environment::Environment, exit::Exit, failure::Failure, output::Output, project::Project,
+};
+
+#[derive(Serialize)]
+struct Generated {
+    success: bool,
+    /// Where it was written; nothing where it went to stdout.
+    path: PathBuf,
+}
+
+/// Writes one artifact to stdout, or into a folder under a name of its own.
+pub(crate) async fn generate(
+    kind: Artifact,
+    file: &Path,
+    out: Option<&Path>,
+    env: &Environment,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let (_, compiled) = Project::compile(file, env, output).await?;
+    let text = text(kind, &compiled);
+    let Some(folder) = out else {
+        // The artifact is JSON in itself; an envelope around it would make it another file.
+        output.write(text.as_bytes())?;
+        return Ok(Exit::Done);
+    };
+    let path = folder.join(file_name(kind, &compiled.plan.name));
+    let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text));
+    written.map_err(|error| Failure::new(format!("{} can't be written: {error}", path.display())))?;
+    let shown = path.display().to_string();
+    output.answer(&Generated { success: true, path }, |_| shown)?;
+    Ok(Exit::Done)
+}
+
+fn text(kind: Artifact, compiled: &Compiled) -> String {
+    let mut text = match kind {
+        Artifact::Avro => format!("{:#}", compiled.avro),
+        Artifact::Template => format!("{:#}", compiled.index_template),
+        Artifact::Plan => compiled.plan.to_json(),
+    };
+    text.push('\n');
+    text
+}
+
+fn file_name(kind: Artifact, index: &str) -> String {
+    match kind {
+        Artifact::Avro => format!("{index}.avsc"),
+        Artifact::Template => format!("{index}.template.json"),
+        Artifact::Plan => format!("{index}.plan.json"),
+    }
+}

@@ -1,0 +1,16 @@
+//! The commands: a file each, one free function, its inputs as arguments, a typed exit.
+
+pub(crate) mod backfill;
+pub(crate) mod completion;
+pub(crate) mod demo;
+pub(crate) mod errors;
+pub(crate) mod explain;
+pub(crate) mod export;
+pub(crate) mod generate;
+pub(crate) mod pause;
+pub(crate) mod plan;
+pub(crate) mod provision;
+pub(crate) mod run;
+pub(crate) mod search;
+pub(crate) mod status;
+pub(crate) mod validate;

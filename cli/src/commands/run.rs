@@ -1,0 +1,84 @@
+//! `run`: routes events and rebuilds documents, by the plan that provision stored.
+
+use std::{net::SocketAddr, path::Path};
+
+use indexer::{
+    Index,
+    run::{Process, RunOptions},
+};
+use serde::Serialize;
+
+use crate::{
+    environment::Environment,
+    exit::Exit,
+    failure::Failure,
+    output::Output,
+    project::{Examined, Project},
+    signals,
+};
+
+#[derive(Serialize)]
+struct Ran<'r> {
+    success: bool,
+    held: u64,
+    dead_letters: u64,
+    paused: Option<&'r str>,
+}
+
+/// Works until SIGTERM or SIGINT; with `once` until everything that was there at the start is done.
+pub(crate) async fn run(
+    file: &Path,
+    once: bool,
+    admin: Option<SocketAddr>,
+    env: &Environment,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let stop = signals::stop_on_signals();
+    let project = Project::open(file, env)?;
+    output.report(&project.warnings);
+    let process = Process::start(&project.config.name.value, project.endpoints(admin)?).await?;
+    warn_of_another_plan(file, env, process.index(), output).await;
+    let end = process.run(RunOptions { once }, stop.clone()).await?;
+    if !once {
+        return Ok(Exit::Done);
+    }
+    let success = end.held == 0 && end.paused.is_none();
+    let ran = Ran { success, held: end.held, dead_letters: end.dead_letters, paused: end.paused.as_deref() };
+    output.answer(&ran, |paint| {
+        let mut lines = Vec::new();
+        if let Some(reason) = &end.paused {
+            lines.push(paint.bad(&format!("paused: {reason}")));
+        }
+        if end.held > 0 {
+            lines.push(paint.odd(&format!("{} documents are held: studio-search errors list", end.held)));
+        }
+        if end.dead_letters > 0 {
+            lines.push(
+                paint
+                    .odd(&format!("{} events are dead letters: studio-search errors list", end.dead_letters)),
+            );
+        }
+        if lines.is_empty() {
+            lines.push("done".to_owned());
+        }
+        lines.join("\n")
+    })?;
+    Ok(if success { Exit::Done } else { Exit::Failed })
+}
+
+/// The stored plan is what runs. Where the files say something else, somebody has forgotten to provision.
+async fn warn_of_another_plan(file: &Path, env: &Environment, index: &Index, output: &Output) {
+    let provision = "`run` goes on with the plan that was provisioned";
+    match Project::examine(file, env).await {
+        Ok(Examined { result: Some((_, compiled)), .. }) if compiled.plan == *index.plan => {}
+        Ok(Examined { result: Some(_), .. }) => {
+            output.warn(&format!("the files make another plan than the provisioned one; {provision}"));
+        }
+        Ok(Examined { result: None, .. }) => {
+            output.warn(&format!(
+                "the files don't compile any more, see `studio-search validate`; {provision}"
+            ));
+        }
+        Err(_) => output.warn(&format!("the files can't be compared with the plan; {provision}")),
+    }
+}

@@ -1,0 +1,163 @@
+//! `status`: how indexes are doing, from the ledger, merged over all processes.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use indexer::{Index, index::Status, ledger::IndexState};
+use plan::index_plan::FreshnessPolicy;
+use serde::Serialize;
+
+use crate::{
+    environment::Environment, exit::Exit, failure::Failure, moment::span, output::Output, paint::Paint,
+    project::Project, table::Table,
+};
+
+/// How often `--watch` looks: figures are published as often.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// How to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Once.
+    Once,
+    /// Again each second.
+    Watch,
+    /// Once, and fail where something is wrong.
+    Check,
+}
+
+impl Look {
+    /// As the flags say; clap refuses both.
+    pub(crate) fn of(watch: bool, check: bool) -> Self {
+        match (watch, check) {
+            (true, _) => Self::Watch,
+            (_, true) => Self::Check,
+            _ => Self::Once,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Shown<'s> {
+    success: bool,
+    indexes: &'s [Status],
+    /// What `--check` fails for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problems: Option<&'s [String]>,
+}
+
+/// Shows every index.
+pub(crate) async fn status(
+    files: &[PathBuf],
+    look: Look,
+    env: &Environment,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let open = |file: &PathBuf| open(file, env);
+    let indexes: Vec<Index> = files.iter().map(open).collect::<Result<_, _>>()?;
+    loop {
+        let mut statuses = Vec::new();
+        let mut problems = Vec::new();
+        for index in &indexes {
+            let status = index.status().await?;
+            problems.extend(self::problems(&status, &index.plan.freshness));
+            statuses.push(status);
+        }
+        let is_check = look == Look::Check;
+        let success = !is_check || problems.is_empty();
+        let shown = Shown { success, indexes: &statuses, problems: is_check.then_some(&*problems) };
+        if look == Look::Watch {
+            output.clear()?;
+        }
+        output.answer(&shown, |paint| {
+            let lines = match look {
+                Look::Check => problems.iter().map(|problem| paint.bad(problem)).collect(),
+                Look::Once | Look::Watch => notes(&statuses, paint),
+            };
+            table(&statuses, paint) + &lines.join("\n")
+        })?;
+        if look != Look::Watch {
+            return Ok(if success { Exit::Done } else { Exit::Failed });
+        }
+        tokio::time::sleep(WATCH).await;
+    }
+}
+
+fn open(file: &Path, env: &Environment) -> Result<Index, Failure> {
+    Project::open(file, env)?.index()
+}
+
+/// Why people may not rely on this index now.
+fn problems(status: &Status, policy: &FreshnessPolicy) -> Vec<String> {
+    let name = &status.name;
+    let mut problems = Vec::new();
+    match &status.state {
+        IndexState::Running => {}
+        IndexState::Paused => problems.push(format!("{name} is paused")),
+        IndexState::Failed { code, reason } => {
+            problems.push(format!("{name} has paused itself: {reason} ({code})"));
+        }
+    }
+    if status.processes == 0 {
+        problems.push(format!("nothing works on {name}"));
+    }
+    let limit = i64::try_from(policy.error_after_ms).unwrap_or(i64::MAX);
+    if let Some(freshness) = status.freshness.filter(|freshness| freshness.p99 > limit) {
+        let (p99, limit) = (span(freshness.p99), span(limit));
+        problems.push(format!("{name} is {p99} behind its events (p99), the limit is {limit}"));
+    }
+    problems
+}
+
+fn table(statuses: &[Status], paint: Paint) -> String {
+    let headings = [
+        "index",
+        "state",
+        ">processes",
+        ">documents",
+        ">lag",
+        ">backfill lag",
+        "freshness p99",
+        ">held",
+        ">dead letters",
+    ];
+    let mut table = Table::new(&headings);
+    for status in statuses {
+        table.row([
+            status.name.clone(),
+            status.state.name().to_owned(),
+            status.processes.to_string(),
+            status.documents.to_string(),
+            status.lag.live.to_string(),
+            status.lag.backfill.to_string(),
+            status.freshness.map_or_else(|| "no events yet".to_owned(), |freshness| span(freshness.p99)),
+            status.held.to_string(),
+            status.dead_letters.to_string(),
+        ]);
+    }
+    table.render(paint)
+}
+
+/// What a table has no room for, a line each.
+fn notes(statuses: &[Status], paint: Paint) -> Vec<String> {
+    let mut lines = Vec::new();
+    for status in statuses {
+        let name = &status.name;
+        if let IndexState::Failed { code, reason } = &status.state {
+            lines.push(paint.bad(&format!("{name} has paused itself: {reason} ({code})")));
+        }
+        if let Some(reason) = &status.waiting {
+            lines.push(paint.odd(&format!("{name} waits: {reason}")));
+        }
+        if let Some(newest) = status.backfill.as_ref().filter(|newest| newest.backfill.ended_at.is_none()) {
+            let (number, ids) = (newest.backfill.number, newest.backfill.enumerated);
+            lines.push(format!("{name}: backfill {number} has rebuilt {} of {ids}", newest.rebuilt));
+        }
+        if status.processes == 0 {
+            lines.push(paint.faint(&format!("nothing works on {name}: studio-search run")));
+        }
+    }
+    lines
+}

@@ -1,0 +1,138 @@
+//! Shows a backfill until it is done: a bar on a terminal, plain lines elsewhere, an object a line for machines.
+
+use std::time::Duration;
+
+use indexer::{
+    Index,
+    index::BackfillProgress,
+    ledger::{BackfillState, IndexState, Ledger},
+};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::{failure::Failure, moment::span, output::Output};
+
+/// How often the ledger is read; `run` writes what is shown as often or less.
+const POLL: Duration = Duration::from_millis(250);
+
+/// Plain lines are for logs: one in two seconds tells enough.
+const POLLS_A_LINE: u32 = 8;
+
+/// Figures are published each second; without any for this long nobody works on the index.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+const BAR: &str = "{prefix} {wide_bar:.green} {msg}";
+/// The template of a bar without color.
+const PLAIN_BAR: &str = "{prefix} {wide_bar} {msg}";
+
+/// Follows the backfill of this number to its end.
+pub(crate) async fn to_the_end(
+    index: &Index,
+    number: i64,
+    output: &Output,
+) -> Result<BackfillProgress, Failure> {
+    let mut view = View::new(number, output);
+    let begun = tokio::time::Instant::now();
+    let mut has_told_of_nobody = false;
+    loop {
+        let Some(progress) = index.backfill(number).await? else {
+            return Err(Failure::new(format!("there is no backfill {number}")));
+        };
+        view.show(&progress);
+        if matches!(progress.backfill.state, BackfillState::Done | BackfillState::Failed) {
+            view.end();
+            return Ok(progress);
+        }
+        let state = index.ledger.state().await?;
+        let figures = index.ledger.figures().await?;
+        let waits_for = match state {
+            IndexState::Running => figures.iter().find_map(|figures| figures.waiting.clone()),
+            IndexState::Paused => Some("the index is paused: studio-search resume".to_owned()),
+            IndexState::Failed { reason, .. } => Some(format!("the index has paused itself: {reason}")),
+        };
+        view.waits_for(progress.backfill.error.clone().or(waits_for));
+        if !has_told_of_nobody && figures.is_empty() && begun.elapsed() > PATIENCE {
+            has_told_of_nobody = true;
+            view.tell("nothing works on this index: start `studio-search run` and the backfill goes on");
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// `2050 of 3201 documents, 1325/s, 2 s to go`; how long is not known while ids are still being found.
+fn pace(bar: &ProgressBar, BackfillProgress { backfill, rebuilt }: &BackfillProgress) -> String {
+    let done = format!("{rebuilt} of {} documents, {:.0}/s", backfill.enumerated, bar.per_sec());
+    match backfill.state {
+        BackfillState::Rebuilding => {
+            let milliseconds = i64::try_from(bar.eta().as_millis()).unwrap_or(i64::MAX);
+            format!("{done}, {} to go", span(milliseconds))
+        }
+        _ => done,
+    }
+}
+
+/// What a person sees of it.
+struct View<'o> {
+    output: &'o Output,
+    number: i64,
+    bar: Option<ProgressBar>,
+    polls: u32,
+    last_line: String,
+    waits_for: Option<String>,
+}
+
+impl<'o> View<'o> {
+    fn new(number: i64, output: &'o Output) -> Self {
+        let bar = output.has_bars().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+            let template = if output.talk_paint().is_on() { BAR } else { PLAIN_BAR };
+            bar.set_style(ProgressStyle::with_template(template).expect("the template is well-formed"));
+            bar.set_prefix(format!("backfill {number}"));
+            bar
+        });
+        Self { output, number, bar, polls: 0, last_line: String::new(), waits_for: None }
+    }
+
+    fn show(&mut self, progress: &BackfillProgress) {
+        let BackfillProgress { backfill, rebuilt } = progress;
+        if let Some(bar) = &self.bar {
+            // A bar of length 0 would look finished before the first id is known.
+            bar.set_length(backfill.enumerated.max(1));
+            bar.set_position(*rebuilt);
+            bar.set_message(pace(bar, progress));
+            return;
+        }
+        let is_end = matches!(backfill.state, BackfillState::Done | BackfillState::Failed);
+        if self.polls.is_multiple_of(POLLS_A_LINE) || is_end {
+            let line = format!("backfill {}: {rebuilt} of {} documents", self.number, backfill.enumerated);
+            if line != self.last_line {
+                self.output.say(&line);
+                self.last_line = line;
+            }
+        }
+        self.polls += 1;
+    }
+
+    /// Why it doesn't get on, once for each reason.
+    fn waits_for(&mut self, reason: Option<String>) {
+        if reason == self.waits_for {
+            return;
+        }
+        if let Some(reason) = &reason {
+            self.tell(&format!("waiting: {reason}"));
+        }
+        self.waits_for = reason;
+    }
+
+    fn tell(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.output.warn(text)),
+            None => self.output.warn(text),
+        }
+    }
+
+    fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! A user's files, read and put together: `index.yaml`, what it names, and the environment become a plan and endpoints.
+
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    net::{SocketAddr, ToSocketAddrs},
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use codegen::{
+    Checked, Compiled, Config, INTROSPECTION_QUERY, Texts,
+    config::{IdsConfig, SourceEndpoint},
+};
+use indexer::{
+    Endpoints, Index,
+    endpoints::GraphEndpoint,
+    graph::{Graph, GraphRequest, http::HttpGraph},
+};
+use plan::{
+    Diagnostic, SourceText,
+    code::config::{SS101, SS119},
+};
+use secrecy::SecretString;
+use serde_json::Map;
+
+use crate::{environment::Environment, exit::Exit, failure::Failure, output::Output};
+
+/// The file that is looked for in a folder.
+pub(crate) const FILE_NAME: &str = "index.yaml";
+
+/// A readable configuration and the folder that its paths are relative to.
+#[derive(Debug)]
+pub(crate) struct Project {
+    /// `index.yaml`, as the user named it.
+    pub(crate) file: PathBuf,
+    /// What it says.
+    pub(crate) config: Config,
+    folder: PathBuf,
+    /// What is odd about it, and allowed.
+    pub(crate) warnings: Vec<Diagnostic>,
+}
+
+/// Everything that was found in a project, and the project if none of it was an error.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    /// All findings, in the order of the checks.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// The project with what follows from it.
+    pub(crate) result: Option<(Project, Compiled)>,
+}
+
+impl Project {
+    /// Reads the configuration alone, for commands that need a name and addresses.
+    pub(crate) fn open(path: &Path, environment: &Environment) -> Result<Self, Failure> {
+        let Read { file, folder, checked } = read(path, environment)?;
+        match checked.value {
+            Some(config) => Ok(Self { file, config, folder, warnings: checked.diagnostics }),
+            None => Err(Failure::of_diagnostics(checked.diagnostics)),
+        }
+    }
+
+    /// Reads and proves everything; what is wrong is an answer here, and only what can't be read at all a failure.
+    pub(crate) async fn examine(path: &Path, environment: &Environment) -> Result<Examined, Failure> {
+        let Read { file, folder, checked } = read(path, environment)?;
+        let mut diagnostics = checked.diagnostics.clone();
+        let Some(config) = checked.best_effort() else { return Ok(Examined { diagnostics, result: None }) };
+        let project = Self { file, config: config.clone(), folder, warnings: Vec::new() };
+        let (texts, unreadable) = project.texts().await?;
+        let is_readable = unreadable.is_empty();
+        diagnostics.extend(unreadable);
+        let Some(texts) = texts else { return Ok(Examined { diagnostics, result: None }) };
+        let compiled = codegen::compile(&project.config, &texts);
+        // A text that was not given is told twice otherwise.
+        diagnostics
+            .extend(compiled.diagnostics.into_iter().filter(|found| is_readable || found.code != SS119));
+        let is_right = !diagnostics.iter().any(Diagnostic::is_error);
+        let result = compiled.value.filter(|_| is_right).map(|compiled| (project, compiled));
+        Ok(Examined { diagnostics, result })
+    }
+
+    /// Reads and proves everything, or fails with the report. Warnings are shown.
+    pub(crate) async fn compile(
+        path: &Path,
+        environment: &Environment,
+        output: &Output,
+    ) -> Result<(Self, Compiled), Failure> {
+        let Examined { diagnostics, result } = Self::examine(path, environment).await?;
+        match result {
+            Some(compiled) => {
+                output.report(&diagnostics);
+                Ok(compiled)
+            }
+            None => Err(Failure::of_diagnostics(diagnostics)),
+        }
+    }
+
+    /// Opens what provision made.
+    pub(crate) fn index(&self) -> Result<Index, Failure> {
+        Ok(Index::open(&self.config.name.value, &self.state())?)
+    }
+
+    /// The state file.
+    pub(crate) fn state(&self) -> PathBuf {
+        resolve(&self.folder, &self.config.state_path)
+    }
+
+    /// What the running system needs beside the plan.
+    pub(crate) fn endpoints(&self, admin: Option<SocketAddr>) -> Result<Endpoints, Failure> {
+        let config = &self.config;
+        let source_files = config.sources.iter().filter_map(|source| match &source.endpoint {
+            SourceEndpoint::File(path) => {
+                Some((source.name.value.clone(), resolve(&self.folder, &path.value)))
+            }
+            SourceEndpoint::Http => None,
+        });
+        let ids_file = match &config.backfill.ids {
+            Some(IdsConfig::File(path)) => Some(resolve(&self.folder, &path.value)),
+            Some(IdsConfig::Query(_) | IdsConfig::Index) | None => None,
+        };
+        let admin = match admin {
+            Some(address) => address,
+            None => listen_address(&config.admin_listen)?,
+        };
+        Ok(Endpoints {
+            graph: self.graph(),
+            state: self.state(),
+            source_files: source_files.collect(),
+            ids_file,
+            admin: Some(admin),
+            tokens: config.serve.tokens.iter().map(|token| SecretString::from(token.expose())).collect(),
+        })
+    }
+
+    fn graph(&self) -> GraphEndpoint {
+        let graph = &self.config.graph;
+        let headers = graph.headers.iter();
+        GraphEndpoint {
+            url: graph.url.value.clone(),
+            headers: headers
+                .map(|(name, value)| (name.clone(), SecretString::from(value.expose())))
+                .collect(),
+            ca: graph.tls_ca.as_ref().map(|path| resolve(&self.folder, path)),
+        }
+    }
+
+    /// The texts that the configuration names, where query and schema could be read, and what could not.
+    async fn texts(&self) -> Result<(Option<Texts>, Vec<Diagnostic>), Failure> {
+        let mut unreadable = Vec::new();
+        let mut texts = BTreeMap::new();
+        for wanted in self.config.wanted_files() {
+            match read_text(&resolve(&self.folder, &wanted.path)) {
+                Ok(text) => drop(texts.insert(wanted.path, text)),
+                Err(reason) => unreadable.push(self.config.unreadable(&wanted, &reason.to_string())),
+            }
+        }
+        let schema = match &self.config.graph.schema {
+            Some(path) => texts.get(&path.value).cloned(),
+            None => Some(self.introspect().await?),
+        };
+        let query = texts.get(&self.config.query.value).cloned();
+        let texts = query.zip(schema).map(|(query, schema)| Texts { query, schema, others: texts });
+        Ok((texts, unreadable))
+    }
+
+    /// Asks the gateway for its schema.
+    async fn introspect(&self) -> Result<Arc<SourceText>, Failure> {
+        let endpoint = self.graph();
+        let timeout = Duration::from_millis(self.config.graph.timeout_ms);
+        let graph = HttpGraph::new(&endpoint, timeout).map_err(|error| Failure::new(error.to_string()))?;
+        let request = GraphRequest {
+            query: INTROSPECTION_QUERY.into(),
+            operation_name: "IntrospectionQuery".to_owned(),
+            variables: Map::new(),
+        };
+        let schema =
+            "`graph.schema` is left out, so the gateway is asked; name a file to need no gateway here";
+        let answer = graph.send(&request).await.map_err(|error| Failure::from(error).help(schema))?;
+        let text =
+            String::from_utf8(answer).map_err(|_| Failure::new("the gateway's schema is not UTF-8"))?;
+        Ok(Arc::new(SourceText { name: endpoint.url, text }))
+    }
+}
+
+struct Read {
+    file: PathBuf,
+    folder: PathBuf,
+    checked: Checked<Config>,
+}
+
+fn read(path: &Path, environment: &Environment) -> Result<Read, Failure> {
+    let file = tidy(&if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() });
+    let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+    let text = read_text(&file).map_err(|reason| {
+        let failure = Failure::new(format!("{} can't be read: {reason}", file.display()));
+        match reason {
+            Unreadable::NotText { .. } => failure.code(SS101).help("it must be YAML in UTF-8"),
+            Unreadable::System(_) => {
+                failure.exit(Exit::Usage).help(format!("name an {FILE_NAME}, or a folder that holds one"))
+            }
+        }
+    })?;
+    let checked = codegen::parse_config(&text, &|name| environment.get(name, &folder));
+    Ok(Read { file, folder, checked })
+}
+
+/// Why a file has no text for us.
+#[derive(Debug)]
+enum Unreadable {
+    /// What the system says.
+    System(io::Error),
+    /// It is something else than UTF-8 from this byte on, counted from 1.
+    NotText { byte: usize },
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(error) if error.kind() == io::ErrorKind::NotFound => {
+                f.write_str("it does not exist")
+            }
+            Self::System(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                f.write_str("it is a folder")
+            }
+            Self::System(error) => error.fmt(f),
+            Self::NotText { byte } => write!(f, "byte {byte} is not UTF-8 text"),
+        }
+    }
+}
+
+fn read_text(path: &Path) -> Result<Arc<SourceText>, Unreadable> {
+    let bytes = std::fs::read(path).map_err(Unreadable::System)?;
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|error| Unreadable::NotText { byte: error.utf8_error().valid_up_to() + 1 })?;
+    Ok(Arc::new(SourceText { name: path.display().to_string(), text }))
+}
+
+/// A path of the configuration, which is relative to its folder.
+fn resolve(folder: &Path, path: &str) -> PathBuf {
+    tidy(&folder.join(path))
+}
+
+/// A path without `.` parts, as people write it.
+fn tidy(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
+}
+
+/// The first address that a host and a port stand for.
+fn listen_address(listen: &str) -> Result<SocketAddr, Failure> {
+    let found = listen.to_socket_addrs().map_err(|error| error.to_string());
+    let first = found.and_then(|mut found| found.next().ok_or_else(|| "no such host".to_owned()));
+    first.map_err(|reason| Failure::new(format!("`admin.listen` {listen} is no address: {reason}")))
+}

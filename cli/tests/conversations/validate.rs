@@ -1,0 +1,199 @@
+//! What is wrong with files is told at once, with place and mend.
+
+use std::fs;
+
+use crate::{Folder, assert_conversation};
+
+#[test]
+fn a_valid_index() {
+    let folder = Folder::new();
+    assert_conversation!(folder, ["validate", "validate . -o json", "validate index.yaml --quiet"], @r#"
+    $ studio-search validate
+    index.yaml is valid: index movies, 3 fields, 1 source
+    --- exit 0
+    $ studio-search validate . -o json
+    {"json_version":"1","data":{"success":true,"diagnostics":[]},"error":null}
+    --- exit 0
+    $ studio-search validate index.yaml --quiet
+    index.yaml is valid: index movies, 3 fields, 1 source
+    --- exit 0
+    "#);
+}
+
+#[test]
+fn broken_yaml() {
+    let folder = Folder::new().with("entity: Movie", "entity: \"Movie");
+    assert_conversation!(folder, ["validate"], @r#"
+    $ studio-search validate
+    1 error
+    --- stderr
+    error[SS101]: this is not valid YAML: invalid trailing content after double-quoted scalar
+        ╭─[index.yaml:11:19]
+     10 │   changes: { file: ./changes.ndjson, format: plain, id: value.movieId }
+     11 │ admin: { listen: "127.0.0.1:0" }
+        ·                   ─
+        ╰────
+      help: look at the caret and just before it: indentation by tabs, a missing colon, an open quote
+
+      more: studio-search explain SS101
+    --- exit 1
+    "#);
+}
+
+#[test]
+fn an_unknown_key_and_an_unset_variable_at_once() {
+    let folder = Folder::new()
+        .with("entity: Movie\n", "entity: Movie\nquerry: ./x.graphql\ndescription: é ${NOBODY_SETS_THIS}\n");
+    assert_conversation!(folder, ["validate", "validate --json"], @r#"
+    $ studio-search validate
+    2 errors
+    --- stderr
+    error[SS102]: unknown key `querry` in the file
+       ╭─[index.yaml:4:1]
+     3 │ entity: Movie
+     4 │ querry: ./x.graphql
+       · ──────
+     5 │ description: é ${NOBODY_SETS_THIS}
+       ╰────
+      help: did you mean `query`?
+
+      more: studio-search explain SS102
+
+    error[SS106]: the environment variable `NOBODY_SETS_THIS` is not set
+       ╭─[index.yaml:5:16]
+     4 │ querry: ./x.graphql
+     5 │ description: é ${NOBODY_SETS_THIS}
+       ·                ───────────────────
+     6 │ query: ./query.graphql
+       ╰────
+      help: set NOBODY_SETS_THIS, or write `${NOBODY_SETS_THIS:-default}`
+
+      more: studio-search explain SS106
+    --- exit 1
+    $ studio-search validate --json
+    {"json_version":"1","data":{"success":false,"diagnostics":[{"severity":"error","code":"SS102","message":"unknown key `querry` in the file","file":"index.yaml","line":4,"column":1,"end_line":4,"end_column":7,"help":"did you mean `query`?"},{"severity":"error","code":"SS106","message":"the environment variable `NOBODY_SETS_THIS` is not set","file":"index.yaml","line":5,"column":16,"end_line":5,"end_column":35,"help":"set NOBODY_SETS_THIS, or write `${NOBODY_SETS_THIS:-default}`"}]},"error":null}
+    --- exit 1
+    "#);
+}
+
+#[test]
+fn a_variable_comes_from_a_file() {
+    let folder = Folder::new().with("entity: Movie\n", "entity: ${ENTITY}\n");
+    folder.write("variables", "# ours\nENTITY=Movie\n").write("nonsense", "ENTITY\n");
+    assert_conversation!(folder, ["validate --env-file variables", "validate --env-file nonsense"], @r#"
+    $ studio-search validate --env-file variables
+    index.yaml is valid: index movies, 3 fields, 1 source
+    --- exit 0
+    $ studio-search validate --env-file nonsense
+    --- stderr
+    error: the file of variables nonsense can't be read: line 1 is not NAME=value
+      help: it holds lines of the form NAME=value
+    --- exit 64
+    "#);
+}
+
+#[test]
+fn files_that_are_not_there() {
+    let folder = Folder::new().with("./query.graphql", "./quarry.graphql");
+    fs::create_dir(folder.0.path().join("binary")).expect("the folder is ours");
+    fs::write(folder.0.path().join("binary/index.yaml"), b"version: \xff").expect("the folder is ours");
+    assert_conversation!(folder, ["validate", "validate elsewhere", "validate binary", "provision --yes"], @r#"
+    $ studio-search validate
+    1 error
+    --- stderr
+    error[SS119]: the query ./quarry.graphql can't be read: it does not exist
+       ╭─[index.yaml:4:8]
+     3 │ entity: Movie
+     4 │ query: ./quarry.graphql
+       ·        ────────────────
+     5 │ graph:
+       ╰────
+      help: a path is relative to the folder of index.yaml
+
+      more: studio-search explain SS119
+    --- exit 1
+    $ studio-search validate elsewhere
+    --- stderr
+    error: elsewhere can't be read: it does not exist
+      help: name an index.yaml, or a folder that holds one
+    --- exit 64
+    $ studio-search validate binary
+    --- stderr
+    error[SS101]: binary/index.yaml can't be read: byte 10 is not UTF-8 text
+      help: it must be YAML in UTF-8
+      more: studio-search explain SS101
+    --- exit 1
+    $ studio-search provision --yes
+    --- stderr
+    error[SS119]: the query ./quarry.graphql can't be read: it does not exist
+       ╭─[index.yaml:4:8]
+     3 │ entity: Movie
+     4 │ query: ./quarry.graphql
+       ·        ────────────────
+     5 │ graph:
+       ╰────
+      help: a path is relative to the folder of index.yaml
+
+      more: studio-search explain SS119
+    --- exit 1
+    "#);
+}
+
+#[test]
+fn a_query_that_does_not_fit() {
+    let folder = Folder::new();
+    folder.write(
+        "query.graphql",
+        "query MovieIndex($id: ID!) {\n  movie(movieId: $id) {\n    movieId\n    titel\n  }\n}\n",
+    );
+    assert_conversation!(folder, ["validate"], @r#"
+    $ studio-search validate
+    1 error
+    --- stderr
+    error[SS203]: type `Movie` does not have a field `titel`
+       ╭─[query.graphql:4:5]
+     3 │     movieId
+     4 │     titel
+       ·     ─────
+     5 │   }
+       ╰────
+      help: did you mean `title`?
+
+      more: studio-search explain SS203
+    --- exit 1
+    "#);
+}
+
+#[test]
+fn a_schema_that_does_not_parse() {
+    let folder = Folder::new();
+    folder.write("schema.graphql", "type Query { movie(movieId: ID!): Movie \ntype Movie {");
+    assert_conversation!(folder, ["validate"], @r#"
+    $ studio-search validate
+    1 error
+    --- stderr
+    error[SS201]: expected `:`, found `Movie`
+       ╭─[schema.graphql:2:6]
+     1 │ type Query { movie(movieId: ID!): Movie 
+     2 │ type Movie {
+       ·      ─────
+       ╰────
+      help: this must be a supergraph SDL, a plain SDL, or the JSON answer of an introspection
+
+      more: studio-search explain SS201
+    --- exit 1
+    "#);
+}
+
+#[test]
+fn a_gateway_that_is_asked_for_its_schema() {
+    let folder = Folder::new().with("  schema: ./schema.graphql\n", "");
+    assert_conversation!(folder, ["validate"], @r#"
+    $ studio-search validate
+    --- stderr
+    error[SS401]: the gateway can't be reached: Connection refused
+      help: `graph.schema` is left out, so the gateway is asked; name a file to need no gateway here
+      more: studio-search explain SS401
+    --- exit 69
+    "#);
+}
