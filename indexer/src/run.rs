@@ -6,7 +6,7 @@ use std::{
 };
 
 use plan::{
-    Code, SourcePlan, SourceText,
+    Code, DocumentId, SourcePlan, SourceText,
     filter::{self, Filter},
     index_plan::SourceInput,
 };
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Endpoints, Index, StateError,
     admin::{self, Admin},
-    backfill::Backfills,
+    backfill::{BackfillError, Backfills},
     graph::{
         Graph, GraphError,
         http::{EndpointError, HttpGraph},
@@ -26,7 +26,7 @@ use crate::{
     log::{Append, Cause, Entry, Lane, ReindexLog},
     now_ms,
     rebuild::{Rebuild, RebuildError, Signals, batch::Batches, fetches::Fetches, gone::GoneGuard},
-    route::{Route, lookup::Lookup},
+    route::{Route, RouteError, lookup::Lookup},
     source::{Source, SourceError, file::FileSource, inbox::InboxSource},
 };
 
@@ -126,6 +126,25 @@ impl From<RebuildError> for RunError {
     }
 }
 
+impl From<BackfillError> for RunError {
+    fn from(error: BackfillError) -> Self {
+        match error {
+            BackfillError::State(error) => Self::State(error),
+            BackfillError::Graph(error) => Self::Graph(error),
+            BackfillError::File(error) => Self::Source(error),
+        }
+    }
+}
+
+impl From<RouteError> for RunError {
+    fn from(error: RouteError) -> Self {
+        match error {
+            RouteError::Source(error) => Self::Source(error),
+            RouteError::Graph(error) => Self::Graph(error),
+        }
+    }
+}
+
 /// A process that has the right to run and its epoch, before it has begun to work.
 pub struct Process {
     index: Index,
@@ -183,8 +202,8 @@ impl Process {
             let route = this.route(source, options.once, &stop)?;
             feeders.spawn(async move { Ok(route.run().await?) });
         }
-        let (enumerating, once) = (Arc::clone(&backfills), options.once);
-        feeders.spawn(async move { Ok(enumerating.run(once).await?) });
+        let enumerating = Arc::clone(&backfills);
+        feeders.spawn(async move { Ok(enumerating.run(give_up_after).await?) });
         rebuilding.spawn(async move { Ok(rebuild.run().await?) });
         if let Some(listener) = listener {
             let admin = Admin::new(this.index.clone(), &this.endpoints);
@@ -265,8 +284,11 @@ impl Process {
         let lookup = Lookup {
             source: plan.clone(),
             root_kind: self.index.plan.key.kind,
+            not_found_codes: self.index.plan.errors.not_found_codes.clone(),
             store: self.index.store.clone(),
             graph: Arc::clone(&self.graph),
+            give_up_after: once.then_some(ONCE_GIVES_UP_AFTER),
+            answered: Mutex::default(),
         };
         Ok(Route {
             filter: plan.filter.as_deref().map(|text| condition(&plan.name, text)).transpose()?,
@@ -280,16 +302,30 @@ impl Process {
         })
     }
 
+    /// Appends held ids that are due, unless the index waits for something or live changes are behind.
     async fn replay_due(&self) -> Result<(), StateError> {
-        let due = self.index.ledger.take_due(REPLAYS).await?;
+        let is_running =
+            self.index.ledger.state().await? == IndexState::Running && self.meter.waiting().is_none();
+        if !is_running || self.index.log.lag(Lane::Live).await? > REPLAYS as u64 {
+            return Ok(());
+        }
+        let due = self.index.ledger.due(REPLAYS).await?;
         if due.is_empty() {
             return Ok(());
         }
-        let entry = |id| Entry { id, lane: Lane::Live, cause: Cause::Replay, event_at: None, deleted: false };
+        let entry = |id: &DocumentId| Entry {
+            id: id.clone(),
+            lane: Lane::Live,
+            cause: Cause::Replay,
+            event_at: None,
+            deleted: false,
+        };
+        // Marked after it is in the log: a crash in between replays twice, and never not at all.
         self.index
             .log
-            .append(Append { entries: due.into_iter().map(entry).collect(), ..Append::default() })
-            .await
+            .append(Append { entries: due.iter().map(entry).collect(), ..Append::default() })
+            .await?;
+        self.index.ledger.mark_replayed(due).await
     }
 
     async fn publish(&self) -> Result<(), StateError> {

@@ -14,7 +14,7 @@ use plan::{Code, code::store as codes};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
 /// The layout of the tables below; a file of another layout is refused.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 /// How long a command waits for another process' transaction. Ours are bounded by a batch, so this is never reached
 /// unless something is stuck.
@@ -34,19 +34,20 @@ CREATE TABLE IF NOT EXISTS log (
 CREATE INDEX IF NOT EXISTS log_lane ON log (lane, position);
 CREATE TABLE IF NOT EXISTS lane (lane INTEGER PRIMARY KEY, committed INTEGER NOT NULL, ended INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS source_position (
-    source TEXT PRIMARY KEY, position INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+    source TEXT PRIMARY KEY, position INTEGER NOT NULL, identity TEXT, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS inbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, line BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS inbox_source ON inbox (source, seq);
 CREATE TABLE IF NOT EXISTS held (
     id TEXT PRIMARY KEY, version INTEGER NOT NULL, subgraph TEXT, code TEXT NOT NULL, path TEXT, message TEXT NOT NULL,
-    attempts INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL, next_at INTEGER NOT NULL) WITHOUT ROWID;
+    attempts INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL, next_at INTEGER NOT NULL,
+    replayed INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS held_next ON held (next_at);
 CREATE TABLE IF NOT EXISTS dead_letter (
     number INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, position TEXT NOT NULL, code TEXT NOT NULL,
     reason TEXT NOT NULL, record BLOB NOT NULL, at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS backfill (
     number INTEGER PRIMARY KEY AUTOINCREMENT, state TEXT NOT NULL, ids TEXT NOT NULL, cursor TEXT, enumerated INTEGER NOT NULL,
-    first_position INTEGER, last_position INTEGER, error TEXT, started_at INTEGER NOT NULL, ended_at INTEGER);
+    last_position INTEGER, error TEXT, started_at INTEGER NOT NULL, ended_at INTEGER);
 CREATE TABLE IF NOT EXISTS figures (process TEXT PRIMARY KEY, figures TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
 INSERT OR IGNORE INTO lane VALUES (0, 0, 0), (1, 0, 0);
 ";
@@ -216,13 +217,20 @@ impl StateFile {
 
     /// Takes the right to `run`, or says that another process has it.
     pub fn lock_for_run(&self) -> Result<RunLock, StateError> {
-        let path = self.path.with_extension("db.lock");
-        let io = |source| StateError::Io { path: path.clone(), source };
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| StateError::Io { path, source }
+        };
+        // The file's real name, so that a link is no way around the lock; and all of it, as movies.v1 isn't movies.v2.
+        let mut name = self.path.canonicalize().map_err(io(self.path()))?.into_os_string();
+        name.push(".lock");
+        let path = PathBuf::from(name);
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io(&path))?;
         match file.try_lock() {
             Ok(()) => Ok(RunLock(file)),
             Err(TryLockError::WouldBlock) => Err(StateError::Locked(self.path().to_owned())),
-            Err(TryLockError::Error(source)) => Err(io(source)),
+            Err(TryLockError::Error(source)) => Err(io(&path)(source)),
         }
     }
 
@@ -311,4 +319,34 @@ fn open_connection(path: &Path, create: OpenFlags) -> rusqlite::Result<Connectio
     conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;")?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_differ_in_their_ending_have_locks_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = |name: &str| StateFile::create(&folder.path().join(name), "movies").unwrap();
+        let files = ["movies.v1", "movies.v2", "movies.sqlite", "movies", "movies.db"].map(state);
+        let locks: Vec<_> = files.iter().map(StateFile::lock_for_run).collect();
+        assert!(locks.iter().all(Result::is_ok), "{locks:?}");
+        assert!(matches!(files[0].lock_for_run(), Err(StateError::Locked(_))));
+        assert!(folder.path().join("movies.db.lock").exists(), "where .gitignore looks for it");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn one_file_under_two_names_has_one_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("movies.db"), folder.path().join("link.db"));
+        let state = StateFile::create(&path, "movies").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let lock = state.lock_for_run().unwrap();
+        let linked = StateFile::open(&link, "movies").unwrap();
+        assert!(matches!(linked.lock_for_run(), Err(StateError::Locked(_))));
+        drop(lock);
+        linked.lock_for_run().unwrap();
+    }
 }

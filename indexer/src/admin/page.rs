@@ -7,13 +7,13 @@ use axum::{
     response::Html,
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use plan::{Diagnostic, IndexPlan, SourceText, diagnostic::line_and_column, filter};
+use plan::{Diagnostic, IndexPlan, SourceText, diagnostic::line_and_column, field::MappingKind, filter};
 use search::{Cursor, Facet, Highlight, Hit, SearchRequest, SearchResponse, Searcher, Sort};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Shared;
-use crate::index::Status;
+use crate::{StateError, index::Status, ledger::IndexState};
 
 /// Hits of one page.
 const FIRST: usize = 20;
@@ -67,20 +67,22 @@ pub(super) async fn show(
                     h1 { a href="/" { (plan.name) } }
                     @if let Some(description) = &plan.description { p { (description) } }
                 }
-                @match &status {
-                    Ok(status) => (figures(status)),
-                    Err(error) => p.error { (error) },
-                }
-                (form(&asked, plan))
+                section #figures aria-label="status" { (figures(&status)) }
+                (form(&asked, plan, found.as_ref().ok()))
                 @match &found {
-                    Ok(response) => (results(&asked, response, plan)),
-                    Err(reason) => pre.error { (reason) },
+                    Ok(response) => { (help(plan, false)) (results(&asked, response, plan)) },
+                    Err(reason) => { pre.error role="alert" { (reason) } (help(plan, !asked.filter.is_empty())) },
                 }
                 script { (PreEscaped(SCRIPT)) }
             }
         }
     };
     Html(page.into_string())
+}
+
+/// The figures alone, for the page to show them anew.
+pub(super) async fn show_figures(State(Shared { admin, .. }): State<Shared>) -> Html<String> {
+    Html(figures(&admin.index.status().await).into_string())
 }
 
 /// The search that the address asks for.
@@ -103,57 +105,140 @@ fn request(asked: &Asked, plan: &IndexPlan) -> Result<SearchRequest, Vec<Diagnos
     })
 }
 
-fn figures(status: &Status) -> Markup {
-    let waiting = status.lag.live + status.lag.backfill;
+fn figures(status: &Result<Status, StateError>) -> Markup {
+    let status = match status {
+        Ok(status) => status,
+        Err(error) => return html! { p.error { (error.code()) ": " (error) } },
+    };
+    let lag = status.lag.live + status.lag.backfill;
     html! {
-        section.figures aria-label="status" {
-            (figure("state", status.state.name()))
-            (figure("documents", &status.documents.to_string()))
-            (figure("waiting", &waiting.to_string()))
-            (figure("held", &status.held.to_string()))
-            (figure("dead letters", &status.dead_letters.to_string()))
+        dl.figures {
+            (figure("state", status.state.name(), "whether documents are kept up to date"))
+            (figure("documents", &status.documents.to_string(), "can be found"))
+            (figure("waiting", &lag.to_string(), "changes that are not in the index yet"))
+            (figure("held", &status.held.to_string(), "failed for now, keep their last good content, and are tried again"))
+            (figure("dead letters", &status.dead_letters.to_string(), "events that could not be understood"))
             @if let Some(freshness) = status.freshness {
-                (figure("freshness p50", &format!("{} ms", freshness.p50)))
+                (figure("freshness p50", &format!("{} ms", freshness.p50), "from an event to its document being found, half of the time"))
             }
             @if let Some(progress) = &status.backfill {
                 @if progress.backfill.ended_at.is_none() {
-                    (figure("backfill", &format!("{} of {}", progress.rebuilt, progress.backfill.enumerated)))
+                    @let text = format!("{} of {}", progress.rebuilt, progress.backfill.enumerated);
+                    (figure("backfill", &text, "documents that are fetched once more"))
                 }
             }
         }
-        @if let Some(reason) = &status.waiting { p.error { (reason) } }
+        @if let Some(trouble) = trouble(status) { p.error { (trouble) } }
+        @if status.held + status.dead_letters > 0 { p.hint { "What failed, and why: " code { "studio-search errors list" } } }
     }
 }
 
-fn figure(name: &str, value: &str) -> Markup {
-    html! { div { b data-figure=(name) { (value) } span { (name) } } }
+fn figure(name: &str, value: &str, meaning: &str) -> Markup {
+    html! { div title=(meaning) { dt { (name) } dd { (value) } } }
 }
 
-fn form(asked: &Asked, plan: &IndexPlan) -> Markup {
-    let example = plan.search.facets.first().unwrap_or(&plan.key.path);
+/// Why nothing is brought up to date right now, and what to do.
+fn trouble(status: &Status) -> Option<String> {
+    match &status.state {
+        IndexState::Running => status.waiting.clone(),
+        IndexState::Paused => Some("A person paused it. It goes on with `studio-search resume`.".to_owned()),
+        IndexState::Failed { code, reason } => {
+            Some(format!("{code}: {reason}. When that is mended: `studio-search resume`."))
+        }
+    }
+}
+
+fn form(asked: &Asked, plan: &IndexPlan, response: Option<&SearchResponse>) -> Markup {
+    let value = response.and_then(|response| {
+        response.facets.iter().find_map(|facet| Some((facet.path.as_str(), &facet.values.first()?.value)))
+    });
+    let example =
+        value.map_or_else(|| format!("{} == '…'", plan.key.path), |(path, value)| condition(path, value));
+    // On a phone the keyboard would hide the hits.
+    let nothing_asked = asked.q.is_empty() && asked.filter.is_empty();
     html! {
         form method="get" action="/" role="search" {
-            input type="search" name="q" value=(asked.q) placeholder="Search" aria-label="search" autofocus;
-            input type="text" name="filter" value=(asked.filter) placeholder={ "Filter, such as " (example) " == '…'" }
-                aria-label="filter" spellcheck="false" autocapitalize="off";
+            input type="search" name="q" value=(asked.q) placeholder="Search" aria-label="search" autofocus[nothing_asked];
+            input type="text" name="filter" value=(asked.filter) placeholder={ "Filter, such as " (example) }
+                aria-label="filter" spellcheck="false" autocapitalize="off" autocomplete="off";
+            @if !asked.sort.is_empty() { input type="hidden" name="sort" value=(asked.sort); }
             button { "Search" }
         }
     }
 }
 
+fn help(plan: &IndexPlan, open: bool) -> Markup {
+    html! {
+        details.help open[open] {
+            summary { "How to filter" }
+            dl {
+                @for (form, meaning) in FORMS { div { dt { code { (form) } } dd { (meaning) } } }
+            }
+            p { "Fields: " @for field in searchable(plan) { code { (field) } " " } }
+        }
+    }
+}
+
+/// The filter language in short, for who has never seen it.
+const FORMS: [(&str, &str); 7] = [
+    ("status == 'OPEN'", "also != < <= > >=; text and dates in quotes, numbers without"),
+    ("status IN ['OPEN', 'DONE']", "one of them"),
+    ("title LIKE 'Cr*'", "* is any text, ? one character"),
+    ("title MATCHES 'big lake'", "all the words, in any order"),
+    ("owner EXISTS", "there is a value"),
+    ("people[role == 'LEAD' AND name MATCHES 'lee']", "both hold for the same element of a list"),
+    ("… AND (… OR NOT …)", "together"),
+];
+
+/// The fields that a filter can name.
+fn searchable(plan: &IndexPlan) -> impl Iterator<Item = String> {
+    let indexed = |path: &str| {
+        plan.fields.ancestry(path).is_some_and(|line| line.iter().all(|field| field.mapping.indexed))
+    };
+    plan.fields.walk().filter(move |field| indexed(&field.path)).filter_map(|field| {
+        match field.mapping.kind {
+            MappingKind::Object => None,
+            MappingKind::Nested => Some(format!("{}[…]", field.path)),
+            _ => Some(field.path.clone()),
+        }
+    })
+}
+
 fn results(asked: &Asked, response: &SearchResponse, plan: &IndexPlan) -> Markup {
+    let has_facets = response.facets.iter().any(|facet| !facet.values.is_empty());
     html! {
         main {
             section.hits aria-label="hits" {
-                p.total { (response.total) @if response.total == 1 { " document" } @else { " documents" } }
+                p.total {
+                    (response.total) @if response.total == 1 { " document" } @else { " documents" }
+                    @if !asked.filter.trim().is_empty() {
+                        " " a href=(address(&Asked { filter: String::new(), after: String::new(), ..asked.clone() })) { "without the filter" }
+                    }
+                    @if !asked.q.trim().is_empty() {
+                        " " a href=(address(&Asked { q: String::new(), after: String::new(), ..asked.clone() })) { "without the words" }
+                    }
+                    @if has_facets { " " a.jump href="#facets" { "narrow it down" } }
+                }
+                @if response.total == 0 { (nothing_found(asked)) }
                 ol { @for hit in &response.hits { (one_hit(hit, plan)) } }
                 @if let Some(next) = &response.next {
                     a.next href=(address(&Asked { after: next.to_string(), ..asked.clone() })) { "Next page" }
                 }
             }
-            aside aria-label="facets" {
+            aside #facets aria-label="facets" {
                 @for facet in &response.facets { @if !facet.values.is_empty() { (one_facet(asked, facet)) } }
             }
+        }
+    }
+}
+
+fn nothing_found(asked: &Asked) -> Markup {
+    let searched = !asked.q.trim().is_empty() || !asked.filter.trim().is_empty();
+    html! {
+        @if searched {
+            p { "Nothing matches. The last word may be unfinished, the others must be whole; a filter's text must be the whole value." }
+        } @else {
+            p { "Nothing is indexed yet. Every document is fetched by " code { "studio-search backfill start" } ", and each one as it changes." }
         }
     }
 }
@@ -232,13 +317,19 @@ fn one_facet(asked: &Asked, facet: &Facet) -> Markup {
     }
 }
 
+/// That a field has this value, as a filter says it.
+fn condition(path: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) => {
+            format!("{path} == '{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+        }
+        other => format!("{path} == {other}"),
+    }
+}
+
 /// The same search with one more condition.
 fn narrowed(asked: &Asked, path: &str, value: &Value) -> Asked {
-    let literal = match value {
-        Value::String(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
-        other => other.to_string(),
-    };
-    let condition = format!("{path} == {literal}");
+    let condition = condition(path, value);
     let filter = match asked.filter.trim() {
         "" => condition,
         filter if filter.contains(&condition) => filter.to_owned(),

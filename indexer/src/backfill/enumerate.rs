@@ -3,22 +3,28 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
-    path::Path,
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
 use plan::{
     DocumentId, IdKind,
     code::backfill as codes,
     id::MAX_ID_BYTES,
-    index_plan::{IdQuery, IdSource, Paging},
+    index_plan::{IdQuery, IdSource},
 };
 use serde_json::Value;
 
-use super::Backfills;
+use super::{BackfillError, Backfills};
 use crate::{
-    graph::{GraphError, ids::read_page, request::id_request},
+    StateError,
+    graph::ids::{IdPages, PageError},
     ledger::Backfill,
+    source::{SourceError, line},
 };
+
+/// The longest line of an ids file that may still be an id, white space around it included.
+const MAX_LINE_BYTES: usize = 4 * MAX_ID_BYTES;
 
 /// Ids of a file or of the index that are appended at once.
 const PAGE: usize = 1_000;
@@ -44,62 +50,94 @@ pub(super) struct Refused {
 }
 
 /// Why there is no page.
-pub(super) struct Failure {
-    /// In words, with the code.
-    pub reason: String,
-    /// Whether trying again is of no use.
-    pub is_final: bool,
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// Nothing says where ids come from.
+    #[error("{code}: {title}", code = codes::SS601, title = codes::SS601.title)]
+    Nowhere,
+    /// The file.
+    #[error("{code}: the ids file can't be read: {error}", code = codes::SS602)]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The query.
+    #[error("{code}: {0}", code = codes::SS602)]
+    Query(#[from] PageError),
+    /// The index.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl Failure {
+    /// Whether a person must start another backfill. Everything else may be mended while this one waits.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            Self::Nowhere => true,
+            Self::File { error, .. } => error.kind() == io::ErrorKind::NotFound,
+            Self::Query(_) | Self::State(_) => false,
+        }
+    }
+
+    /// How long the gateway asked to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Query(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// Whether with `--once` it is of no use to wait.
+    pub(super) fn is_systemic(&self) -> bool {
+        matches!(self, Self::Query(PageError::Unanswered(error)) if error.is_systemic())
+    }
+}
+
+impl From<Failure> for BackfillError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Query(error) => Self::Graph(error.into()),
+            Failure::State(error) => Self::State(error),
+            Failure::File { path, error } => Self::File(SourceError::Io {
+                name: "backfill.ids".to_owned(),
+                path: path.display().to_string(),
+                source: error,
+            }),
+            Failure::Nowhere => unreachable!("a final failure ends its backfill alone"),
+        }
+    }
 }
 
 impl Backfills {
     pub(super) async fn next_page(&self, backfill: &Backfill) -> Result<Page, Failure> {
-        let fails = |is_final| {
-            move |reason: String| Failure { reason: format!("{}: {reason}", codes::SS602), is_final }
-        };
         match (&self.plan.backfill.ids, &self.ids_file) {
-            (Some(IdSource::Query(query)), _) => self
-                .query_page(query, backfill)
-                .await
-                .map_err(|error| fails(error.is_systemic())(error.to_string())),
+            (Some(IdSource::Query(query)), _) => Ok(self.query_page(query, backfill).await?),
             (Some(IdSource::File), Some(path)) => {
                 let (path, cursor, kind) = (path.clone(), backfill.cursor.clone(), self.plan.key.kind);
-                let read =
-                    tokio::task::spawn_blocking(move || file_page(&path, cursor.as_deref(), kind)).await;
+                let read = {
+                    let path = path.clone();
+                    tokio::task::spawn_blocking(move || file_page(&path, cursor.as_deref(), kind)).await
+                };
                 let page = read.unwrap_or_else(|failure| Err(io::Error::other(failure)));
-                page.map_err(|error| fails(true)(format!("the ids file can't be read: {error}")))
+                page.map_err(|error| Failure::File { path, error })
             }
             (Some(IdSource::Index), _) => {
                 let after = backfill.cursor.clone().and_then(|cursor| DocumentId::new(cursor).ok());
-                let ids = self
-                    .store
-                    .ids(after.as_ref(), PAGE)
-                    .await
-                    .map_err(|error| fails(false)(error.to_string()))?;
+                let ids = self.store.ids(after.as_ref(), PAGE).await?;
                 let next = (ids.len() == PAGE).then(|| ids.last().map(ToString::to_string)).flatten();
                 Ok(Page { ids, refused: Vec::new(), next })
             }
-            (Some(IdSource::File), None) | (None, _) => {
-                Err(Failure { reason: format!("{}: {}", codes::SS601, codes::SS601.title), is_final: true })
-            }
+            (Some(IdSource::File), None) | (None, _) => Err(Failure::Nowhere),
         }
     }
 
-    async fn query_page(&self, query: &IdQuery, backfill: &Backfill) -> Result<Page, GraphError> {
+    async fn query_page(&self, query: &IdQuery, backfill: &Backfill) -> Result<Page, PageError> {
         let cursor: Option<Value> =
             backfill.cursor.as_deref().and_then(|text| serde_json::from_str(text).ok());
-        let variable = match (&query.paging, cursor.clone()) {
-            (Some(Paging::Relay { after: name, .. } | Paging::Offset { offset: name }), Some(value)) => {
-                Some((name.clone(), value))
-            }
-            _ => None,
-        };
-        let body = self.graph.send(&id_request(query, variable)).await?;
-        let page = read_page(query, self.plan.key.kind, &body, backfill.enumerated)?;
-        if page.next.is_some() && page.next == cursor {
-            return Err(GraphError::Refused(
-                "the ids query answered the same cursor twice, it would never end".into(),
-            ));
-        }
+        let pages = IdPages { graph: &*self.graph, query, kind: self.plan.key.kind, not_found_codes: &[] };
+        let page = pages.page(None, cursor.as_ref()).await?;
         let place = || format!("after cursor {}", backfill.cursor.as_deref().unwrap_or("null"));
         let (mut ids, mut refused) = (Vec::new(), Vec::new());
         for id in page.ids {
@@ -122,13 +160,16 @@ fn file_page(path: &Path, cursor: Option<&str>, kind: IdKind) -> io::Result<Page
     let mut page = Page { ids: Vec::new(), refused: Vec::new(), next: None };
     loop {
         let mut line = Vec::new();
-        // A longer line is no id; it is read in pieces, each of which is none either.
-        let taken = reader.by_ref().take(MAX_ID_BYTES as u64 * 4).read_until(b'\n', &mut line)?;
+        let mut taken = reader.by_ref().take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut line)? as u64;
         if taken == 0 {
             return Ok(page);
         }
+        if line.len() == MAX_LINE_BYTES && line.last() != Some(&b'\n') {
+            // No id, whatever its last piece looks like.
+            taken += line::skip(&mut reader)?.0;
+        }
         let place = format!("byte {at}");
-        at += taken as u64;
+        at += taken;
         let text = String::from_utf8_lossy(&line);
         match DocumentId::parse(kind, text.trim()) {
             Ok(id) => page.ids.push(id),
@@ -139,5 +180,22 @@ fn file_page(path: &Path, cursor: Option<&str>, kind: IdKind) -> io::Result<Page
             page.next = Some(at.to_string());
             return Ok(page);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_too_long_is_one_refusal_and_not_an_id_at_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ids.txt");
+        let long = |length: usize| "x".repeat(length);
+        let lines = ["m1", &long(MAX_LINE_BYTES + 2), &long(MAX_LINE_BYTES), "m2", ""].join("\r\n");
+        std::fs::write(&path, lines).unwrap();
+        let page = file_page(&path, None, IdKind::String).unwrap();
+        let ids: Vec<&str> = page.ids.iter().map(DocumentId::as_str).collect();
+        assert_eq!((&ids[..], page.refused.len()), (&["m1", "m2"][..], 2));
     }
 }

@@ -5,26 +5,45 @@
 
 mod enumerate;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use plan::{IndexPlan, code::backfill as codes};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::enumerate::{Page, Refused};
+use self::enumerate::{Failure, Page, Refused};
 use crate::{
     StateError,
-    graph::Graph,
+    graph::{Graph, GraphError},
     ledger::{Backfill, BackfillIds, BackfillState, Ledger},
     log::{Append, Cause, DeadLetter, Entry, Lane, ReindexLog},
     now_ms,
+    source::SourceError,
     store::Store,
 };
 
 /// How often the ledger is asked for new backfills.
 const POLL: Duration = Duration::from_millis(500);
 
-/// How long a failed page is left alone.
-const RETRY: Duration = Duration::from_secs(2);
+/// How long a page that failed is left alone. It doubles at each failure in a row.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause between two tries of a page.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Why backfills are worked on no further.
+#[derive(Debug, thiserror::Error)]
+pub enum BackfillError {
+    /// The state failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// With `--once`: the gateway didn't answer for long.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// With `--once`: the ids file could not be read for long.
+    #[error(transparent)]
+    File(SourceError),
+}
 
 /// Takes up the backfills that the ledger names.
 pub struct Backfills {
@@ -45,24 +64,37 @@ pub struct Backfills {
 }
 
 impl Backfills {
-    /// Works on backfills until it is stopped, or with `once` until every backfill that is there is enumerated.
-    pub async fn run(&self, once: bool) -> Result<(), StateError> {
+    /// Works on backfills until it is stopped, or with `give_up_after` until every backfill that is there is enumerated or has
+    /// failed that often in a row.
+    pub async fn run(&self, give_up_after: Option<u32>) -> Result<(), BackfillError> {
+        let mut troubles: HashMap<i64, Trouble> = HashMap::new();
         loop {
-            let mut enumerating = false;
-            for backfill in self.ledger.backfills().await? {
-                match backfill.state {
-                    BackfillState::Enumerating => {
-                        self.enumerate(backfill).await?;
-                        enumerating = true;
-                    }
-                    BackfillState::Rebuilding => self.end_if_rebuilt(backfill).await?,
-                    BackfillState::Done | BackfillState::Failed => {}
+            let (mut enumerating, mut moved) = (false, false);
+            for backfill in self.ledger.open_backfills().await? {
+                if backfill.state != BackfillState::Enumerating {
+                    self.end_if_rebuilt(backfill).await?;
+                    continue;
+                }
+                enumerating = true;
+                let number = backfill.number;
+                if troubles.get(&number).is_some_and(|trouble| Instant::now() < trouble.until) {
+                    continue;
+                }
+                let Some(failure) = self.enumerate(backfill).await? else {
+                    troubles.remove(&number);
+                    moved = true;
+                    continue;
+                };
+                let trouble = troubles.entry(number).or_default();
+                trouble.note(failure.retry_after());
+                if give_up_after.is_some_and(|most| trouble.failures >= most || failure.is_systemic()) {
+                    return Err(failure.into());
                 }
             }
-            if self.stop.is_cancelled() || (once && !enumerating) {
+            if self.stop.is_cancelled() || (give_up_after.is_some() && !enumerating) {
                 return Ok(());
             }
-            if !enumerating {
+            if !moved {
                 tokio::select! {
                     () = tokio::time::sleep(POLL) => {}
                     () = self.stop.cancelled() => return Ok(()),
@@ -73,7 +105,7 @@ impl Backfills {
 
     /// Ends every backfill whose ids are all rebuilt. Called once more after a `--once` run has drained the lanes.
     pub async fn end_rebuilt(&self) -> Result<(), StateError> {
-        for backfill in self.ledger.backfills().await? {
+        for backfill in self.ledger.open_backfills().await? {
             if backfill.state == BackfillState::Rebuilding {
                 self.end_if_rebuilt(backfill).await?;
             }
@@ -89,13 +121,18 @@ impl Backfills {
         Ok(())
     }
 
-    /// Appends one page of ids and saves how far that is.
-    async fn enumerate(&self, mut backfill: Backfill) -> Result<(), StateError> {
-        let page = match &backfill.ids {
+    /// Appends one page of ids and saves how far that is. Gives what is to be tried again.
+    async fn enumerate(&self, mut backfill: Backfill) -> Result<Option<Failure>, StateError> {
+        let asked = match &backfill.ids {
             BackfillIds::Given(ids) => Ok(Page { ids: ids.clone(), refused: Vec::new(), next: None }),
-            BackfillIds::Enumerated => self.next_page(&backfill).await,
+            BackfillIds::Enumerated => {
+                let Some(page) = self.stop.run_until_cancelled(self.next_page(&backfill)).await else {
+                    return Ok(None);
+                };
+                page
+            }
         };
-        match page {
+        match asked {
             Ok(page) => {
                 backfill.enumerated += page.ids.len() as u64;
                 let cause = match backfill.ids {
@@ -119,22 +156,45 @@ impl Backfills {
                     backfill.state = BackfillState::Rebuilding;
                 }
                 backfill.cursor = page.next;
-                self.ledger.save_backfill(&backfill).await
+                self.ledger.save_backfill(&backfill).await?;
+                Ok(None)
             }
             Err(failure) => {
-                tracing::warn!(backfill = backfill.number, "{}", failure.reason);
-                backfill.error = Some(failure.reason);
-                if failure.is_final {
+                let reason = failure.to_string();
+                if backfill.error.as_ref() != Some(&reason) {
+                    tracing::warn!(backfill = backfill.number, "{reason}");
+                }
+                backfill.error = Some(reason);
+                if failure.is_final() {
                     backfill.state = BackfillState::Failed;
                     backfill.ended_at = Some(now_ms());
                 }
                 self.ledger.save_backfill(&backfill).await?;
-                tokio::select! {
-                    () = tokio::time::sleep(RETRY) => {}
-                    () = self.stop.cancelled() => {}
-                }
-                Ok(())
+                Ok(Some(failure).filter(|failure| !failure.is_final()))
             }
         }
     }
 }
+
+/// A backfill whose page failed.
+struct Trouble {
+    failures: u32,
+    until: Instant,
+}
+
+impl Default for Trouble {
+    fn default() -> Self {
+        Self { failures: 0, until: Instant::now() }
+    }
+}
+
+impl Trouble {
+    fn note(&mut self, retry_after: Option<Duration>) {
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
+        self.failures = self.failures.saturating_add(1);
+        self.until = Instant::now() + pause.max(retry_after.unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -75,8 +75,7 @@ impl Graph for HttpGraph {
             "operationName": request.operation_name,
             "variables": request.variables,
         });
-        let response =
-            self.client.post(&self.url).json(&body).send().await.map_err(|error| unavailable(&error))?;
+        let response = self.client.post(&self.url).json(&body).send().await.map_err(unavailable)?;
         let status = response.status();
         let retry_after = retry_after(&response);
         let body = read_body(response).await?;
@@ -95,9 +94,7 @@ impl Graph for HttpGraph {
             _ if status.is_redirection() => Err(GraphError::NotGraphql(format!(
                 "{status}: redirects are not followed; use the final URL"
             ))),
-            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
-                Err(GraphError::Refused(excerpt(status, &body)))
-            }
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Err(refusal(status, &body)),
             _ => Err(GraphError::NotGraphql(excerpt(status, &body))),
         }
     }
@@ -108,7 +105,7 @@ async fn read_body(response: Response) -> Result<Vec<u8>, GraphError> {
     let mut body = Vec::new();
     let mut pieces = response.bytes_stream();
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|error| unavailable(&error))?;
+        let piece = piece.map_err(unavailable)?;
         if body.len() + piece.len() > MAX_RESPONSE_BYTES {
             return Err(GraphError::TooLarge(format!("more than {} MiB", MAX_RESPONSE_BYTES >> 20)));
         }
@@ -117,9 +114,11 @@ async fn read_body(response: Response) -> Result<Vec<u8>, GraphError> {
     Ok(body)
 }
 
-fn unavailable(error: &reqwest::Error) -> GraphError {
+fn unavailable(error: reqwest::Error) -> GraphError {
+    // An error without a cause tells its URL, and a URL may hold a secret.
+    let error = error.without_url();
     // The innermost cause is what a person can act on: "connection refused", not "error sending request".
-    let mut cause: &dyn std::error::Error = error;
+    let mut cause: &dyn std::error::Error = &error;
     while let Some(source) = cause.source() {
         cause = source;
     }
@@ -131,6 +130,15 @@ fn unavailable(error: &reqwest::Error) -> GraphError {
 fn retry_after(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+/// A query that is never valid there, or one request whose variables aren't.
+fn refusal(status: StatusCode, body: &[u8]) -> GraphError {
+    let reason = excerpt(status, body);
+    match super::response::first_error_code(body) {
+        Some(code) if super::response::is_about_variables(&code) => GraphError::Rejected(reason),
+        _ => GraphError::Refused(reason),
+    }
 }
 
 /// The status and the first message of the body: enough to act on, too little to leak a page.

@@ -43,6 +43,9 @@ pub enum GraphError {
     /// Pause: the query is not valid there.
     #[error("the gateway refuses the query: {0}")]
     Refused(String),
+    /// Ask for each document alone: a variable of this request is refused, such as an id that is no UUID.
+    #[error("the gateway refuses the request: {0}")]
+    Rejected(String),
     /// Pause: the credentials are not.
     #[error("the gateway refuses the credentials: {0}")]
     Unauthorized(String),
@@ -60,6 +63,7 @@ impl GraphError {
         match self {
             Self::Unavailable { .. } => codes::SS401,
             Self::Refused(_) => codes::SS402,
+            Self::Rejected(_) => codes::SS408,
             Self::Unauthorized(_) => codes::SS403,
             Self::TooLarge(_) | Self::NotGraphql(_) => codes::SS405,
         }
@@ -74,6 +78,7 @@ impl GraphError {
             Self::Refused(_) => {
                 "the gateway serves another schema than the plan was made from: validate and provision again"
             }
+            Self::Rejected(_) => "look at the id: the graph's scalar takes another form of it",
             Self::Unauthorized(_) => "check the token under `graph.headers`",
             Self::TooLarge(_) => "lower `graph.batch.size`",
             Self::NotGraphql(_) => "check that `graph.url` is the GraphQL endpoint",

@@ -21,6 +21,9 @@ const REFUSED_CODES: [&str; 4] = [
 /// Codes with which gateways say that they don't know the caller.
 const UNAUTHORIZED_CODES: [&str; 2] = ["UNAUTHENTICATED", "FORBIDDEN"];
 
+/// Codes of a 400 that is about the variables of one request.
+const VARIABLE_CODES: [&str; 3] = ["BAD_USER_INPUT", "INVALID_VARIABLE", "VALIDATION_INVALID_TYPE_VARIABLE"];
+
 /// An answer: slices of the body by the response key of the root fields, and errors.
 #[derive(Debug)]
 pub struct Answer<'a> {
@@ -101,12 +104,26 @@ fn refusal(error: &AnswerError) -> Option<GraphError> {
 
 /// The first error's message of a body that may be anything.
 pub(super) fn first_error_message(body: &[u8]) -> Option<String> {
+    Some(first_error(body)?.message)
+}
+
+/// The first error's code of a body that may be anything.
+pub(super) fn first_error_code(body: &[u8]) -> Option<String> {
+    first_error(body)?.code().map(str::to_owned)
+}
+
+/// Whether a code says that the variables of one request are wrong, and not the query.
+pub(super) fn is_about_variables(code: &str) -> bool {
+    VARIABLE_CODES.contains(&code)
+}
+
+fn first_error(body: &[u8]) -> Option<AnswerError> {
     #[derive(Deserialize)]
     struct Raw {
         errors: Vec<AnswerError>,
     }
     let raw: Raw = serde_json::from_slice(body).ok()?;
-    Some(raw.errors.into_iter().next()?.message)
+    raw.errors.into_iter().next()
 }
 
 /// The elements of a raw list; `None` where it is no list.

@@ -94,6 +94,11 @@ impl Meter {
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
+    /// Why the gateway is not asked right now.
+    pub fn waiting(&self) -> Option<String> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The figures now.
     pub fn figures(&self, process: &str, at: i64, lag: [u64; 2]) -> Figures {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -109,7 +114,7 @@ impl Meter {
             held: count(&self.held),
             lag,
             freshness: self.freshness(),
-            waiting: self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            waiting: self.waiting(),
         }
     }
 

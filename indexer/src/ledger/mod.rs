@@ -181,8 +181,12 @@ pub trait Ledger: Send + Sync {
     /// they answer again.
     async fn release(&self, completed: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError>;
 
-    /// At most `limit` held ids that are due, each marked as tried so that the next call gives others.
-    async fn take_due(&self, limit: usize) -> Result<Vec<DocumentId>, StateError>;
+    /// At most `limit` held ids that are due.
+    async fn due(&self, limit: usize) -> Result<Vec<DocumentId>, StateError>;
+
+    /// Notes that these held ids were appended to the log: they are due again only after the longest pause, or when their
+    /// fetch has failed.
+    async fn mark_replayed(&self, ids: Vec<DocumentId>) -> Result<(), StateError>;
 
     /// Held documents in the order of their ids, after an id.
     async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError>;
@@ -196,7 +200,10 @@ pub trait Ledger: Send + Sync {
     /// The state of the index.
     async fn state(&self) -> Result<IndexState, StateError>;
 
-    /// Changes the state of the index.
+    /// Changes the state of the index if it is `from`; says whether it was.
+    async fn change_state(&self, from: &IndexState, to: &IndexState) -> Result<bool, StateError>;
+
+    /// Changes the state of the index, whatever it is: a person's word.
     async fn set_state(&self, state: IndexState) -> Result<(), StateError>;
 
     /// Writes this process' figures for `status`.
@@ -216,4 +223,7 @@ pub trait Ledger: Send + Sync {
 
     /// Writes how far a backfill is.
     async fn save_backfill(&self, backfill: &Backfill) -> Result<(), StateError>;
+
+    /// The backfills that are enumerating or rebuilding, the oldest first.
+    async fn open_backfills(&self) -> Result<Vec<Backfill>, StateError>;
 }

@@ -1,7 +1,7 @@
 //! The ledger in the state file.
 
 use async_trait::async_trait;
-use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan, index_plan::PLAN_FORMAT};
+use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan, code::store as codes, index_plan::PLAN_FORMAT};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use search::sqlite::SqliteIndex;
 use serde::{Serialize, de::DeserializeOwned};
@@ -100,7 +100,7 @@ impl Ledger for SqliteLedger {
                     tx.prepare_cached("SELECT attempts, first_at FROM held WHERE id = ?1 AND version <= ?2")?;
                 let mut known = tx.prepare_cached("SELECT 1 FROM held WHERE id = ?1")?;
                 let mut insert = tx.prepare_cached(
-                    "INSERT OR REPLACE INTO held VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    "INSERT OR REPLACE INTO held VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)",
                 )?;
                 for Hold { id, version, cause } in holds {
                     let before: Option<(u32, i64)> = tried
@@ -146,8 +146,10 @@ impl Ledger for SqliteLedger {
                 }
                 healed.sort_unstable();
                 healed.dedup();
-                let mut due =
-                    tx.prepare_cached("UPDATE held SET next_at = 0 WHERE subgraph IS ?1 AND next_at > ?2")?;
+                // Whoever can't be attributed tells nothing about others; whoever is on the way needs no second wish.
+                let mut due = tx.prepare_cached(
+                    "UPDATE held SET next_at = 0 WHERE subgraph = ?1 AND replayed = 0 AND next_at > ?2",
+                )?;
                 for subgraph in healed {
                     due.execute(params![subgraph, now_ms()])?;
                 }
@@ -156,27 +158,23 @@ impl Ledger for SqliteLedger {
             .await
     }
 
-    async fn take_due(&self, limit: usize) -> Result<Vec<DocumentId>, StateError> {
-        let due = "SELECT id FROM held WHERE next_at <= ?1 ORDER BY next_at LIMIT ?2";
-        let now = now_ms();
-        let ids: Vec<DocumentId> = self
-            .state
+    async fn due(&self, limit: usize) -> Result<Vec<DocumentId>, StateError> {
+        let sql = "SELECT id FROM held WHERE next_at <= ?1 ORDER BY next_at LIMIT ?2";
+        self.state
             .read(move |conn| {
-                conn.prepare_cached(due)?.query_map(params![now, limit], |row| read_id(row, 0))?.collect()
+                let ids = params![now_ms(), limit];
+                conn.prepare_cached(sql)?.query_map(ids, |row| read_id(row, 0))?.collect()
             })
-            .await?;
-        if ids.is_empty() {
-            return Ok(ids);
-        }
-        let retry = self.retry;
+            .await
+    }
+
+    async fn mark_replayed(&self, ids: Vec<DocumentId>) -> Result<(), StateError> {
+        let next_at = now_ms().saturating_add(self.retry.after(MAX_DOUBLINGS));
         self.state
             .write(move |tx| {
-                // Not due again before this attempt can have failed: its own failure sets the next time.
-                let mut mark = tx.prepare_cached("UPDATE held SET next_at = ?2 WHERE id = ?1")?;
-                for id in &ids {
-                    mark.execute(params![id.as_str(), now.saturating_add(retry.after(MAX_DOUBLINGS))])?;
-                }
-                Ok(ids)
+                let mut mark =
+                    tx.prepare_cached("UPDATE held SET next_at = ?2, replayed = 1 WHERE id = ?1")?;
+                ids.iter().try_for_each(|id| mark.execute(params![id.as_str(), next_at]).map(drop))
             })
             .await
     }
@@ -217,7 +215,20 @@ impl Ledger for SqliteLedger {
     }
 
     async fn state(&self) -> Result<IndexState, StateError> {
-        Ok(self.state.meta("state")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+        self.state.read(state_in).await
+    }
+
+    async fn change_state(&self, from: &IndexState, to: &IndexState) -> Result<bool, StateError> {
+        let (from, to) = (from.clone(), as_json(to));
+        self.state
+            .write(move |tx| {
+                let is_from = state_in(tx)? == from;
+                if is_from {
+                    tx.execute("INSERT OR REPLACE INTO meta VALUES ('state', ?1)", [to])?;
+                }
+                Ok(is_from)
+            })
+            .await
     }
 
     async fn set_state(&self, state: IndexState) -> Result<(), StateError> {
@@ -269,7 +280,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn backfills(&self) -> Result<Vec<Backfill>, StateError> {
-        self.state.read(backfills_in).await
+        self.state.read(|conn| backfills_in(conn, true)).await
     }
 
     async fn save_backfill(&self, backfill: &Backfill) -> Result<(), StateError> {
@@ -293,11 +304,15 @@ impl Ledger for SqliteLedger {
             })
             .await
     }
+
+    async fn open_backfills(&self) -> Result<Vec<Backfill>, StateError> {
+        self.state.read(|conn| backfills_in(conn, false)).await
+    }
 }
 
-fn backfills_in(conn: &Connection) -> rusqlite::Result<Vec<Backfill>> {
-    let sql = "SELECT number, state, ids, cursor, enumerated, last_position, error, started_at, ended_at
-               FROM backfill ORDER BY number";
+fn backfills_in(conn: &Connection, ended: bool) -> rusqlite::Result<Vec<Backfill>> {
+    let sql = r#"SELECT number, state, ids, cursor, enumerated, last_position, error, started_at, ended_at
+                 FROM backfill WHERE ?1 OR state IN ('"ENUMERATING"', '"REBUILDING"') ORDER BY number"#;
     let read = |row: &Row<'_>| {
         Ok(Backfill {
             number: row.get(0)?,
@@ -311,7 +326,7 @@ fn backfills_in(conn: &Connection) -> rusqlite::Result<Vec<Backfill>> {
             ended_at: row.get(8)?,
         })
     };
-    conn.prepare(sql)?.query_map((), read)?.collect()
+    conn.prepare_cached(sql)?.query_map([ended], read)?.collect()
 }
 
 fn read_held(row: &Row<'_>) -> rusqlite::Result<Held> {
@@ -327,6 +342,19 @@ fn read_held(row: &Row<'_>) -> rusqlite::Result<Held> {
         last_at: row.get(8)?,
         next_at: row.get(9)?,
     })
+}
+
+/// A state that this program can't read stops the index: it may say why it must not go on.
+fn state_in(conn: &Connection) -> rusqlite::Result<IndexState> {
+    let sql = "SELECT value FROM meta WHERE key = 'state'";
+    let text: Option<String> = conn.query_row(sql, (), |row| row.get(0)).optional()?;
+    let unreadable = |text: &str| IndexState::Failed {
+        code: codes::SS506.id.to_owned(),
+        reason: format!("the state of the index can't be read: {text}"),
+    };
+    Ok(text.map_or(IndexState::Running, |text| {
+        serde_json::from_str(&text).unwrap_or_else(|_| unreadable(&text))
+    }))
 }
 
 fn epoch_in(conn: &Connection) -> rusqlite::Result<Epoch> {

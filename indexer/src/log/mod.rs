@@ -10,7 +10,10 @@ use plan::{Code, DocumentId, Record};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::StateError;
+use crate::{StateError, source::Position};
+
+/// How much of a record a dead letter keeps: enough to see what it was, and what a full batch of them may take.
+pub const MAX_DEAD_LETTER_BYTES: usize = 64 << 10;
 
 /// The two lanes of the log. Live entries always go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -99,14 +102,16 @@ pub struct DeadLetter {
     pub code: Code,
     /// What is wrong, in words.
     pub reason: String,
-    /// The record as it came.
+    /// The record as it came, at most its first [`MAX_DEAD_LETTER_BYTES`].
     pub record: Vec<u8>,
 }
 
 impl DeadLetter {
     /// A dead letter of a record that could be decoded as JSON and no further.
     pub fn of_record(source: &str, position: String, code: Code, reason: String, record: &Record) -> Self {
-        let record = serde_json::to_vec(record).unwrap_or_default();
+        let mut record = serde_json::to_vec(record).unwrap_or_default();
+        record.truncate(MAX_DEAD_LETTER_BYTES);
+        record.shrink_to_fit();
         Self { source: source.to_owned(), position, code, reason, record }
     }
 }
@@ -117,7 +122,7 @@ pub struct Progress {
     /// The source.
     pub source: String,
     /// The position to go on from.
-    pub position: i64,
+    pub position: Position,
 }
 
 /// What one step of route, a backfill or a replay appends in one transaction: all of it or nothing.
@@ -156,7 +161,12 @@ pub trait ReindexLog: Send + Sync {
     async fn lag_through(&self, lane: Lane, position: i64) -> Result<u64, StateError>;
 
     /// The position that a source goes on from; `None` before its first.
-    async fn source_position(&self, source: &str) -> Result<Option<i64>, StateError>;
+    async fn source_progress(&self, source: &str) -> Result<Option<Position>, StateError>;
+
+    /// [`Position::at`] of a source, for people.
+    async fn source_position(&self, source: &str) -> Result<Option<i64>, StateError> {
+        Ok(self.source_progress(source).await?.map(|position| position.at))
+    }
 
     /// Is notified once after each append of this process, for its one reader. Appends of others are found by polling.
     fn appended(&self) -> &Notify;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use plan::DocumentId;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use tokio::sync::Notify;
 
-use super::{Append, Cause, Entry, Lane, Logged, ReindexLog};
-use crate::{StateError, StateFile, now_ms};
+use super::{Append, Cause, Entry, Lane, Logged, Progress, ReindexLog};
+use crate::{StateError, StateFile, now_ms, source::Position};
 
 /// The log of the embedded world.
 #[derive(Clone)]
@@ -90,10 +90,15 @@ impl ReindexLog for SqliteLog {
             .await
     }
 
-    async fn source_position(&self, source: &str) -> Result<Option<i64>, StateError> {
+    async fn source_progress(&self, source: &str) -> Result<Option<Position>, StateError> {
         let source = source.to_owned();
-        let sql = "SELECT position FROM source_position WHERE source = ?1";
-        self.state.read(move |conn| conn.query_row(sql, [source], |row| row.get(0)).optional()).await
+        let sql = "SELECT position, identity FROM source_position WHERE source = ?1";
+        self.state
+            .read(move |conn| {
+                let read = |row: &Row<'_>| Ok(Position { at: row.get(0)?, identity: row.get(1)? });
+                conn.query_row(sql, [source], read).optional()
+            })
+            .await
     }
 
     fn appended(&self) -> &Notify {
@@ -132,20 +137,22 @@ pub(crate) fn append_in(tx: &Transaction<'_>, append: &Append) -> rusqlite::Resu
         ])?;
     }
     if let Some(progress) = &append.progress {
-        tx.prepare_cached("INSERT OR REPLACE INTO source_position VALUES (?1, ?2, ?3)")?.execute(params![
-            progress.source,
-            progress.position,
-            now_ms()
-        ])?;
-        // What was routed from the inbox is in the log now. Other sources have no rows there.
-        tx.prepare_cached("DELETE FROM inbox WHERE source = ?1 AND seq < ?2")?
-            .execute(params![progress.source, progress.position])?;
+        let Progress { source, position } = progress;
+        tx.prepare_cached(
+            "INSERT OR REPLACE INTO source_position (source, position, identity, at) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![source, position.at, position.identity, now_ms()])?;
+        // What was routed from the inbox is in the log now. A position with an identity is a file's and counts bytes.
+        if position.identity.is_none() {
+            tx.prepare_cached("DELETE FROM inbox WHERE source = ?1 AND seq < ?2")?
+                .execute(params![source, position.at])?;
+        }
     }
     Ok(ends)
 }
 
 /// Reads an id column. What is stored was an id when it was written.
-pub(crate) fn read_id(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<DocumentId> {
+pub(crate) fn read_id(row: &Row<'_>, column: usize) -> rusqlite::Result<DocumentId> {
     let text: String = row.get(column)?;
     DocumentId::new(text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))

@@ -67,14 +67,23 @@ pub fn provision(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateErro
         return Ok(done);
     }
     let state = StateFile::create(path, &plan.name)?;
-    let number = match served_version(&state) {
-        Ok(served) => served.version,
-        Err(StateError::NotProvisioned(_)) => 1,
+    let served = match served_version(&state) {
+        Ok(served) => Some(served),
+        Err(StateError::NotProvisioned(_)) => None,
         Err(error) => return Err(error),
     };
+    let number = served.as_ref().map_or(1, |served| served.version);
     let index = SqliteIndex::new(Arc::new(plan.clone()), number);
     state.in_transaction(|tx| {
         index.create(tx)?;
+        // A position counts in what it was taken from; elsewhere it would skip what nobody has read.
+        let mut forget = tx.prepare("DELETE FROM source_position WHERE source = ?1")?;
+        for source in &plan.sources {
+            let before = served.as_ref().and_then(|served| served.plan.source(&source.name));
+            if before.is_none_or(|before| before.input != source.input) {
+                forget.execute([&source.name])?;
+            }
+        }
         tx.execute(
             "INSERT OR REPLACE INTO version_plan (version, plan, plan_hash, served) VALUES (?1, ?2, ?3, 1)",
             params![number, plan.to_json(), plan.hash()],
@@ -116,4 +125,41 @@ fn differences(served: &IndexPlan, plan: &IndexPlan, version: u32) -> Result<Vec
         changed.push("its description changed".to_owned());
     }
     Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use plan::index_plan::SourceInput;
+
+    use super::*;
+    use crate::{
+        log::{Append, Progress, ReindexLog, sqlite::SqliteLog},
+        source::Position,
+        testing,
+    };
+
+    #[tokio::test]
+    async fn a_source_with_another_input_starts_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("movies.db");
+        let mut plan = testing::movies();
+        provision(&path, &plan).unwrap();
+        let log = SqliteLog::new(StateFile::open(&path, "movies").unwrap());
+        let position = Position { at: 500, identity: Some("7-abc".to_owned()) };
+        for source in ["movies", "talent"] {
+            let progress = Progress { source: source.to_owned(), position: position.clone() };
+            log.append(Append { progress: Some(progress), ..Append::default() }).await.unwrap();
+        }
+        plan.sources[0].input = SourceInput::Http;
+        plan.sources[1].max_fanout = 7;
+        provision(&path, &plan).unwrap();
+        assert_eq!(log.source_progress("movies").await.unwrap(), None);
+        assert_eq!(log.source_progress("talent").await.unwrap(), Some(position));
+        // What is left out for a while may come back as something else.
+        let movies = plan.sources.remove(1);
+        provision(&path, &plan).unwrap();
+        plan.sources.push(movies);
+        provision(&path, &plan).unwrap();
+        assert_eq!(log.source_progress("talent").await.unwrap(), None);
+    }
 }

@@ -114,7 +114,11 @@ impl Batches {
                 None => (self.settle(&tickets, verdicts, fetched_at).await?, Ok(())),
             },
             // Too late to be written: someone may have been promised that this fetch is over.
-            Ok(_) => (vec![Fate::Again { alone: false }; tickets.len()], Ok(())),
+            Ok(_) => {
+                let reason = "its answer came after `graph.deadline`".to_owned();
+                let late = GraphError::Unavailable { reason, retry_after: None };
+                (vec![Fate::Again { alone: false }; tickets.len()], Err(late))
+            }
             Err(error) => (self.without_answer(&tickets, &error).await?, Err(error)),
         };
         self.fetches.end(tickets.iter().map(|ticket| ticket.fetch));
@@ -139,21 +143,23 @@ impl Batches {
     /// Without an answer nothing is held, except where one document alone is the cause.
     async fn without_answer(&self, tickets: &[Ticket], error: &GraphError) -> Result<Vec<Fate>, StateError> {
         match (error, tickets) {
-            (GraphError::TooLarge(_) | GraphError::NotGraphql(_), [ticket]) => {
-                let cause = HoldCause {
-                    subgraph: None,
-                    code: error.code().id.to_owned(),
-                    path: None,
-                    message: error.to_string(),
-                };
-                self.ledger.hold(vec![hold(ticket, cause)]).await?;
-                Meter::add(&self.meter.held, 1);
+            (GraphError::TooLarge(_) | GraphError::NotGraphql(_) | GraphError::Rejected(_), [ticket]) => {
+                self.hold(ticket, error).await?;
                 Ok(vec![Fate::Complete])
             }
             // One of them may be to blame; alone, each answers for itself.
-            (GraphError::NotGraphql(_), _) => Ok(vec![Fate::Again { alone: true }; tickets.len()]),
+            (GraphError::NotGraphql(_) | GraphError::Rejected(_), _) => {
+                Ok(vec![Fate::Again { alone: true }; tickets.len()])
+            }
             _ => Ok(vec![Fate::Again { alone: false }; tickets.len()]),
         }
+    }
+
+    /// Holds a document for a failure of its own request.
+    pub async fn hold(&self, ticket: &Ticket, error: &GraphError) -> Result<(), StateError> {
+        let (code, message) = (error.code().id.to_owned(), error.to_string());
+        Meter::add(&self.meter.held, 1);
+        self.ledger.hold(vec![hold(ticket, HoldCause { subgraph: None, code, path: None, message })]).await
     }
 
     /// Writes what was found and what is gone, then records holds and releases.

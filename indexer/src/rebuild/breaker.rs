@@ -10,10 +10,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause. A gateway that heals is noticed within it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// The longest that a gateway is left alone because it asked for it. Some announce years.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(10);
+
 /// Closed while the gateway answers. After a failure everything waits, then one request probes.
 #[derive(Debug, Default)]
 pub struct Breaker {
     failures: u32,
+    opened: Option<Instant>,
     open_until: Option<Instant>,
 }
 
@@ -25,17 +29,15 @@ impl Breaker {
 
     /// Notes a failure of a request that started at `started`; the pause is at least what the gateway asked for.
     pub fn fail(&mut self, started: Instant, retry_after: Option<Duration>, now: Instant) {
-        // Requests that were under way when the breaker opened tell nothing new.
-        if self.open_until.is_some_and(|until| started < until)
-            && self.failures > 0
-            && now < self.open_until.unwrap_or(now)
-        {
+        // Requests that were under way when the breaker opened tell nothing new, however late they fail.
+        if self.opened.is_some_and(|opened| started <= opened) {
             return;
         }
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
         let jittered = pause.mul_f64(rand::random_range(0.75..1.25));
         self.failures = self.failures.saturating_add(1);
-        self.open_until = Some(now + jittered.max(retry_after.unwrap_or_default()));
+        self.opened = Some(now);
+        self.open_until = Some(now + jittered.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER)));
     }
 
     /// Failures in a row.
@@ -114,8 +116,17 @@ mod tests {
         assert_eq!(breaker.allows(16, start), 0);
         let probe = breaker.next_probe(start).unwrap();
         assert_eq!(breaker.allows(16, probe), 1);
-        breaker.fail(probe, Some(Duration::from_secs(90)), probe);
+        breaker.fail(start + Duration::from_millis(1), Some(Duration::from_secs(90)), probe);
         assert_eq!(breaker.allows(16, probe + Duration::from_secs(89)), 0, "Retry-After is obeyed");
+        let later = probe + Duration::from_secs(91);
+        breaker.fail(probe, None, later);
+        assert_eq!(
+            breaker.failures(),
+            2,
+            "a request of before the opening tells nothing new when it fails late"
+        );
+        breaker.fail(later, Some(Duration::MAX), later);
+        assert_eq!(breaker.allows(16, later + LONGEST_RETRY_AFTER), 1, "no gateway closes itself for years");
         breaker.succeed();
         assert_eq!(breaker.allows(16, probe), 16);
     }

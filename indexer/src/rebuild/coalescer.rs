@@ -63,6 +63,24 @@ struct Slot {
     waiting: Vec<Waiting>,
     running: Vec<Waiting>,
     last_start: Option<Instant>,
+    strikes: Strikes,
+}
+
+/// Failures of an id's requests that the gateway as a whole can't be blamed for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Strikes {
+    count: u32,
+    /// How many requests had succeeded when it failed last.
+    successes: Option<u64>,
+}
+
+/// How often an id is to blame for a failed request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blame {
+    /// In all, since it was answered last.
+    pub count: u32,
+    /// Whether this failure was counted.
+    pub is_new: bool,
 }
 
 /// The state of every id that has something to do. Its owner bounds how many entries it lets in.
@@ -84,6 +102,7 @@ impl Coalescer {
             waiting: Vec::new(),
             running: Vec::new(),
             last_start: None,
+            strikes: Strikes::default(),
         });
         slot.waiting.push(Waiting { lane, position, event_at, deleted });
         let turn = Turn { lane, alone: false };
@@ -97,10 +116,24 @@ impl Coalescer {
         }
     }
 
-    /// Takes at most `max` ids to be fetched together, at most `backfill` of them where it is the backfill lane's turn.
+    /// Lets ids whose refetch interval is over be taken.
+    pub fn wake(&mut self, now: Instant) {
+        while self.cooling.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, id)) = self.cooling.pop_first()
+        {
+            match self.slots.get(&id).map(|slot| slot.phase) {
+                Some(Phase::Idle) => drop(self.slots.remove(&id)),
+                Some(Phase::Queued(turn)) => {
+                    self.queues[turn.lane.number()][usize::from(turn.alone)].push_back(id);
+                }
+                Some(Phase::Running) | None => {}
+            }
+        }
+    }
+
+    /// Takes at most `max` ids to be fetched together, of those that are awake, at most `backfill` of them where it is the backfill lane's turn.
     /// Live ids go first; ids that must go alone form batches of one.
     pub fn take(&mut self, max: usize, backfill: usize, now: Instant) -> Option<Batch> {
-        self.wake(now);
         for lane in Lane::ALL {
             let limit = if lane == Lane::Backfill { max.min(backfill) } else { max };
             for (alone, limit) in [(true, limit.min(1)), (false, limit)] {
@@ -131,11 +164,22 @@ impl Coalescer {
         let Some(slot) = self.slots.get_mut(id) else { return Vec::new() };
         let completed = std::mem::take(&mut slot.running);
         slot.phase = Phase::Idle;
+        slot.strikes = Strikes::default();
         match next_lane(&slot.waiting) {
             Some(lane) => self.enqueue(id, Turn { lane, alone: false }, now),
             None => self.forget_when_cool(id, now),
         }
         completed
+    }
+
+    /// Counts a failed request against an id. Only a failure after which others succeeded counts: while
+    /// nobody is answered, nobody is to blame. `successes` is how many requests succeeded so far.
+    pub fn strike(&mut self, id: &DocumentId, successes: u64) -> Blame {
+        let Some(slot) = self.slots.get_mut(id) else { return Blame { count: 0, is_new: false } };
+        let is_new = slot.strikes.successes.is_some_and(|before| before < successes);
+        slot.strikes.count += u32::from(is_new);
+        slot.strikes.successes = Some(successes);
+        Blame { count: slot.strikes.count, is_new }
     }
 
     /// Ends the fetch of an id that said nothing about it. All its entries wait for another fetch.
@@ -160,11 +204,6 @@ impl Coalescer {
         self.cooling.first().map(|(at, _)| *at)
     }
 
-    /// Whether no id is queued or running.
-    pub fn is_idle(&self) -> bool {
-        self.slots.values().all(|slot| slot.phase == Phase::Idle)
-    }
-
     fn enqueue(&mut self, id: &DocumentId, turn: Turn, now: Instant) {
         let Some(slot) = self.slots.get_mut(id) else { return };
         slot.phase = Phase::Queued(turn);
@@ -179,20 +218,6 @@ impl Coalescer {
         match cool.filter(|cool| *cool > now) {
             Some(cool) => drop(self.cooling.insert((cool, id.clone()))),
             None => drop(self.slots.remove(id)),
-        }
-    }
-
-    fn wake(&mut self, now: Instant) {
-        while self.cooling.first().is_some_and(|(at, _)| *at <= now)
-            && let Some((_, id)) = self.cooling.pop_first()
-        {
-            match self.slots.get(&id).map(|slot| slot.phase) {
-                Some(Phase::Idle) => drop(self.slots.remove(&id)),
-                Some(Phase::Queued(turn)) => {
-                    self.queues[turn.lane.number()][usize::from(turn.alone)].push_back(id);
-                }
-                Some(Phase::Running) | None => {}
-            }
         }
     }
 }
@@ -234,6 +259,7 @@ mod tests {
         assert_eq!(coalescer.take(25, 25, start), None, "a hot id waits for its interval");
         let cool = start + REFETCH_INTERVAL;
         assert_eq!(coalescer.next_wake(), Some(cool));
+        coalescer.wake(cool);
         assert_eq!(coalescer.take(25, 25, cool).unwrap().ids, [id(1)]);
         assert_eq!(coalescer.finish(&id(1), cool).len(), 1);
     }
@@ -248,6 +274,22 @@ mod tests {
         assert_eq!(coalescer.take(25, 25, now), Some(Batch { ids: vec![id(3)], lane: Lane::Live }));
         assert_eq!(coalescer.take(25, 0, now), None, "no budget, no backfill");
         assert_eq!(coalescer.take(25, 1, now), Some(Batch { ids: vec![id(1)], lane: Lane::Backfill }));
+    }
+
+    #[test]
+    fn an_id_is_blamed_only_while_others_are_answered() {
+        let (mut coalescer, now) = (Coalescer::default(), Instant::now());
+        coalescer.arrive(logged(1, 1, Lane::Live), now);
+        let blame = |count, is_new| Blame { count, is_new };
+        for _ in 0..5 {
+            assert_eq!(coalescer.strike(&id(1), 7), blame(0, false), "nobody is answered");
+        }
+        assert_eq!(coalescer.strike(&id(1), 8), blame(1, true));
+        assert_eq!(coalescer.strike(&id(1), 8), blame(1, false));
+        assert_eq!(coalescer.strike(&id(1), 9), blame(2, true));
+        coalescer.take(1, 1, now);
+        coalescer.finish(&id(1), now);
+        assert_eq!(coalescer.strike(&id(1), 20), blame(0, false), "an answer forgives");
     }
 
     #[test]
@@ -291,13 +333,16 @@ mod tests {
                         arrived_before.insert(position, starts.get(&id(n)).copied().unwrap_or(0));
                         coalescer.arrive(logged(position, n, if flag { Lane::Live } else { Lane::Backfill }), now);
                     }
-                    2 => if let Some(batch) = coalescer.take(2, 2, now) {
+                    2 => {
+                        coalescer.wake(now);
+                        if let Some(batch) = coalescer.take(2, 2, now) {
                         for id in batch.ids {
                             prop_assert!(!running.contains(&id));
                             *starts.entry(id.clone()).or_default() += 1;
                             running.push(id);
                         }
-                    },
+                        }
+                    }
                     3 if !running.is_empty() => {
                         let id = running.swap_remove(usize::from(n) % running.len());
                         open -= settle(&mut coalescer, &id, &starts, &mut arrived_before, now);
@@ -314,6 +359,7 @@ mod tests {
                 for id in running.drain(..) {
                     open -= settle(&mut coalescer, &id, &starts, &mut arrived_before, now);
                 }
+                coalescer.wake(now);
                 while let Some(batch) = coalescer.take(2, 2, now) {
                     for id in batch.ids {
                         *starts.entry(id.clone()).or_default() += 1;

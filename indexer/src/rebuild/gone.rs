@@ -17,12 +17,13 @@ pub struct GoneGuard {
     batches: VecDeque<(Instant, usize, usize)>,
     fetched: usize,
     gone: usize,
+    trusted_until: Option<Instant>,
 }
 
 impl GoneGuard {
     /// A guard that allows this share (0 to 1) of the fetched documents to be gone.
     pub fn new(max_share: f64) -> Self {
-        Self { max_share, batches: VecDeque::new(), fetched: 0, gone: 0 }
+        Self { max_share, batches: VecDeque::new(), fetched: 0, gone: 0, trusted_until: None }
     }
 
     /// Notes a batch and says whether its gone documents may be believed. What is refused isn't counted, so that the same
@@ -38,7 +39,8 @@ impl GoneGuard {
         let all_gone = self.gone + gone;
         #[expect(clippy::cast_precision_loss, reason = "ten minutes of fetches are far below 2^52")]
         let share = all_gone as f64 / (self.fetched + fetched).max(1) as f64;
-        if gone > 0 && all_gone > ALWAYS_ALLOWED && share > self.max_share {
+        let is_trusted = self.trusted_until.is_some_and(|until| now < until);
+        if !is_trusted && gone > 0 && all_gone > ALWAYS_ALLOWED && share > self.max_share {
             return false;
         }
         self.batches.push_back((now, fetched, gone));
@@ -47,9 +49,9 @@ impl GoneGuard {
         true
     }
 
-    /// Forgets what was seen: a person looked and said to go on.
-    pub fn reset(&mut self) {
-        *self = Self::new(self.max_share);
+    /// A person looked and said to go on: what is gone within the next window is believed.
+    pub fn trust(&mut self, now: Instant) {
+        self.trusted_until = Some(now + WINDOW);
     }
 }
 
@@ -65,5 +67,10 @@ mod tests {
         assert!(!guard.admit(25, 25, now));
         assert!(guard.admit(25, 0, now), "what is found is always believed");
         assert!(guard.admit(25, 25, now + WINDOW + Duration::from_secs(1)), "the window moved on");
+        let later = now + 3 * WINDOW;
+        assert!(!guard.admit(1_000, 1_000, later));
+        guard.trust(later);
+        assert!(guard.admit(1_000, 1_000, later), "a person said so");
+        assert!(!guard.admit(10_000, 1_000, later + 2 * WINDOW), "once");
     }
 }

@@ -88,13 +88,9 @@ fn judge_roots(
                     None => Verdict::Held(missing_root(key)),
                 },
                 // A null in a non-null place emptied the whole answer. Who has an error is to blame, the others aren't.
-                None => match errors.first() {
-                    Some(error) => {
-                        Verdict::Held(cause_of(plan, error, error.names().get(1..).unwrap_or_default()))
-                    }
-                    None if alone => Verdict::Held(missing_root(key)),
-                    None => Verdict::Again { alone: true },
-                },
+                None if !errors.is_empty() => judge_null(plan, errors, 1),
+                None if alone => Verdict::Held(missing_root(key)),
+                None => Verdict::Again { alone: true },
             }
         })
         .collect()
@@ -104,18 +100,15 @@ fn judge_roots(
 fn judge_list(plan: &IndexPlan, ids: &[DocumentId], answer: &Answer<'_>, root: &str) -> Vec<Verdict> {
     let alone = ids.len() == 1;
     let list = answer.data.as_ref().and_then(|data| data.get(root)).and_then(|raw| elements(raw));
+    let errors: Vec<&AnswerError> = answer.errors.iter().collect();
     let Some(list) = list else {
         // The list itself is null: the errors, if any, speak of all.
-        return ids
-            .iter()
-            .map(|_| match answer.errors.first() {
-                Some(error) if alone => {
-                    Verdict::Held(cause_of(plan, error, error.names().get(1..).unwrap_or_default()))
-                }
-                None if alone => Verdict::Held(missing_root(root)),
-                _ => Verdict::Again { alone: true },
-            })
-            .collect();
+        let verdict = match alone {
+            true if errors.is_empty() => Verdict::Held(missing_root(root)),
+            true => judge_null(plan, &errors, 1),
+            false => Verdict::Again { alone: true },
+        };
+        return vec![verdict; ids.len()];
     };
     let mut by_index: HashMap<usize, Vec<&AnswerError>> = HashMap::new();
     let mut unplaced = None;
@@ -132,12 +125,6 @@ fn judge_list(plan: &IndexPlan, ids: &[DocumentId], answer: &Answer<'_>, root: &
             field_of(raw, &plan.key.path).and_then(|key| DocumentId::from_json(plan.key.kind, &key).ok());
         found.extend(key.map(|key| (key, (index, *raw))));
     }
-    // A null element belongs to nobody by key, so its error concerns whoever is missing.
-    let of_nulls = list
-        .iter()
-        .enumerate()
-        .filter(|(_, raw)| is_null(raw))
-        .find_map(|(index, _)| by_index.get(&index)?.first().copied());
     ids.iter()
         .map(|id| match found.get(id) {
             Some((index, raw)) => {
@@ -149,8 +136,10 @@ fn judge_list(plan: &IndexPlan, ids: &[DocumentId], answer: &Answer<'_>, root: &
                 }
             }
             None if !alone => Verdict::Again { alone: true },
-            None => match of_nulls.or(unplaced) {
-                Some(error) => judge_null(plan, &[error], 1),
+            // Asked for alone, every error concerns it, and only nulls may stand where it should be.
+            None if !errors.is_empty() => judge_null(plan, &errors, 1),
+            None => match list.iter().find(|raw| !is_null(raw)) {
+                Some(other) => Verdict::Held(other_key(plan, id, other)),
                 None => gone(plan),
             },
         })
@@ -168,21 +157,16 @@ fn judge_value(
     if is_null(raw) {
         return judge_null(plan, errors, skip);
     }
-    let key = field_of(raw, &plan.key.path);
-    let answered = key.as_ref().and_then(|key| DocumentId::from_json(plan.key.kind, key).ok());
-    if answered.as_ref() != Some(id) {
-        let found = key.map_or_else(|| "nothing".to_owned(), |key| key.to_string());
-        return Verdict::Held(HoldCause {
-            subgraph: None,
-            code: codes::SS407.id.to_owned(),
-            path: Some(plan.key.path.clone()),
-            message: format!("asked for {id}, the answer's {} is {found}", plan.key.path),
-        });
+    let cause =
+        errors.first().map(|error| cause_of(plan, error, error.names().get(skip..).unwrap_or_default()));
+    let key = field_of(raw, &plan.key.path).and_then(|key| DocumentId::from_json(plan.key.kind, &key).ok());
+    if key.as_ref() != Some(id) {
+        // A key that is null beside an error failed; any other is somebody else's document.
+        return Verdict::Held(cause.unwrap_or_else(|| other_key(plan, id, raw)));
     }
-    let Some(first) = errors.first() else {
+    let Some(cause) = cause else {
         return Verdict::Found { body: body_of(raw), missing: Vec::new(), hold: None };
     };
-    let cause = cause_of(plan, first, first.names().get(skip..).unwrap_or_default());
     match plan.errors.partial {
         PartialPolicy::Hold => Verdict::Held(cause),
         PartialPolicy::Index => {
@@ -212,6 +196,17 @@ fn gone(plan: &IndexPlan) -> Verdict {
     match plan.errors.not_found {
         NotFoundPolicy::Delete => Verdict::Gone,
         NotFoundPolicy::Ignore => Verdict::Ignored,
+    }
+}
+
+fn other_key(plan: &IndexPlan, id: &DocumentId, raw: &RawValue) -> HoldCause {
+    let key = &plan.key.path;
+    let found = field_of(raw, key).map_or_else(|| "nothing".to_owned(), |value| value.to_string());
+    HoldCause {
+        subgraph: None,
+        code: codes::SS407.id.to_owned(),
+        path: Some(key.clone()),
+        message: format!("asked for {id}, the answer's {key} is {found}"),
     }
 }
 
@@ -317,6 +312,33 @@ mod tests {
         let verdicts = judged(&testing::movies(), &["m1", "m2"], &answer);
         assert_eq!(verdicts[0], Verdict::Again { alone: true });
         assert_eq!(held(&verdicts[1]).1, Some("title"));
+    }
+
+    #[test]
+    fn every_error_of_a_null_must_say_that_it_is_gone() {
+        let not_found = json!({"message": "none", "path": ["d0"], "extensions": {"code": "NOT_FOUND"}});
+        let emptied = json!({"data": null, "errors": [not_found]});
+        assert_eq!(
+            judged(&testing::movies(), &["m1"], &emptied),
+            [Verdict::Gone],
+            "the root can't be null there"
+        );
+        let list = |errors| json!({"data": {"movies": [null]}, "errors": errors});
+        let not_found =
+            json!({"message": "none", "path": ["movies", 0], "extensions": {"code": "NOT_FOUND"}});
+        let failed = json!({"message": "down", "path": ["movies", 0]});
+        assert_eq!(judged(&list_plan(), &["m1"], &list(json!([not_found]))), [Verdict::Gone]);
+        held(&judged(&list_plan(), &["m1"], &list(json!([not_found, failed])))[0]);
+    }
+
+    #[test]
+    fn a_document_without_its_key_is_not_gone() {
+        let plan = list_plan();
+        let failed = json!({"data": {"movies": [{"movieId": null, "title": "x"}]},
+            "errors": [{"message": "down", "path": ["movies", 0, "movieId"]}]});
+        assert_eq!(held(&judged(&plan, &["m1"], &failed)[0]).2, "SS404");
+        let other = json!({"data": {"movies": [{"movieId": "M1"}]}});
+        assert_eq!(held(&judged(&plan, &["m1"], &other)[0]).2, "SS407");
     }
 
     #[test]

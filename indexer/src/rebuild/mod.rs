@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use plan::code::fetch::SS406;
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -47,8 +48,11 @@ const POLL: Duration = Duration::from_millis(200);
 /// How often the ledger is asked whether a person paused or resumed the index.
 const STATE_POLL: Duration = Duration::from_secs(1);
 
-/// Answers in a row that are no GraphQL before the address itself is suspected and the index pauses.
-const MAX_NOT_GRAPHQL: u32 = 10;
+/// Answers in a row that are no GraphQL, or refuse the request, before it isn't the documents that are suspected.
+const MAX_ODDITIES: u32 = 10;
+
+/// Failures of a document alone, while others are answered, after which it is held.
+const STRIKES: u32 = 3;
 
 /// Why rebuilding ended.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +89,10 @@ pub struct Rebuild {
     max_batch: usize,
     breaker: Breaker,
     pace: Pace,
-    not_graphql: u32,
+    /// Requests that were answered.
+    successes: u64,
+    /// Odd answers since the last success.
+    oddities: u32,
     state: IndexState,
     state_read: Instant,
 }
@@ -116,7 +123,8 @@ impl Rebuild {
             unread: [true; 2],
             running: JoinSet::new(),
             breaker: Breaker::default(),
-            not_graphql: 0,
+            successes: 0,
+            oddities: 0,
             state_read: now,
         })
     }
@@ -148,12 +156,12 @@ impl Rebuild {
         Ok(())
     }
 
-    /// Whether the index may work at all. After [`codes::SS406`](plan::code::fetch::SS406) only a person lets it go on.
+    /// Whether only a person can let the index go on.
     fn is_stopped(&self) -> bool {
         match &self.state {
             IndexState::Running => false,
             IndexState::Paused => true,
-            IndexState::Failed { code, .. } => code == plan::code::fetch::SS406.id,
+            failed @ IndexState::Failed { .. } => is_gone_alarm(failed),
         }
     }
 
@@ -166,7 +174,10 @@ impl Rebuild {
         if before != IndexState::Running && self.state == IndexState::Running {
             tracing::info!("the index was resumed");
             self.breaker.succeed();
-            self.batches.gone.lock().unwrap_or_else(PoisonError::into_inner).reset();
+            self.batches.meter.waits_for(None);
+            if is_gone_alarm(&before) {
+                self.batches.gone.lock().unwrap_or_else(PoisonError::into_inner).trust(Instant::now());
+            }
         }
         Ok(())
     }
@@ -188,13 +199,12 @@ impl Rebuild {
     }
 
     fn dispatch(&mut self) {
+        let now = Instant::now();
+        self.coalescer.wake(now);
         if self.is_stopped() {
             self.batches.meter.waits_for(Some("the index is paused".into()));
-            return;
         }
-        let now = Instant::now();
-        let limit = self.breaker.allows(self.batches.plan.graph.max_concurrency, now);
-        while self.running.len() < limit {
+        while self.running.len() < self.limit(now) {
             let allowance = self.pace.allowance(self.max_batch, now);
             let Some(batch) = self.coalescer.take(self.max_batch, allowance, now) else { break };
             if batch.lane == Lane::Backfill {
@@ -214,16 +224,23 @@ impl Rebuild {
         }
     }
 
+    /// How many requests may be in flight now.
+    fn limit(&self, now: Instant) -> usize {
+        if self.is_stopped() { 0 } else { self.breaker.allows(self.batches.plan.graph.max_concurrency, now) }
+    }
+
     async fn take_in(
         &mut self,
         end: Result<Result<BatchEnd, StateError>, tokio::task::JoinError>,
     ) -> Result<(), RebuildError> {
-        let end = match end {
+        let mut end = match end {
             Ok(end) => end?,
             Err(failure) => std::panic::resume_unwind(failure.into_panic()),
         };
         let now = Instant::now();
         let wall = now_ms();
+        let asked = end.fates.len();
+        let someone_is_blamed = self.blame(&mut end).await?;
         for (ticket, fate) in end.fates {
             match fate {
                 Fate::Again { alone } => self.coalescer.give_back(&ticket.id, alone, now),
@@ -241,7 +258,11 @@ impl Rebuild {
             tracing::error!(code = code.id, "{reason}: the index is paused");
             self.fail(code.id, reason).await?;
         }
-        self.note_gateway(end.gateway, end.started, now).await?;
+        match end.gateway {
+            Ok(()) => self.note_success().await?,
+            Err(_) if someone_is_blamed => {}
+            Err(error) => self.note_failure(error, asked, end.started, now).await?,
+        }
         if self.lanes.iter().all(|lane| lane.outstanding() == 0) || self.lanes.iter().any(has_much_to_commit)
         {
             self.commit().await?;
@@ -249,36 +270,59 @@ impl Rebuild {
         Ok(())
     }
 
-    /// Opens, closes or keeps the breaker, and tells the ledger about failures that someone must mend.
-    async fn note_gateway(
+    /// A request that fails while others are answered is its documents' fault: each is fetched alone, and one that fails so
+    /// again and again is held. Says whether anyone is blamed; if nobody is, the gateway is.
+    async fn blame(&mut self, end: &mut BatchEnd) -> Result<bool, StateError> {
+        let Err(error @ GraphError::Unavailable { .. }) = &end.gateway else { return Ok(false) };
+        let asked = end.fates.len();
+        let mut anyone = false;
+        for (ticket, fate) in &mut end.fates {
+            let strikes = self.coalescer.strike(&ticket.id, self.successes);
+            anyone |= strikes.is_new;
+            *fate = Fate::Again { alone: strikes.count > 0 };
+            if asked == 1 && strikes.is_new && strikes.count >= STRIKES {
+                self.batches.hold(ticket, error).await?;
+                *fate = Fate::Complete;
+            }
+        }
+        Ok(anyone)
+    }
+
+    async fn note_success(&mut self) -> Result<(), StateError> {
+        self.successes += 1;
+        self.oddities = 0;
+        if self.breaker.failures() > 0 {
+            tracing::info!("the gateway answers again");
+            self.breaker.succeed();
+            self.batches.meter.waits_for(None);
+        }
+        match &self.state {
+            IndexState::Failed { .. } if !self.is_stopped() => self.change_state(IndexState::Running).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens the breaker, and tells the ledger about failures that someone must mend.
+    async fn note_failure(
         &mut self,
-        gateway: Result<(), GraphError>,
+        error: GraphError,
+        asked: usize,
         started: Instant,
         now: Instant,
     ) -> Result<(), RebuildError> {
-        let Err(error) = gateway else {
-            self.not_graphql = 0;
-            if self.breaker.failures() > 0 {
-                tracing::info!("the gateway answers again");
-                self.breaker.succeed();
-                self.batches.meter.waits_for(None);
-            }
-            if matches!(&self.state, IndexState::Failed { .. }) && !self.is_stopped() {
-                self.state = IndexState::Running;
-                self.batches.ledger.set_state(IndexState::Running).await?;
-            }
-            return Ok(());
-        };
         let retry_after = match &error {
             GraphError::Unavailable { retry_after, .. } => *retry_after,
             GraphError::TooLarge(_) => {
-                self.max_batch = (self.max_batch / 2).max(1);
-                tracing::warn!(batch = self.max_batch, "{error}: batches are smaller from here on");
+                // A document that is too large by itself says nothing about batches.
+                if asked > 1 && asked / 2 < self.max_batch {
+                    self.max_batch = asked / 2;
+                    tracing::warn!(batch = self.max_batch, "{error}: batches are smaller from here on");
+                }
                 return Ok(());
             }
-            GraphError::NotGraphql(_) => {
-                self.not_graphql += 1;
-                if self.not_graphql < MAX_NOT_GRAPHQL {
+            GraphError::NotGraphql(_) | GraphError::Rejected(_) => {
+                self.oddities += 1;
+                if self.oddities < MAX_ODDITIES {
                     return Ok(());
                 }
                 None
@@ -290,7 +334,7 @@ impl Rebuild {
         }
         self.breaker.fail(started, retry_after, now);
         self.batches.meter.waits_for(Some(error.to_string()));
-        if error.is_systemic() || self.not_graphql >= MAX_NOT_GRAPHQL {
+        if error.is_systemic() || self.oddities >= MAX_ODDITIES {
             self.fail(error.code().id, error.to_string()).await?;
         }
         let give_up = self.give_up_after.is_some_and(|most| self.breaker.failures() >= most);
@@ -301,12 +345,18 @@ impl Rebuild {
         }
     }
 
+    /// Says that someone must mend something. What a person paused stays paused.
     async fn fail(&mut self, code: &str, reason: String) -> Result<(), StateError> {
         let failed = IndexState::Failed { code: code.to_owned(), reason };
-        if self.state != failed {
-            self.batches.ledger.set_state(failed.clone()).await?;
-            self.state = failed;
-        }
+        if self.state == failed || self.is_stopped() { Ok(()) } else { self.change_state(failed).await }
+    }
+
+    /// Changes the state, unless a person changed it since it was read; then theirs holds.
+    async fn change_state(&mut self, to: IndexState) -> Result<(), StateError> {
+        self.state = match self.batches.ledger.change_state(&self.state, &to).await? {
+            true => to,
+            false => self.batches.ledger.state().await?,
+        };
         Ok(())
     }
 
@@ -338,10 +388,12 @@ impl Rebuild {
         Ok(true)
     }
 
+    /// When there may be something to do that no event announces. What couldn't be taken anyway wakes nobody.
     fn next_look(&self) -> Instant {
         let now = Instant::now();
-        let cooling = self.coalescer.next_wake();
-        let pace = self.pace.wait(self.max_batch).map(|wait| now + wait);
+        let can_take = self.running.len() < self.limit(now);
+        let cooling = self.coalescer.next_wake().filter(|_| can_take);
+        let pace = self.pace.wait(self.max_batch).filter(|_| can_take).map(|wait| now + wait);
         let probe = self.breaker.next_probe(now);
         [cooling, pace, probe]
             .into_iter()
@@ -349,6 +401,11 @@ impl Rebuild {
             .fold(now + POLL, Instant::min)
             .max(now + Duration::from_millis(1))
     }
+}
+
+/// Whether a state says that too many documents are gone: only a person lets the index go on then.
+fn is_gone_alarm(state: &IndexState) -> bool {
+    matches!(state, IndexState::Failed { code, .. } if code == SS406.id)
 }
 
 /// Enough to be worth a transaction while more is under way.

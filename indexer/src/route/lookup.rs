@@ -1,24 +1,44 @@
 //! Which roots a related entity's change touches: the reverse lookup in the own index, and the back-reference query.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
-
-use plan::{
-    DocumentId, IdKind, SourcePlan,
-    index_plan::{IdQuery, Paging},
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
-use serde_json::Value;
 
+use plan::{DocumentId, IdKind, SourcePlan, code::kafka as codes};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::{RouteError, fan_out::FanOut};
 use crate::{
     StateError,
-    graph::{Graph, GraphError, ids::read_page, request::id_request},
+    graph::{
+        Graph, GraphError,
+        ids::{IdPages, PageError},
+    },
+    log::DeadLetter,
     store::Store,
 };
 
 /// Ids asked of the index at once.
 const PAGE: usize = 1_000;
 
-/// The longest pause between two tries of a back-reference query.
+/// The first pause between two tries of a back-reference query. It doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Failures of one key, while the query answers for others, after which the key is given up: about fifteen seconds.
+const KEY_TRIES: u32 = 5;
+
+/// Failures after which a key is given up where nobody can tell whether the query answers at all, because it has not since the
+/// start: about three minutes, in which a subgraph starts again.
+const LONE_KEY_TRIES: u32 = 10;
+
+/// Answered keys that are remembered: enough that one of them is nearly always not among those that fail.
+const WITNESSES: usize = 16;
 
 /// Finds roots by the keys of related entities.
 pub struct Lookup {
@@ -26,10 +46,36 @@ pub struct Lookup {
     pub source: SourcePlan,
     /// How the root's key is written.
     pub root_kind: IdKind,
+    /// Codes of errors which say that the related entity doesn't exist.
+    pub not_found_codes: Vec<String>,
     /// The index.
     pub store: Arc<dyn Store>,
     /// The gateway.
     pub graph: Arc<dyn Graph>,
+    /// With `--once`: failures of the gateway in a row after which it is given up.
+    pub give_up_after: Option<u32>,
+    /// The keys that the back-reference query answered last. Where another key fails, they tell whose fault that is.
+    pub answered: Mutex<VecDeque<DocumentId>>,
+}
+
+/// A key that the back-reference query doesn't answer, although it answers others.
+#[derive(Debug)]
+pub struct Unanswered {
+    /// The key.
+    pub key: DocumentId,
+    /// What the gateway says about it.
+    pub reason: String,
+}
+
+/// A key that is being asked about.
+struct Asked {
+    key: DocumentId,
+    /// The page to go on with.
+    cursor: Option<Value>,
+    failures: u32,
+    /// Whether it failed last while the query answered for others, or while there were no others.
+    fails_alone: bool,
+    reason: String,
 }
 
 impl Lookup {
@@ -38,65 +84,189 @@ impl Lookup {
         !self.source.reverse_lookup.is_empty() || self.source.back_reference.is_some()
     }
 
-    /// One page of the documents in the index that hold any of the keys, and the id to go on after; `None` after the last.
-    pub async fn in_index(
-        &self,
-        keys: &[DocumentId],
-        after: Option<&DocumentId>,
-    ) -> Result<(Vec<DocumentId>, Option<DocumentId>), StateError> {
+    /// Queues the documents in the index that hold any of the keys.
+    pub async fn in_index(&self, keys: &[DocumentId], found: &mut FanOut<'_>) -> Result<(), StateError> {
         if self.source.reverse_lookup.is_empty() || keys.is_empty() {
-            return Ok((Vec::new(), None));
+            return Ok(());
         }
-        let page = self.store.lookup(&self.source.reverse_lookup, keys, after, PAGE).await?;
-        let next = page.last().filter(|_| page.len() == PAGE).cloned();
-        Ok((page, next))
-    }
-
-    /// The roots that the graph names for the keys: edges that the index can't know yet. Tried until the gateway answers or
-    /// `stopped` says to leave it.
-    pub async fn in_graph(&self, keys: &[DocumentId], stopped: impl Fn() -> bool) -> HashSet<DocumentId> {
-        let mut roots = HashSet::new();
-        let Some(query) = &self.source.back_reference else { return roots };
-        for key in keys {
-            let mut pause = Duration::from_millis(500);
-            while !stopped() {
-                match self.roots_of(query, key).await {
-                    Ok(found) => {
-                        roots.extend(found);
-                        break;
-                    }
-                    Err(error) => {
-                        let source = &self.source.name;
-                        tracing::warn!(%source, %key, "the back-reference query failed and is tried again: {error}");
-                        tokio::time::sleep(pause).await;
-                        pause = (pause * 2).min(LONGEST_PAUSE);
-                    }
-                }
-            }
-        }
-        roots
-    }
-
-    async fn roots_of(&self, query: &IdQuery, key: &DocumentId) -> Result<Vec<DocumentId>, GraphError> {
-        let mut roots = Vec::new();
-        let mut cursor: Option<Value> = None;
+        let mut after = None;
         loop {
-            let variable =
-                query.id_variable.iter().map(|name| (name.clone(), key.to_variable(self.source.id_kind)));
-            let page_variable = match (&query.paging, cursor.take()) {
-                (Some(Paging::Relay { after: name, .. } | Paging::Offset { offset: name }), Some(value)) => {
-                    Some((name.clone(), value))
-                }
-                _ => None,
-            };
-            let body = self.graph.send(&id_request(query, variable.chain(page_variable))).await?;
-            let page = read_page(query, self.root_kind, &body, roots.len() as u64)?;
-            // What isn't an id can't be a document either.
-            roots.extend(page.ids.into_iter().flatten());
-            match page.next {
-                Some(next) => cursor = Some(next),
-                None => return Ok(roots),
+            let page = self.store.lookup(&self.source.reverse_lookup, keys, after.as_ref(), PAGE).await?;
+            after = page.last().filter(|_| page.len() == PAGE).cloned();
+            found.queue(page).await?;
+            if after.is_none() {
+                return Ok(());
             }
         }
+    }
+
+    /// Queues the roots that the graph names for the keys: edges that the index can't know yet. A gateway that is down is waited
+    /// for; a key that alone fails again and again is given up, so that it doesn't hold up the others. After `stop` keys are
+    /// left unasked.
+    pub async fn in_graph(
+        &self,
+        keys: Vec<DocumentId>,
+        found: &mut FanOut<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Unanswered>, RouteError> {
+        let Some(pages) = self.pages() else { return Ok(Vec::new()) };
+        let asked = |key| Asked { key, cursor: None, failures: 0, fails_alone: false, reason: String::new() };
+        let mut waiting: Vec<Asked> = keys.into_iter().map(asked).collect();
+        let mut given_up = Vec::new();
+        let (mut pause, mut unreachable) = (FIRST_PAUSE, 0);
+        loop {
+            let (mut failed, mut answered, mut retry_after) = (Vec::new(), false, None);
+            let mut unasked = waiting.into_iter();
+            for mut asked in unasked.by_ref() {
+                let asking = stop.run_until_cancelled(self.ask(&pages, &mut asked, found));
+                let Some(result) = asking.await else { return Ok(given_up) };
+                let Err(error) = result? else {
+                    (answered, unreachable) = (true, 0);
+                    self.note_answered(&asked.key);
+                    continue;
+                };
+                let is_about_the_gateway = error.is_about_the_gateway();
+                retry_after = error.retry_after();
+                self.note_failure(&mut asked, &error, unreachable);
+                failed.push(asked);
+                if is_about_the_gateway {
+                    unreachable += 1;
+                    self.give_up_once(unreachable, error)?;
+                    break; // the others would fail alike
+                }
+                if unreachable > 0 {
+                    (pause, unreachable) = (FIRST_PAUSE, 0);
+                }
+            }
+            waiting = failed.into_iter().chain(unasked).collect();
+            let (kept, lost) = self.verdict(&pages, waiting, answered, stop).await?;
+            waiting = kept;
+            given_up.extend(lost);
+            if waiting.is_empty() || stop.is_cancelled() {
+                return Ok(given_up);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause.max(retry_after.unwrap_or_default())) => {}
+                () = stop.cancelled() => return Ok(given_up),
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// The dead letter of a key that was given up.
+    pub(super) fn dead_letter(&self, unanswered: &Unanswered) -> DeadLetter {
+        let (source, Unanswered { key, reason }) = (&self.source.name, unanswered);
+        tracing::error!(%source, code = codes::SS304.id, "the back-reference query fails for {key}: {reason}; kept as a dead letter");
+        DeadLetter {
+            source: source.clone(),
+            position: format!("key {key}"),
+            code: codes::SS304,
+            reason: reason.clone(),
+            record: key.as_str().as_bytes().to_vec(),
+        }
+    }
+
+    fn pages(&self) -> Option<IdPages<'_>> {
+        Some(IdPages {
+            graph: &*self.graph,
+            query: self.source.back_reference.as_ref()?,
+            kind: self.root_kind,
+            not_found_codes: &self.not_found_codes,
+        })
+    }
+
+    /// Asks about one key to its last page, or to the first that fails.
+    async fn ask(
+        &self,
+        pages: &IdPages<'_>,
+        asked: &mut Asked,
+        found: &mut FanOut<'_>,
+    ) -> Result<Result<(), PageError>, StateError> {
+        loop {
+            let key = asked.key.to_variable(self.source.id_kind);
+            let page = match pages.page(Some(key), asked.cursor.as_ref()).await {
+                Ok(page) => page,
+                Err(error) => return Ok(Err(error)),
+            };
+            // What isn't an id can't be a document either.
+            found.queue(page.ids.into_iter().flatten().collect()).await?;
+            asked.cursor = page.next;
+            if asked.cursor.is_none() {
+                return Ok(Ok(()));
+            }
+        }
+    }
+
+    fn note_answered(&self, key: &DocumentId) {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if !answered.contains(key) {
+            answered.push_front(key.clone());
+            answered.truncate(WITNESSES);
+        }
+    }
+
+    /// Says it once a key, and once while the gateway is down.
+    fn note_failure(&self, asked: &mut Asked, error: &PageError, unreachable: u32) {
+        let (source, key) = (&self.source.name, &asked.key);
+        let is_about_the_gateway = error.is_about_the_gateway();
+        let is_first = if is_about_the_gateway { unreachable == 0 } else { asked.failures == 0 };
+        if is_first {
+            tracing::warn!(%source, %key, "the back-reference query failed and is tried again: {error}");
+        }
+        if !is_about_the_gateway {
+            asked.failures += 1;
+            asked.reason = error.to_string();
+        }
+    }
+
+    fn give_up_once(&self, failures: u32, error: PageError) -> Result<(), RouteError> {
+        let error = GraphError::from(error);
+        match self.give_up_after {
+            Some(most) if failures >= most || error.is_systemic() => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Parts the keys that are tried again from those that are given up. A failure is the key's own where the query answered for
+    /// another one before and after it; as long as it doesn't, everything waits.
+    async fn verdict(
+        &self,
+        pages: &IdPages<'_>,
+        mut waiting: Vec<Asked>,
+        answered: bool,
+        stop: &CancellationToken,
+    ) -> Result<(Vec<Asked>, Vec<Unanswered>), RouteError> {
+        let failures = waiting.iter().map(|asked| asked.failures).max().unwrap_or(0);
+        let limit = match self.witness(&waiting) {
+            _ if answered => KEY_TRIES,
+            _ if failures + 1 < KEY_TRIES => return Ok((waiting, Vec::new())),
+            Some(witness) => {
+                let key = witness.to_variable(self.source.id_kind);
+                match stop.run_until_cancelled(pages.page(Some(key), None)).await {
+                    Some(Ok(_)) => KEY_TRIES,
+                    Some(Err(error)) => {
+                        self.give_up_once(failures, error)?;
+                        waiting.iter_mut().for_each(|asked| asked.fails_alone = false);
+                        return Ok((waiting, Vec::new()));
+                    }
+                    None => return Ok((waiting, Vec::new())),
+                }
+            }
+            None => {
+                waiting.iter_mut().for_each(|asked| asked.fails_alone = true);
+                if self.give_up_after.is_some() { KEY_TRIES } else { LONE_KEY_TRIES }
+            }
+        };
+        let (lost, mut kept): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|asked| asked.failures >= limit && asked.fails_alone);
+        kept.iter_mut().for_each(|asked| asked.fails_alone = asked.failures > 0);
+        let give_up = |Asked { key, reason, .. }| Unanswered { key, reason };
+        Ok((kept, lost.into_iter().map(give_up).collect()))
+    }
+
+    /// A key that was answered before, and is none of these.
+    fn witness(&self, waiting: &[Asked]) -> Option<DocumentId> {
+        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.iter().find(|witness| waiting.iter().all(|asked| asked.key != **witness)).cloned()
     }
 }

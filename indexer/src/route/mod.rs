@@ -6,6 +6,7 @@
 //! committed; after a crash the event comes again and so does its barrier.
 
 pub mod event;
+pub mod fan_out;
 pub mod lookup;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -16,24 +17,45 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     event::{Change, Event, EventError},
-    lookup::Lookup,
+    fan_out::{FanOut, Keys},
+    lookup::{Lookup, Unanswered},
 };
 use crate::{
     StateError,
+    graph::GraphError,
     ledger::figures::Meter,
     log::{Append, Cause, DeadLetter, Entry, Lane, Progress, ReindexLog},
     rebuild::fetches::Fetches,
-    source::{Source, SourceError, SourceRecord},
+    source::{Records, Source, SourceError, SourceRecord},
 };
 
-/// Records read at once. They share their lookups and their transactions.
+/// Records read at once, or fewer where they are large ([`MAX_READ_BYTES`](crate::source::MAX_READ_BYTES)). They share their
+/// lookups and their transactions.
 const BATCH: usize = 500;
 
-/// Batches that wait for their barrier, at most; then the source pauses. Each holds the keys of at most [`BATCH`] records.
+/// Batches that wait for their barrier, at most; then the source pauses. Each holds the keys of at most [`BATCH`] records, their
+/// dead letters, and `max_fanout` roots.
 const BARRIERS: usize = 64;
 
 /// How long an exhausted source is left alone.
 const IDLE: Duration = Duration::from_millis(100);
+
+/// Why a source is routed no further.
+#[derive(Debug, thiserror::Error)]
+pub enum RouteError {
+    /// The source can't be read, or the state failed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// With `--once`: the gateway didn't answer for long.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}
+
+impl From<StateError> for RouteError {
+    fn from(error: StateError) -> Self {
+        Self::Source(error.into())
+    }
+}
 
 /// Routes one source.
 pub struct Route {
@@ -59,15 +81,17 @@ pub struct Route {
 #[derive(Default)]
 struct Routed {
     entries: Vec<Entry>,
-    /// The keys of related entities with the newest time of their events, by lane.
-    keys: Vec<(DocumentId, Lane, Option<i64>)>,
+    keys: Keys,
     dead_letters: Vec<DeadLetter>,
 }
 
 /// A batch whose second lookup is due when every fetch up to `through` has ended.
 struct Pending {
     through: u64,
-    routed: Routed,
+    keys: Keys,
+    dead_letters: Vec<DeadLetter>,
+    /// Keys that the graph doesn't answer. They are dead letters by now, and not asked about again.
+    given_up: HashSet<DocumentId>,
     /// What the first lookup found and queued. It is fetched after the event, so the second need not queue it again.
     queued: HashSet<DocumentId>,
     progress: Progress,
@@ -75,7 +99,7 @@ struct Pending {
 
 impl Route {
     /// Routes until it is stopped, or with `once` until the source's end.
-    pub async fn run(mut self) -> Result<(), SourceError> {
+    pub async fn run(mut self) -> Result<(), RouteError> {
         let (pending, barriers) = mpsc::channel(BARRIERS);
         let second = SecondLookup {
             lookup: Arc::clone(&self.lookup),
@@ -86,38 +110,38 @@ impl Route {
         let second = tokio::spawn(second.run(barriers));
         let first = self.read_on(pending).await;
         match second.await {
-            Ok(result) => first.and(result.map_err(SourceError::from)),
+            Ok(result) => first.and(result),
             Err(failure) => std::panic::resume_unwind(failure.into_panic()),
         }
     }
 
-    async fn read_on(&mut self, pending: mpsc::Sender<Pending>) -> Result<(), SourceError> {
+    async fn read_on(&mut self, pending: mpsc::Sender<Pending>) -> Result<(), RouteError> {
         let name = self.lookup.source.name.clone();
-        let mut position = self.log.source_position(&name).await?.unwrap_or(0);
+        let mut position = self.log.source_progress(&name).await?.unwrap_or_default();
         let end = self.source.end().await?;
         while !self.stop.is_cancelled() {
-            let records = self.source.read(position, BATCH).await?;
+            let Records { records, next } = self.source.read(&position, BATCH).await?;
             // Taken when the events have arrived: whatever starts later reads the graph after them.
             let through = self.fetches.newest();
-            let Some(last) = records.last() else {
+            if next == position {
                 if self.once {
-                    if position < end {
-                        tracing::warn!(source = %name, "the last line is only half written and was left, from byte {position} on");
+                    if position.at < end {
+                        tracing::warn!(source = %name, "the last line is only half written and was left, from byte {} on", position.at);
                     }
                     return Ok(());
                 }
                 tokio::select! {
                     () = tokio::time::sleep(IDLE) => continue,
                     () = self.stop.cancelled() => return Ok(()),
+                    () = pending.closed() => return Ok(()), // the second lookup failed, and says why
                 }
-            };
-            let next = last.next;
+            }
             Meter::add(&self.meter.events, records.len());
             let routed = self.understand(&records);
-            let progress = Progress { source: name.clone(), position: next };
+            let progress = Progress { source: name.clone(), position: next.clone() };
             if self.lookup.is_needed() {
-                let queued = self.look_up_at_once(&routed).await?;
-                let batch = Pending { through, routed, queued, progress };
+                // A position that moved without records goes this way, too: it must not overtake those before it.
+                let batch = self.look_up_at_once(routed, through, progress).await?;
                 if pending.send(batch).await.is_err() {
                     return Ok(()); // the second lookup failed, and says why
                 }
@@ -126,7 +150,7 @@ impl Route {
                 self.log.append(Append { entries, dead_letters, progress: Some(progress) }).await?;
             }
             position = next;
-            if self.once && position >= end {
+            if self.once && position.at >= end {
                 return Ok(());
             }
         }
@@ -194,68 +218,44 @@ impl Route {
     }
 
     /// Queues at once what the events name and what the index and the graph know of their keys.
-    async fn look_up_at_once(&self, routed: &Routed) -> Result<HashSet<DocumentId>, StateError> {
-        if !routed.entries.is_empty() {
-            self.log.append(Append { entries: routed.entries.clone(), ..Append::default() }).await?;
+    async fn look_up_at_once(
+        &self,
+        routed: Routed,
+        through: u64,
+        progress: Progress,
+    ) -> Result<Pending, RouteError> {
+        let Routed { entries, keys, mut dead_letters } = routed;
+        let mut queued: HashSet<DocumentId> = entries.iter().map(|entry| entry.id.clone()).collect();
+        if !entries.is_empty() {
+            self.log.append(Append { entries, ..Append::default() }).await?;
         }
-        let mut queued: HashSet<DocumentId> = routed.entries.iter().map(|entry| entry.id.clone()).collect();
-        look_up(&self.lookup, &*self.log, &routed.keys, &mut queued, &self.stop).await?;
-        Ok(queued)
+        let mut given_up = HashSet::new();
+        let unanswered = look_up(&self.lookup, &*self.log, &keys, &given_up, &mut queued, &self.stop).await?;
+        for unanswered in unanswered {
+            dead_letters.push(self.lookup.dead_letter(&unanswered));
+            given_up.insert(unanswered.key);
+        }
+        Ok(Pending { through, keys, dead_letters, given_up, queued, progress })
     }
 }
 
-/// Looks keys up and queues every root that isn't queued yet.
+/// Looks keys up and queues every root that isn't queued yet. Gives the keys that the graph doesn't answer.
 async fn look_up(
     lookup: &Lookup,
     log: &dyn ReindexLog,
-    keys: &[(DocumentId, Lane, Option<i64>)],
+    keys: &Keys,
+    given_up: &HashSet<DocumentId>,
     queued: &mut HashSet<DocumentId>,
     stop: &CancellationToken,
-) -> Result<(), StateError> {
-    let Some(event_at) = keys.iter().map(|(.., at)| *at).max() else { return Ok(()) };
-    let lane = keys.iter().map(|(_, lane, _)| *lane).min().unwrap_or(Lane::Live);
+) -> Result<Vec<Unanswered>, RouteError> {
     let mut distinct: Vec<DocumentId> = keys.iter().map(|(key, ..)| key.clone()).collect();
     distinct.sort_unstable();
     distinct.dedup();
-    let mut found: Vec<DocumentId> =
-        lookup.in_graph(&distinct, || stop.is_cancelled()).await.into_iter().collect();
-    let mut after = None;
-    loop {
-        let (page, next) = lookup.in_index(&distinct, after.as_ref()).await?;
-        found.extend(page);
-        let entries = fan_out(std::mem::take(&mut found), lookup.source.max_fanout, lane, event_at, queued);
-        if !entries.is_empty() {
-            log.append(Append { entries, ..Append::default() }).await?;
-        }
-        match next {
-            Some(next) => after = Some(next),
-            None => return Ok(()),
-        }
-    }
-}
-
-/// Entries for the roots that aren't queued yet. Past `max_fanout` they go into the throttled lane and aren't remembered, so
-/// that memory stays flat; a root may be queued twice then.
-fn fan_out(
-    roots: Vec<DocumentId>,
-    max_fanout: u64,
-    lane: Lane,
-    event_at: Option<i64>,
-    queued: &mut HashSet<DocumentId>,
-) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    for id in roots {
-        let throttled = queued.len() as u64 >= max_fanout;
-        if queued.contains(&id) {
-            continue;
-        }
-        if !throttled {
-            queued.insert(id.clone());
-        }
-        let lane = if throttled { Lane::Backfill } else { lane };
-        entries.push(Entry { id, lane, cause: Cause::Lookup, event_at, deleted: false });
-    }
-    entries
+    let mut found = FanOut::of(keys, lookup.source.max_fanout, log, queued);
+    // The index first: it answers at once, and the graph may have to be waited for.
+    lookup.in_index(&distinct, &mut found).await?;
+    distinct.retain(|key| !given_up.contains(key));
+    lookup.in_graph(distinct, &mut found, stop).await
 }
 
 /// The second lookup, in the order of the source.
@@ -267,21 +267,26 @@ struct SecondLookup {
 }
 
 impl SecondLookup {
-    async fn run(self, mut barriers: mpsc::Receiver<Pending>) -> Result<(), StateError> {
-        while let Some(mut pending) = barriers.recv().await {
+    async fn run(self, mut barriers: mpsc::Receiver<Pending>) -> Result<(), RouteError> {
+        while let Some(pending) = barriers.recv().await {
+            let Pending { through, keys, mut dead_letters, given_up, mut queued, progress } = pending;
             tokio::select! {
-                () = self.fetches.all_ended(pending.through) => {}
+                () = self.fetches.all_ended(through) => {}
                 // Uncommitted, the events come again and so does their barrier.
                 () = self.stop.cancelled() => return Ok(()),
             }
-            look_up(&self.lookup, &*self.log, &pending.routed.keys, &mut pending.queued, &self.stop).await?;
+            let unanswered =
+                look_up(&self.lookup, &*self.log, &keys, &given_up, &mut queued, &self.stop).await?;
             if self.stop.is_cancelled() {
                 return Ok(()); // a back-reference may have been left unasked
             }
-            let dead_letters = pending.routed.dead_letters;
-            let append = Append { entries: Vec::new(), dead_letters, progress: Some(pending.progress) };
+            dead_letters.extend(unanswered.iter().map(|unanswered| self.lookup.dead_letter(unanswered)));
+            let append = Append { entries: Vec::new(), dead_letters, progress: Some(progress) };
             self.log.append(append).await?;
         }
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

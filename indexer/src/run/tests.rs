@@ -3,11 +3,14 @@
 use std::{
     collections::BTreeMap,
     fs,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use axum::{Json, Router, extract::State, routing::post};
+use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use plan::DocumentId;
 use serde_json::{Value, json};
 use tokio::{
@@ -35,11 +38,16 @@ struct World {
     movies: Arc<Mutex<BTreeMap<String, Value>>>,
     /// An answer is made, then waits here before it leaves: what it says may be old by then.
     answers: Arc<Semaphore>,
+    /// A movie whose requests fail, whoever else is asked for in them.
+    poison: Arc<Mutex<Option<String>>>,
+    /// Whether the caller is a stranger.
+    is_denied: Arc<AtomicBool>,
 }
 
 impl World {
     fn new() -> Self {
-        Self { movies: Arc::default(), answers: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)) }
+        let answers = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+        Self { movies: Arc::default(), answers, poison: Arc::default(), is_denied: Arc::default() }
     }
 
     fn put(&self, id: &str, name: &str) {
@@ -56,9 +64,13 @@ impl World {
     }
 }
 
-async fn answer(State(world): State<World>, Json(request): Json<Value>) -> Json<Value> {
+async fn answer(State(world): State<World>, Json(request): Json<Value>) -> Result<Json<Value>, StatusCode> {
     let movies = world.movies.lock().unwrap().clone();
+    let poison = world.poison.lock().unwrap().clone();
     let variables = request["variables"].as_object().unwrap();
+    if variables.values().any(|id| id.as_str() == poison.as_deref()) {
+        return Err(StatusCode::INTERNAL_SERVER_ERROR);
+    }
     let data: serde_json::Map<String, Value> = variables
         .iter()
         .map(|(name, id)| {
@@ -66,7 +78,11 @@ async fn answer(State(world): State<World>, Json(request): Json<Value>) -> Json<
         })
         .collect();
     world.answers.acquire().await.unwrap().forget();
-    Json(json!({"data": data}))
+    if world.is_denied.load(Ordering::Relaxed) {
+        Err(StatusCode::UNAUTHORIZED)
+    } else {
+        Ok(Json(json!({"data": data})))
+    }
 }
 
 /// A process at work in a folder of its own.
@@ -176,5 +192,50 @@ async fn too_many_gone_at_once_pause_the_index() {
     running.index.ledger.set_state(IndexState::Running).await.unwrap();
     running.movies_changed(ids());
     eventually(async || running.index.store.live_documents().await.unwrap() == 200).await;
+    running.stop().await;
+}
+
+/// One document that makes every request fail is found, held, and stands in nobody's way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poisonous_document_is_held_and_the_others_go_on() {
+    let world = World::new();
+    let ids = || (0..100).map(|n| format!("m{n}"));
+    ids().for_each(|id| world.put(&id, "Someone"));
+    *world.poison.lock().unwrap() = Some("m13".to_owned());
+    let running = Running::over(&world).await;
+    running.movies_changed(ids());
+    eventually(async || running.index.store.live_documents().await.unwrap() == 99).await;
+    eventually(async || !running.index.ledger.held(None, 10).await.unwrap().is_empty()).await;
+    let held = running.index.ledger.held(None, 10).await.unwrap();
+    assert_eq!(
+        held.iter().map(|row| (row.id.as_str(), row.code.as_str())).collect::<Vec<_>>(),
+        [("m13", "SS401")]
+    );
+    eventually(async || running.index.status().await.unwrap().lag.live == 0).await;
+    *world.poison.lock().unwrap() = None;
+    eventually(async || running.index.store.live_documents().await.unwrap() == 100).await;
+    assert!(running.index.ledger.held(None, 10).await.unwrap().is_empty());
+    running.stop().await;
+}
+
+/// What a person paused stays paused, whatever a request that was on its way comes back with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_does_not_undo_a_pause() {
+    let world = World::new();
+    world.put("m1", "Someone");
+    world.answers.forget_permits(usize::MAX);
+    let running = Running::over(&world).await;
+    running.movies_changed(["m1".to_owned()]);
+    sleep(Duration::from_millis(300)).await;
+    running.index.ledger.set_state(IndexState::Paused).await.unwrap();
+    world.is_denied.store(true, Ordering::Relaxed);
+    world.answers.add_permits(1_000);
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(running.index.ledger.state().await.unwrap(), IndexState::Paused);
+    world.is_denied.store(false, Ordering::Relaxed);
+    sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(running.indexed("m1").await, None);
+    running.index.ledger.set_state(IndexState::Running).await.unwrap();
+    eventually(async || running.indexed("m1").await.is_some()).await;
     running.stop().await;
 }

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use rusqlite::params;
 
-use super::{Source, SourceError, SourceRecord, line};
+use super::{MAX_READ_BYTES, Position, Records, Source, SourceError, SourceRecord, line};
 use crate::{StateError, StateFile};
 
 /// Reads the inbox of one source.
@@ -33,26 +33,50 @@ pub async fn accept(state: &StateFile, source: &str, lines: Vec<Vec<u8>>) -> Res
 
 #[async_trait]
 impl Source for InboxSource {
-    async fn read(&mut self, from: i64, limit: usize) -> Result<Vec<SourceRecord>, SourceError> {
-        let name = self.name.clone();
+    async fn read(&mut self, from: &Position, limit: usize) -> Result<Records, SourceError> {
+        // A position with an identity is a file's that had this source's name.
+        let at = if from.identity.is_none() { from.at } else { 0 };
+        let (name, from) = (self.name.clone(), Position { at, identity: None });
         let sql = "SELECT seq, line FROM inbox WHERE source = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3";
-        let records = self
-            .state
-            .read(move |conn| {
-                let read = |row: &rusqlite::Row<'_>| {
-                    let (number, line): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
-                    let content = line::parse(&line);
-                    Ok(SourceRecord { next: number + 1, place: format!("number {number}"), content })
-                };
-                conn.prepare_cached(sql)?.query_map(params![name, from, limit], read)?.collect()
-            })
-            .await?;
-        Ok(records)
+        let read = self.state.read(move |conn| {
+            let mut statement = conn.prepare_cached(sql)?;
+            let mut rows = statement.query(params![name, from.at, limit])?;
+            let (mut records, mut next, mut bytes) = (Vec::new(), from, 0);
+            while bytes < MAX_READ_BYTES
+                && let Some(row) = rows.next()?
+            {
+                let (number, line): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+                records.push(SourceRecord { place: format!("number {number}"), content: line::parse(&line) });
+                next.at = number + 1;
+                bytes += line.len();
+            }
+            Ok(Records { records, next })
+        });
+        Ok(read.await?)
     }
 
     async fn end(&self) -> Result<i64, SourceError> {
         let name = self.name.clone();
         let sql = "SELECT coalesce(max(seq) + 1, 0) FROM inbox WHERE source = ?1";
         Ok(self.state.read(move |conn| conn.query_row(sql, [name], |row| row.get(0))).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{provision::provision, testing};
+
+    #[tokio::test]
+    async fn a_files_position_skips_nothing_of_an_inbox() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("movies.db");
+        provision(&path, &testing::movies()).unwrap();
+        let state = StateFile::open(&path, "movies").unwrap();
+        accept(&state, "talent", vec![br#"{"key":"t1"}"#.to_vec()]).await.unwrap();
+        let mut source = InboxSource::new("talent", state);
+        let of_a_file = Position { at: 67_501, identity: Some("7-abc".to_owned()) };
+        let records = source.read(&of_a_file, 10).await.unwrap();
+        assert_eq!((records.records.len(), records.next), (1, Position { at: 2, identity: None }));
     }
 }

@@ -1,16 +1,16 @@
 //! One event a line: `{"key": …, "value": …, "headers": {…}, "timestamp": ms}`, what a Kafka record would carry.
 
+use std::io::{self, BufRead};
+
 use plan::{Record, code::kafka as codes};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::BadRecord;
+use crate::log::MAX_DEAD_LETTER_BYTES;
 
 /// The longest line, in bytes. Kafka's default limit of a record.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
-
-/// How much of a bad line is kept.
-const KEPT_BYTES: usize = 64 << 10;
 
 /// A line as it is written.
 #[derive(Deserialize)]
@@ -54,8 +54,28 @@ pub fn is_whole(line: &[u8]) -> bool {
     line.first() == Some(&b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
 }
 
+/// Skips to the end of a line without keeping it: how many bytes, and whether there was an end.
+pub(crate) fn skip(reader: &mut impl BufRead) -> io::Result<(u64, bool)> {
+    let mut skipped = 0;
+    loop {
+        let buffer = reader.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok((skipped, false));
+        }
+        let (used, found) = match memchr::memchr(b'\n', buffer) {
+            Some(at) => (at + 1, true),
+            None => (buffer.len(), false),
+        };
+        reader.consume(used);
+        skipped += used as u64;
+        if found {
+            return Ok((skipped, true));
+        }
+    }
+}
+
 fn bad(line: &[u8], reason: String) -> BadRecord {
-    BadRecord { code: codes::SS301, reason, raw: line[..line.len().min(KEPT_BYTES)].to_vec() }
+    BadRecord { code: codes::SS301, reason, raw: line[..line.len().min(MAX_DEAD_LETTER_BYTES)].to_vec() }
 }
 
 /// Tells `null`, a tombstone's value, from a missing field.

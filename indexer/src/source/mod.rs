@@ -1,4 +1,4 @@
-//! Event sources: records in order, each with the position to go on from. One file a world: [`file`], [`inbox`].
+//! Event sources: records in order, each read with the position to go on from. One file a world: [`file`], [`inbox`].
 
 pub mod file;
 pub mod inbox;
@@ -9,11 +9,31 @@ use plan::{Code, Record};
 
 use crate::StateError;
 
+/// The bytes of records after which a read ends. A record is at most 1 MiB, so a read takes at most 5 MiB; a few hundred
+/// records of an ordinary size are far below.
+pub const MAX_READ_BYTES: usize = 4 << 20;
+
+/// Where reading of a source goes on. The default is its start.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Position {
+    /// A byte offset, the number of a row: it grows as the source is read.
+    pub at: i64,
+    /// What `at` counts in, where another thing may take its place. Only the source itself reads it.
+    pub identity: Option<String>,
+}
+
+/// What one read gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Records {
+    /// The records in their order; none where there are none now.
+    pub records: Vec<SourceRecord>,
+    /// Where reading goes on. It may move without a record: past what says nothing, or back to a new start.
+    pub next: Position,
+}
+
 /// A record of a source, or what is wrong with it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceRecord {
-    /// Where reading goes on after it.
-    pub next: i64,
     /// Where it stands, for people.
     pub place: String,
     /// The record.
@@ -62,9 +82,10 @@ impl SourceError {
 /// A source of records.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// Reads at most `limit` records from a position on; nothing where there are none now.
-    async fn read(&mut self, from: i64, limit: usize) -> Result<Vec<SourceRecord>, SourceError>;
+    /// Reads at most `limit` records and about [`MAX_READ_BYTES`] from a position on. Where there is nothing new, the
+    /// position stays the same.
+    async fn read(&mut self, from: &Position, limit: usize) -> Result<Records, SourceError>;
 
-    /// The position after everything that is there now.
+    /// Where [`Position::at`] is after everything that is there now.
     async fn end(&self) -> Result<i64, SourceError>;
 }

@@ -79,12 +79,45 @@ impl Store for SqliteStore {
 
     async fn ids(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<DocumentId>, StateError> {
         let (index, after) = (Arc::clone(&self.index), after.cloned());
-        let documents = self.state.read(move |conn| index.scan(conn, after.as_ref(), limit)).await?;
-        Ok(documents.into_iter().map(|document| document.id).collect())
+        self.state.read(move |conn| index.ids(conn, after.as_ref(), limit)).await
     }
 
     async fn live_documents(&self) -> Result<u64, StateError> {
         let index = Arc::clone(&self.index);
         self.state.read(move |conn| index.counts(conn)).await.map(|counts| counts.live)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plan::{DocumentVersion, Epoch};
+
+    use super::*;
+    use crate::{provision::provision, testing};
+
+    #[tokio::test]
+    async fn ids_are_read_without_what_stands_beside_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("movies.db");
+        let plan = testing::movies();
+        provision(&path, &plan).unwrap();
+        let state = StateFile::open(&path, "movies").unwrap();
+        let store = SqliteStore::new(state.clone(), plan.into(), 1);
+        let document = |(id, body): (&str, Option<&str>)| Document {
+            id: DocumentId::new(id).unwrap(),
+            version: DocumentVersion::new(Epoch::ZERO, 1),
+            body: body.map(str::to_owned),
+            fetched_at: 0,
+            missing: Vec::new(),
+        };
+        let documents = [("m1", Some("{}")), ("m2", None), ("m3", Some("{}")), ("m4", Some("{}"))];
+        store.write(documents.map(document).to_vec()).await.unwrap();
+        // Whoever reads the columns of a document fails here.
+        let table = "SELECT name FROM sqlite_schema WHERE name LIKE 'documents_%' AND type = 'table'";
+        let name: String = state.with_reader(|conn| conn.query_row(table, (), |row| row.get(0))).unwrap();
+        state.in_transaction(|tx| tx.execute(&format!("UPDATE {name} SET missing = '?'"), ())).unwrap();
+        let ids = store.ids(None, 2).await.unwrap();
+        assert_eq!(ids.iter().map(DocumentId::as_str).collect::<Vec<_>>(), ["m1", "m3"]);
+        assert_eq!(store.ids(ids.last(), 2).await.unwrap().len(), 1);
     }
 }

@@ -24,4 +24,7 @@ super::codes! {
     SS407 "the answer names a document that was not asked for"
         "A document came back under another key than the one that was asked for. The key that the query selects is not the one that the \
          root field looks up; `key:` names the field to use.";
+    SS408 "the gateway refuses an id"
+        "The gateway answered 400 for this document although its query is valid for others: the graph's scalar takes ids of another \
+         form, such as UUIDs only. The id is held; mend the event that names it.";
 }

@@ -10,4 +10,9 @@ super::codes! {
     SS303 "a source can't be opened"
         "The file of a `file:` source can't be read. A file that doesn't exist yet is waited for; a folder, or a file without read \
          permission, is an error.";
+    SS304 "the graph doesn't say which documents a changed entity belongs to"
+        "The `back_reference` query failed again and again for this key while it answered for others, so that the source went on \
+         without it. Documents that the index already holds under this key are rebuilt; one that the change newly belongs to may be \
+         missing. `studio-search errors list` shows the key and what the gateway says. Mend the graph, then send the event again \
+         or rebuild the documents with `studio-search backfill start --id`.";
 }

@@ -125,6 +125,11 @@ impl Layout {
         self.lookups.get(path).copied()
     }
 
+    /// All paths that can be looked up.
+    pub(super) fn lookup_paths(&self) -> impl Iterator<Item = &str> {
+        self.lookups.keys().map(String::as_str)
+    }
+
     /// The columns of the full-text index for SQL, each quoted; `None` without a text field.
     pub(super) fn text_column_list(&self) -> Option<String> {
         let columns: Vec<String> = self.text_columns.iter().map(|path| text_column(path)).collect();

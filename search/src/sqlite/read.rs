@@ -1,5 +1,7 @@
 //! Reading documents by their id and by the ids of related entities that they hold.
 
+use std::collections::BTreeSet;
+
 use plan::{DocumentId, DocumentVersion, field::MappingKind};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value as SqlValue};
 
@@ -30,6 +32,12 @@ impl SqliteIndex {
         ids.dedup();
         ids.truncate(limit);
         Ok(ids)
+    }
+
+    /// Every path that [`SqliteIndex::lookup`] can be asked for. A plan that adds one can't take the place of the plan
+    /// that documents were written by: those documents would not be found there until they are written again.
+    pub fn lookup_paths(&self) -> BTreeSet<&str> {
+        self.layout.lookup_paths().collect()
     }
 
     fn lookup_one(
@@ -85,14 +93,29 @@ impl SqliteIndex {
         conn.prepare_cached(&sql)?.query_map((after, limit), read_document)?.collect()
     }
 
+    /// The ids of live documents in their order, after `after`, at most `limit`; their bodies aren't read.
+    pub fn ids(
+        &self,
+        conn: &Connection,
+        after: Option<&DocumentId>,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<DocumentId>> {
+        let sql = format!(
+            "SELECT d.id FROM {} d CROSS JOIN {} e ON e.doc = d.doc WHERE d.id > ? AND NOT e.deleted ORDER BY d.id LIMIT ?",
+            self.tables.documents, self.tables.entry
+        );
+        let after = after.map_or("", DocumentId::as_str);
+        let limit: i64 = limit.try_into().unwrap_or(i64::MAX);
+        conn.prepare_cached(&sql)?.query_map((after, limit), |row| read_id(row, 0))?.collect()
+    }
+
     /// Counts the documents of this index version.
     pub fn counts(&self, conn: &Connection) -> rusqlite::Result<Counts> {
-        let sql = format!(
-            "SELECT count(*) FILTER (WHERE NOT deleted), count(*) FILTER (WHERE deleted) FROM {}",
-            self.tables.entry
-        );
+        let sql = "SELECT live, tombstones FROM index_version WHERE version = ?";
         let count = |row: &Row<'_>, column| row.get::<_, i64>(column).map(i64::unsigned_abs);
-        conn.query_row(&sql, [], |row| Ok(Counts { live: count(row, 0)?, tombstones: count(row, 1)? }))
+        conn.prepare_cached(sql)?.query_row([self.version], |row| {
+            Ok(Counts { live: count(row, 0)?, tombstones: count(row, 1)? })
+        })
     }
 
     /// The highest version among the documents, tombstones included, in whatever index version of this query.

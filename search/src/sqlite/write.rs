@@ -40,7 +40,7 @@ impl SqliteIndex {
         self.write_values(conn, doc, &rows.values, entry.is_some())?;
         let words = fingerprint(&rows.texts);
         if entry.as_ref().map_or(0, |entry| entry.words) != words {
-            self.write_texts(conn, doc, &rows.texts, entry.is_some_and(|entry| entry.words != 0))?;
+            self.write_texts(conn, doc, &rows.texts, entry.as_ref().is_some_and(|entry| entry.words != 0))?;
         }
         let sql = format!(
             "REPLACE INTO {} (doc, id, version, deleted, words) VALUES (?, ?, ?, ?, ?)",
@@ -48,7 +48,20 @@ impl SqliteIndex {
         );
         let (id, version, deleted) = (document.id.as_str(), document.version.get(), document.body.is_none());
         conn.prepare_cached(&sql)?.execute((doc, id, version, deleted, words))?;
+        self.count(conn, entry.as_ref().map(|entry| entry.deleted), deleted)?;
         Ok(PutOutcome::Written)
+    }
+
+    /// Keeps the counts, in the transaction that changes what they count.
+    fn count(&self, conn: &Connection, was_deleted: Option<bool>, is_deleted: bool) -> rusqlite::Result<()> {
+        if was_deleted == Some(is_deleted) {
+            return Ok(());
+        }
+        let change = |deleted| i64::from(is_deleted == deleted) - i64::from(was_deleted == Some(deleted));
+        let sql =
+            "UPDATE index_version SET live = live + ?, tombstones = tombstones + ? WHERE version = ?";
+        conn.prepare_cached(sql)?.execute((change(false), change(true), self.version))?;
+        Ok(())
     }
 
     /// The number and the version of the document in the documents table.
@@ -64,9 +77,11 @@ impl SqliteIndex {
     }
 
     fn entry(&self, conn: &Connection, doc: i64) -> rusqlite::Result<Option<Entry>> {
-        let sql = format!("SELECT version, words FROM {} WHERE doc = ?", self.tables.entry);
+        let sql = format!("SELECT version, words, deleted FROM {} WHERE doc = ?", self.tables.entry);
         conn.prepare_cached(&sql)?
-            .query_row([doc], |row| Ok(Entry { version: row.get(0)?, words: row.get(1)? }))
+            .query_row([doc], |row| {
+                Ok(Entry { version: row.get(0)?, words: row.get(1)?, deleted: row.get(2)? })
+            })
             .optional()
     }
 
@@ -160,6 +175,7 @@ impl SqliteIndex {
 struct Entry {
     version: i64,
     words: i64,
+    deleted: bool,
 }
 
 /// Tells whether the words changed; 0 where there are none. Another release may compute another number: then they are written once more.

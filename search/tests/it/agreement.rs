@@ -15,7 +15,7 @@ use plan::{
 use rusqlite::Connection;
 use search::{
     SearchRequest,
-    sqlite::{DocumentWrite, PutOutcome, SqliteIndex},
+    sqlite::{Counts, DocumentWrite, PutOutcome, SqliteIndex},
 };
 use serde_json::Value;
 
@@ -72,6 +72,9 @@ impl Round {
         for number in 0..DOCUMENTS {
             round.store(dice, format!("m{number:02}"));
         }
+        let live = round.documents.len() as u64;
+        let counts = Counts { live, tombstones: DOCUMENTS as u64 - live };
+        assert_eq!(round.index.counts(&round.conn).unwrap(), counts);
         round
     }
 

@@ -1,5 +1,7 @@
 //! The embedded store as the indexer writes it: versions, tombstones, reverse lookups, two index versions over one query.
 
+use std::time::{Duration, Instant};
+
 use plan::{DocumentId, DocumentVersion, field::MappingKind};
 use rusqlite::Connection;
 use search::sqlite::{Counts, DocumentWrite, PutOutcome, SqliteIndex};
@@ -87,6 +89,24 @@ fn a_reverse_lookup_follows_every_change() {
     assert!(index.lookup(&conn, &["nowhere".to_owned()], &[m1], None, 1).is_err());
 }
 
+/// Why a new path of this kind must not come in place: `provision` compares these.
+#[test]
+fn what_was_written_before_a_path_was_looked_up_is_not_found_there() {
+    let fields = || vec![leaf("movieId", MappingKind::Keyword), leaf("rating", MappingKind::Double)];
+    let before = SqliteIndex::new(plans::plan(fields()).into(), 1);
+    let mut plan = plans::plan(fields());
+    plan.coverage.push(plans::reverse_lookup("rating"));
+    let after = SqliteIndex::new(plan.into(), 1);
+    let (conn, m1) = (Connection::open_in_memory().unwrap(), id("m1"));
+    before.create(&conn).unwrap();
+    before.put(&conn, &write(&m1, 1, Some(r#"{"movieId":"m1","rating":"7"}"#))).unwrap();
+    let found = |path: &str, key| after.lookup(&conn, &[path.to_owned()], &[id(key)], None, 1).unwrap();
+    assert_eq!(found("movieId", "m1"), [id("m1")]);
+    assert!(found("rating", "7").is_empty());
+    let added: Vec<&str> = after.lookup_paths().difference(&before.lookup_paths()).copied().collect();
+    assert_eq!(added, ["rating"]);
+}
+
 #[test]
 fn two_index_versions_of_one_query_share_their_documents() {
     let conn = Connection::open_in_memory().unwrap();
@@ -110,4 +130,20 @@ fn two_index_versions_of_one_query_share_their_documents() {
         .query_row("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'doc%'", [], |row| row.get(0))
         .unwrap();
     assert_eq!(left, 0);
+}
+
+#[test]
+fn counting_reads_no_document() {
+    let (index, conn) = (movies(), Connection::open_in_memory().unwrap());
+    index.create(&conn).unwrap();
+    for number in 0..100_000 {
+        let body = (number % 10 > 0).then_some("{}");
+        index.put(&conn, &write(&id(&format!("m{number}")), 1, body)).unwrap();
+    }
+    let start = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(index.counts(&conn).unwrap(), Counts { live: 90_000, tombstones: 10_000 });
+    }
+    // A walk over the entries takes seconds here, even on a fast machine.
+    assert!(start.elapsed() < Duration::from_millis(250), "{:?}", start.elapsed());
 }

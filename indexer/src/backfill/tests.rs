@@ -1,0 +1,165 @@
+//! Enumeration over a state file, against a gateway that fails.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use plan::index_plan::{IdQuery, IdSource};
+use tokio::time::timeout;
+
+use super::*;
+use crate::{
+    Endpoints, Index, StateFile,
+    endpoints::GraphEndpoint,
+    graph::GraphRequest,
+    ledger::sqlite::SqliteLedger,
+    provision::provision,
+    run::{Process, RunError, RunOptions},
+    source::inbox,
+    testing,
+};
+
+/// Fails so often, then names one movie.
+struct Failing {
+    error: GraphError,
+    times: usize,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Graph for Failing {
+    async fn send(&self, _: &GraphRequest) -> Result<Vec<u8>, GraphError> {
+        match self.asked.fetch_add(1, Ordering::SeqCst) {
+            asked if asked < self.times => Err(self.error.clone()),
+            _ => Ok(br#"{"data":{"movies":[{"movieId":"m1"}]}}"#.to_vec()),
+        }
+    }
+}
+
+struct Bench {
+    _folder: tempfile::TempDir,
+    state: StateFile,
+    ledger: Arc<SqliteLedger>,
+    backfills: Backfills,
+}
+
+fn bench(ids: IdSource, error: GraphError, times: usize) -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("movies.db");
+    let mut plan = testing::movies();
+    plan.backfill.ids = Some(ids);
+    provision(&path, &plan).unwrap();
+    let index = Index::open("movies", &path).unwrap();
+    let backfills = Backfills {
+        plan: Arc::clone(&index.plan),
+        ids_file: Some(folder.path().join("ids.txt")),
+        graph: Arc::new(Failing { error, times, asked: AtomicUsize::new(0) }),
+        log: index.log,
+        store: index.store,
+        ledger: index.ledger.clone(),
+        stop: CancellationToken::new(),
+    };
+    Bench { _folder: folder, state: index.state, ledger: index.ledger, backfills }
+}
+
+fn query() -> IdSource {
+    IdSource::Query(IdQuery {
+        query: String::new(),
+        operation_name: String::new(),
+        ids: ["movies", "movieId"].map(str::to_owned).to_vec(),
+        id_variable: None,
+        paging: None,
+    })
+}
+
+fn unauthorized() -> GraphError {
+    GraphError::Unauthorized("401: who are you".to_owned())
+}
+
+fn down() -> GraphError {
+    GraphError::Unavailable { reason: "connection refused".to_owned(), retry_after: None }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_credentials_are_waited_for() {
+    let bench = bench(query(), unauthorized(), 3);
+    bench.ledger.start_backfill(BackfillIds::Enumerated).await.unwrap();
+    let (stop, ledger) = (bench.backfills.stop.clone(), Arc::clone(&bench.ledger));
+    let run = tokio::spawn(async move { bench.backfills.run(None).await });
+    let mut shown = None;
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let backfill = ledger.backfills().await.unwrap().remove(0);
+        shown = backfill.error.or(shown);
+        match backfill.state {
+            BackfillState::Enumerating => {}
+            BackfillState::Rebuilding => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(shown.is_some_and(|shown| shown.contains("who are you")));
+    stop.cancel();
+    run.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_gives_up_and_the_backfill_goes_on_later() {
+    for (error, least) in [(down(), 10), (unauthorized(), 0)] {
+        let bench = bench(query(), error.clone(), 100);
+        bench.ledger.start_backfill(BackfillIds::Enumerated).await.unwrap();
+        let started = Instant::now();
+        let ended = timeout(Duration::from_mins(1), bench.backfills.run(Some(5))).await;
+        let given_up = ended.expect("it ends").unwrap_err();
+        assert!(matches!(given_up, BackfillError::Graph(graph) if graph == error));
+        assert!(started.elapsed() >= Duration::from_secs(least), "{:?}", started.elapsed());
+        assert_eq!(bench.ledger.backfills().await.unwrap()[0].state, BackfillState::Enumerating);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_file_fails_for_good() {
+    let bench = bench(IdSource::File, down(), 0);
+    bench.ledger.start_backfill(BackfillIds::Enumerated).await.unwrap();
+    bench.backfills.run(Some(5)).await.unwrap();
+    assert_eq!(bench.ledger.backfills().await.unwrap()[0].state, BackfillState::Failed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backfill_that_ended_is_not_looked_at_again() {
+    let bench = bench(query(), down(), 0);
+    bench.ledger.start_backfill(BackfillIds::Enumerated).await.unwrap();
+    let ended = "UPDATE backfill SET state = '\"DONE\"', ids = 'not read any more'";
+    bench.state.in_transaction(|tx| tx.execute_batch(ended)).unwrap();
+    bench.backfills.run(Some(5)).await.unwrap();
+}
+
+/// The whole process, with a gateway that nobody listens at: an error, so that a script sees that its wish was not carried out.
+#[tokio::test(start_paused = true)]
+async fn a_run_once_without_a_gateway_ends_with_an_error() {
+    for is_event in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("movies.db");
+        let mut plan = testing::movies();
+        plan.backfill.ids = Some(query());
+        let IdSource::Query(back_reference) = query() else { unreachable!("it is one") };
+        plan.sources[1].back_reference = Some(back_reference);
+        provision(&state, &plan).unwrap();
+        let endpoints = Endpoints {
+            graph: GraphEndpoint { url: "http://127.0.0.1:1/".to_owned(), headers: Vec::new(), ca: None },
+            source_files: [("movies".to_owned(), folder.path().join("movies.ndjson"))].into(),
+            state,
+            ids_file: None,
+            admin: None,
+            tokens: Vec::new(),
+        };
+        let process = Process::start("movies", endpoints).await.unwrap();
+        if is_event {
+            let event = br#"{"key":"t1","value":{}}"#.to_vec();
+            inbox::accept(&process.index().state, "talent", vec![event]).await.unwrap();
+        } else {
+            process.index().ledger.start_backfill(BackfillIds::Enumerated).await.unwrap();
+        }
+        let run = process.run(RunOptions { once: true }, CancellationToken::new());
+        let ended = timeout(Duration::from_mins(10), run).await.expect("it ends");
+        assert!(matches!(ended, Err(RunError::Graph(GraphError::Unavailable { .. }))), "{ended:?}");
+    }
+}
