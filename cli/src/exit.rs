@@ -13,7 +13,7 @@ pub enum Exit {
     Unreachable = 69,
     /// A bug in studio-search.
     Bug = 70,
-    /// Ctrl-C.
+    /// Ctrl-C, or another SIGINT.
     Interrupted = 130,
 }
 

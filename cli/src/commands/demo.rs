@@ -19,8 +19,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::search::{self, Wish};
 use crate::{
-    demo::DemoGraph, demo_folder::DemoFolder, environment::Environment, exit::Exit, failure::Failure, follow,
-    output::Output, project::Project, signals,
+    demo::DemoGraph,
+    demo_folder::DemoFolder,
+    environment::Environment,
+    exit::Exit,
+    failure::Failure,
+    follow,
+    output::Output,
+    project::Project,
+    signals::{self, Signal},
 };
 
 /// Between two changes in the demo graph: slow enough to read, quick enough to see.
@@ -40,7 +47,8 @@ pub(crate) async fn demo(
     env: &Environment,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let stop = signals::stop_on_signals();
+    let asked = signals::stop_on_signals();
+    let stop = &asked.stop;
     let folder = match &dir {
         Some(path) => DemoFolder::named(path)?,
         None if once => DemoFolder::removed()?,
@@ -61,27 +69,30 @@ pub(crate) async fn demo(
 
     output.say(&format!("The demo's files are in {}, its graph answers at {url}.", folder.path().display()));
     let indexed = tokio::select! {
-        ended = &mut running => return ended_early(ended),
+        early = &mut running => {
+            ended(early)?;
+            return Ok(asked.by().map_or(Exit::Done, Signal::exit));
+        }
         indexed = fill(&index, output) => indexed,
     };
     if let Err(failure) = indexed {
-        return stop_and(failure, &stop, running).await;
+        return stop_and(failure, stop, running).await;
     }
     if once {
         let shown = show_searches(&index, output).await;
         return match shown {
-            Ok(()) => end(&stop, running).await,
-            Err(failure) => stop_and(failure, &stop, running).await,
+            Ok(()) => end(stop, running).await,
+            Err(failure) => stop_and(failure, stop, running).await,
         };
     }
     propose(folder.path(), page, &url, output);
     tokio::select! {
-        ended = &mut running => return ended_early(ended),
+        early = &mut running => return ended(early).map(|()| Exit::Done),
         () = stop.cancelled() => {}
         () = live(&graph, output) => {}
     }
     output.say(&format!("\nThe demo has ended. Its files stay in {}.", folder.path().display()));
-    end(&stop, running).await
+    end(stop, running).await
 }
 
 /// Serves the demo graph on a free port of this machine, and gives its URL. It ends with the process.
@@ -213,12 +224,6 @@ async fn stop_and(failure: Failure, stop: &CancellationToken, running: Running) 
     stop.cancel();
     ended(running.await)?;
     Err(failure)
-}
-
-/// The process ended while something was still waited for: Ctrl-C, or a failure.
-fn ended_early(result: Result<Result<RunEnd, RunError>, tokio::task::JoinError>) -> Result<Exit, Failure> {
-    ended(result)?;
-    Ok(Exit::Done)
 }
 
 fn ended(result: Result<Result<RunEnd, RunError>, tokio::task::JoinError>) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ use crate::{
     failure::Failure,
     output::Output,
     project::{Examined, Project},
-    signals,
+    signals::{self, Signal},
 };
 
 #[derive(Serialize)]
@@ -23,6 +23,7 @@ struct Ran<'r> {
     held: u64,
     dead_letters: u64,
     paused: Option<&'r str>,
+    interrupted: Option<&'static str>,
 }
 
 /// Works until SIGTERM or SIGINT; with `once` until everything that was there at the start is done.
@@ -33,19 +34,30 @@ pub(crate) async fn run(
     env: &Environment,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let stop = signals::stop_on_signals();
+    let asked = signals::stop_on_signals();
     let project = Project::open(file, env)?;
     output.report(&project.warnings);
     let process = Process::start(&project.config.name.value, project.endpoints(admin)?).await?;
     warn_of_another_plan(file, env, process.index(), output).await;
-    let end = process.run(RunOptions { once }, stop.clone()).await?;
+    let end = process.run(RunOptions { once }, asked.stop.clone()).await?;
     if !once {
         return Ok(Exit::Done);
     }
-    let success = end.held == 0 && end.paused.is_none();
-    let ran = Ran { success, held: end.held, dead_letters: end.dead_letters, paused: end.paused.as_deref() };
+    let success = end.held == 0 && end.paused.is_none() && asked.by().is_none();
+    let ran = Ran {
+        success,
+        held: end.held,
+        dead_letters: end.dead_letters,
+        paused: end.paused.as_deref(),
+        interrupted: asked.by().map(Signal::name),
+    };
     output.answer(&ran, |paint| {
         let mut lines = Vec::new();
+        if let Some(signal) = ran.interrupted {
+            lines.push(paint.odd(&format!(
+                "interrupted by {signal} before everything was done; the next run goes on from there"
+            )));
+        }
         if let Some(reason) = &end.paused {
             lines.push(paint.bad(&format!("paused: {reason}")));
         }
@@ -63,7 +75,11 @@ pub(crate) async fn run(
         }
         lines.join("\n")
     })?;
-    Ok(if success { Exit::Done } else { Exit::Failed })
+    Ok(match asked.by() {
+        Some(signal) => signal.exit(),
+        None if success => Exit::Done,
+        None => Exit::Failed,
+    })
 }
 
 /// The stored plan is what runs. Where the files say something else, somebody has forgotten to provision.

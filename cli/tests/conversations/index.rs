@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    net::{SocketAddr, TcpListener},
     process::{Child, Command, Stdio},
 };
 
@@ -224,12 +225,38 @@ fn a_second_run() {
       more: studio-search explain SS501
     --- exit 69
     "#);
-    terminate(&first);
+    send("TERM", &first);
     assert_eq!(first.wait().expect("it ends").code(), Some(0), "SIGTERM drains and exits 0");
 }
 
-/// Asks a process to end, as a container's runtime does.
-fn terminate(process: &Child) {
-    let sent = Command::new("kill").args(["-TERM", &process.id().to_string()]).status();
+/// A run that is to end by itself and can't, because the gateway takes its time.
+#[test]
+fn an_interrupted_run_is_not_done() {
+    let gateway = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let folder = Folder::new().with("http://127.0.0.1:9/graphql", &format!("http://{}", address(&gateway)));
+    folder.write("changes.ndjson", "{\"value\": {\"movieId\": \"m1\"}}\n");
+    folder.talk(&["provision --yes"]);
+    for (signal, code) in [("INT", 130), ("TERM", 1)] {
+        let mut command = folder.command("run --once -qq");
+        let process = command.stdout(Stdio::piped()).spawn().expect("it was built");
+        let _asked = gateway.accept().expect("it asks the gateway");
+        send(signal, &process);
+        let output = process.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(
+            said.trim_end(),
+            format!("interrupted by SIG{signal} before everything was done; the next run goes on from there")
+        );
+        assert_eq!(output.status.code(), Some(code));
+    }
+}
+
+fn address(listener: &TcpListener) -> SocketAddr {
+    listener.local_addr().expect("it listens")
+}
+
+/// Sends a signal to a process, as a shell or a container's runtime does.
+fn send(signal: &str, process: &Child) {
+    let sent = Command::new("kill").args([&format!("-{signal}"), &process.id().to_string()]).status();
     assert!(sent.is_ok_and(|status| status.success()));
 }

@@ -52,7 +52,9 @@ pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: 
     let headers = request.headers();
     // HTTP/2 names the host in the address.
     let host = request.uri().authority().map(ToString::to_string).or_else(|| text(headers, HOST.as_str()));
-    if headers.contains_key(ORIGIN) && !is_same_origin(text(headers, ORIGIN.as_str()), host.as_deref()) {
+    if headers.contains_key(ORIGIN)
+        && !is_same_origin(text(headers, ORIGIN.as_str()).as_deref(), host.as_deref())
+    {
         return refused(StatusCode::FORBIDDEN, "another site's page may not ask the admin port\n");
     }
     match shared.reach {
@@ -86,8 +88,8 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// Whether the page that asks came from where it asks. `null` is the origin of pages that hide theirs.
-fn is_same_origin(origin: Option<String>, host: Option<&str>) -> bool {
-    let origin = origin.as_deref().and_then(|origin| origin.split_once("://"));
+fn is_same_origin(origin: Option<&str>, host: Option<&str>) -> bool {
+    let origin = origin.and_then(|origin| origin.split_once("://"));
     origin.zip(host).is_some_and(|((_, origin), host)| origin.eq_ignore_ascii_case(host))
 }
 

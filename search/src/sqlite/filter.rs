@@ -67,9 +67,11 @@ impl Translator<'_> {
             Condition::All(parts) => self.combine(parts, " AND ", "1", scope),
             Condition::Any(parts) => self.combine(parts, " OR ", "0", scope),
             Condition::Not(inner) => {
-                self.sql.push("NOT (");
+                // `IS TRUE` says that unknown counts as no: to tell them apart, SQLite would walk a whole set of
+                // elements for each one that is not in it.
+                self.sql.push("NOT ((");
                 self.condition(inner, scope);
-                self.sql.push(")");
+                self.sql.push(") IS TRUE)");
             }
             Condition::Test(test) => self.test(test, scope),
             Condition::Bind(list, inner) => self.bind(list, inner, scope),

@@ -113,9 +113,8 @@ impl SqliteIndex {
     pub fn counts(&self, conn: &Connection) -> rusqlite::Result<Counts> {
         let sql = "SELECT live, tombstones FROM index_version WHERE version = ?";
         let count = |row: &Row<'_>, column| row.get::<_, i64>(column).map(i64::unsigned_abs);
-        conn.prepare_cached(sql)?.query_row([self.version], |row| {
-            Ok(Counts { live: count(row, 0)?, tombstones: count(row, 1)? })
-        })
+        conn.prepare_cached(sql)?
+            .query_row([self.version], |row| Ok(Counts { live: count(row, 0)?, tombstones: count(row, 1)? }))
     }
 
     /// The highest version among the documents, tombstones included, in whatever index version of this query.

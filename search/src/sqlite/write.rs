@@ -58,8 +58,7 @@ impl SqliteIndex {
             return Ok(());
         }
         let change = |deleted| i64::from(is_deleted == deleted) - i64::from(was_deleted == Some(deleted));
-        let sql =
-            "UPDATE index_version SET live = live + ?, tombstones = tombstones + ? WHERE version = ?";
+        let sql = "UPDATE index_version SET live = live + ?, tombstones = tombstones + ? WHERE version = ?";
         conn.prepare_cached(sql)?.execute((change(false), change(true), self.version))?;
         Ok(())
     }

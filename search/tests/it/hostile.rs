@@ -98,3 +98,25 @@ fn filters_at_their_limits_are_answered() {
         in_time(what, || assert_eq!(total(&filter), wanted, "{what}"));
     }
 }
+
+/// SQLite searches a set of pairs to its end for every pair that is not in it, wherever "no" and "unknown" would differ.
+#[test]
+fn not_inside_of_a_list_takes_no_longer_than_the_list() {
+    let mut movies = Movies::of(&[]);
+    let people: Vec<_> = (0..10)
+        .map(|n| json!({"name": format!("n{n}"), "role": if n % 2 == 0 { "STAR" } else { "DIRECTOR" }}))
+        .collect();
+    for number in 0..4_000 {
+        movies.put(&format!("m{number}"), &json!({"actors": people}));
+    }
+    for filter in [
+        "actors[NOT role == 'STAR' AND name == 'n1']",
+        "actors[role == 'STAR' AND NOT name LIKE 'n*']",
+        "actors[NOT (role == 'STAR' OR NOT name MATCHES 'n1')]",
+    ] {
+        let request = SearchRequest { filter: Some(movies.filter(filter)), ..SearchRequest::default() };
+        let start = Instant::now();
+        movies.try_search(&request).unwrap();
+        assert!(start.elapsed() < Duration::from_secs(2), "{filter} took {:?}", start.elapsed());
+    }
+}
