@@ -17,7 +17,7 @@ pub struct Endpoints {
     pub ids_file: Option<PathBuf>,
     /// Where the status page, metrics and health listen; `None` opens no port.
     pub admin: Option<SocketAddr>,
-    /// Bearer tokens that authenticate a client of `POST /events` where it doesn't listen on loopback.
+    /// Tokens that authenticate a client of the admin port where it doesn't listen on loopback.
     pub tokens: Vec<SecretString>,
 }
 

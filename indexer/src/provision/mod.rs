@@ -109,6 +109,11 @@ fn differences(served: &IndexPlan, plan: &IndexPlan, version: u32) -> Result<Vec
     if served.fields != plan.fields {
         return Err(rebuilt("fields are indexed differently"));
     }
+    let looked_up = SqliteIndex::new(Arc::new(served.clone()), version);
+    let wanted = SqliteIndex::new(Arc::new(plan.clone()), version);
+    if !wanted.lookup_paths().is_subset(&looked_up.lookup_paths()) {
+        return Err(rebuilt("documents are looked up by a key that the stored ones are not found by"));
+    }
     let parts: [(&str, bool); 8] = [
         ("sources", served.sources != plan.sources),
         ("graph", served.graph != plan.graph || served.subgraphs != plan.subgraphs),
