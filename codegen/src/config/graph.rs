@@ -86,12 +86,11 @@ pub(super) fn read(reader: &mut Reader<'_>, file: &mut Section<'_>) -> Option<Gr
     let timeout_ms = graph.read(reader, "timeout", Reader::duration).unwrap_or(10_000);
     let deadline_item = graph.take("deadline");
     let deadline = deadline_item.as_ref().and_then(|item| reader.duration(item));
-    // A deadline left out follows a timeout that was raised: three attempts must fit.
+    // A deadline left out follows a timeout that was raised: the answer must still be written in time.
     let deadline_ms = deadline.unwrap_or_else(|| 30_000.max(timeout_ms.saturating_mul(3)));
     if let (Some(item), true) = (&deadline_item, deadline_ms <= timeout_ms) {
         let message = "`graph.deadline` must be longer than `graph.timeout`".to_owned();
-        let help =
-            "the deadline covers the request, its retries and the write; three times the timeout is usual";
+        let help = "the deadline covers the request and the write; three times the timeout is usual";
         reader.error(codes::SS121, &item.range, message, help);
     }
     let scalars = read_scalars(reader, &mut graph);

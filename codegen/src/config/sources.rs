@@ -136,7 +136,11 @@ fn read_source(
     ];
     let snapshot_reads = source.read(reader, "snapshot_reads", |r, item| r.word(item, &reads));
     let filter = source.read(reader, "where", read_filter);
-    let version = source.read(reader, "version", read_record_path);
+    let version = source.read(reader, "version", |r, item| {
+        let consequence = "an event that outruns its data leaves the document as old as it was answered";
+        without_effect(r, item, "`version`", consequence);
+        read_record_path(r, item)
+    });
     if let Some(on_gap) = source.take("on_gap")
         && reader.word(&on_gap, &[("audit", ()), ("backfill", ()), ("pause", ())]).is_some()
     {
