@@ -6,9 +6,13 @@ pub mod folder;
 pub mod graph;
 
 use std::{
+    fs,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
+
+/// The crates that the program is made of.
+const CRATES: [&str; 5] = ["plan", "codegen", "search", "indexer", "cli"];
 
 /// The repository.
 pub fn repository() -> PathBuf {
@@ -23,12 +27,24 @@ pub fn program() -> PathBuf {
     let here = std::env::current_exe().expect("a test knows its own path");
     let profile = here.parent().and_then(Path::parent).expect("target/<profile>/deps");
     let program = profile.join("studio-search");
+    let built = modified(&program);
+    let changed = CRATES.iter().filter_map(|name| newest_below(&repository().join(name).join("src"))).max();
     assert!(
-        program.exists(),
-        "{} is missing: run `cargo test --workspace`, which builds it",
+        built.is_some() && changed <= built,
+        "{} is missing or older than its sources: run `cargo test --workspace`, which builds it",
         program.display()
     );
     program
+}
+
+/// When the newest file below a folder was changed.
+fn newest_below(folder: &Path) -> Option<SystemTime> {
+    let entries = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    entries.filter_map(|path| if path.is_dir() { newest_below(&path) } else { modified(&path) }).max()
+}
+
+fn modified(file: &Path) -> Option<SystemTime> {
+    file.metadata().and_then(|meta| meta.modified()).ok()
 }
 
 /// Waits until a condition holds; fails with its last complaint after `limit`.
