@@ -5,7 +5,7 @@ use std::{
     fs,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -40,6 +40,8 @@ struct World {
     answers: Arc<Semaphore>,
     /// A movie whose requests fail, whoever else is asked for in them.
     poison: Arc<Mutex<Option<String>>>,
+    /// How many requests have read the movies, answered or not.
+    asked: Arc<AtomicUsize>,
     /// Whether the caller is a stranger.
     is_denied: Arc<AtomicBool>,
 }
@@ -47,7 +49,13 @@ struct World {
 impl World {
     fn new() -> Self {
         let answers = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
-        Self { movies: Arc::default(), answers, poison: Arc::default(), is_denied: Arc::default() }
+        Self {
+            movies: Arc::default(),
+            answers,
+            poison: Arc::default(),
+            asked: Arc::default(),
+            is_denied: Arc::default(),
+        }
     }
 
     fn put(&self, id: &str, name: &str) {
@@ -77,6 +85,7 @@ async fn answer(State(world): State<World>, Json(request): Json<Value>) -> Resul
             (name.replace("id", "d"), movies.get(id.as_str().unwrap()).cloned().unwrap_or_default())
         })
         .collect();
+    world.asked.fetch_add(1, Ordering::Relaxed);
     world.answers.acquire().await.unwrap().forget();
     if world.is_denied.load(Ordering::Relaxed) {
         Err(StatusCode::UNAUTHORIZED)
@@ -156,8 +165,8 @@ async fn a_related_event_is_committed_only_after_its_barrier_lookup() {
     world.answers.forget_permits(usize::MAX);
     let running = Running::over(&world).await;
     running.movies_changed(["m1".to_owned()]);
-    // The fetch of m1 has read the old name, and its answer waits.
-    sleep(Duration::from_millis(500)).await;
+    // The fetch of m1 reads the old name, and its answer waits.
+    eventually(async || world.asked.load(Ordering::Relaxed) == 1).await;
     world.put("m1", "New");
     running.talent_changed("t1").await;
     sleep(Duration::from_millis(500)).await;
@@ -214,7 +223,8 @@ async fn a_poisonous_document_is_held_and_the_others_go_on() {
     eventually(async || running.index.status().await.unwrap().lag.live == 0).await;
     *world.poison.lock().unwrap() = None;
     eventually(async || running.index.store.live_documents().await.unwrap() == 100).await;
-    assert!(running.index.ledger.held(None, 10).await.unwrap().is_empty());
+    // A document is written before its hold is released.
+    eventually(async || running.index.ledger.held(None, 10).await.unwrap().is_empty()).await;
     running.stop().await;
 }
 
@@ -226,7 +236,7 @@ async fn a_failure_does_not_undo_a_pause() {
     world.answers.forget_permits(usize::MAX);
     let running = Running::over(&world).await;
     running.movies_changed(["m1".to_owned()]);
-    sleep(Duration::from_millis(300)).await;
+    eventually(async || world.asked.load(Ordering::Relaxed) == 1).await;
     running.index.ledger.set_state(IndexState::Paused).await.unwrap();
     world.is_denied.store(true, Ordering::Relaxed);
     world.answers.add_permits(1_000);
