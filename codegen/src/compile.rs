@@ -52,6 +52,15 @@ pub struct Compiled {
 pub fn compile(config: &Config, texts: &Texts) -> Checked<Compiled> {
     let mut diagnostics = Vec::new();
     let plan = index_plan(config, texts, &mut diagnostics);
+    // What is wrong with the schema shows in every query that touches it.
+    let mut told = Vec::new();
+    diagnostics.retain(|diagnostic| {
+        let is_new = !told.contains(diagnostic);
+        if is_new && diagnostic.code == codes::SS201 {
+            told.push(diagnostic.clone());
+        }
+        is_new
+    });
     let compiled = plan.map(|plan| Compiled {
         avro: avro::schema(config, &plan),
         index_template: template_es::template(config, &plan),
@@ -67,7 +76,7 @@ fn index_plan(config: &Config, texts: &Texts, diagnostics: &mut Vec<Diagnostic>)
     let queries = id_queries(config, &schema, texts, diagnostics);
     let entity = entity(config, &schema, diagnostics);
     let mut template = template?;
-    let verdict = validate::against(&schema, &texts.schema, &template);
+    let verdict = validate::against(&schema, &texts.schema, &texts.query);
     if !verdict.is_empty() {
         diagnostics.extend(verdict);
         return None;
@@ -106,6 +115,7 @@ fn index_plan(config: &Config, texts: &Texts, diagnostics: &mut Vec<Diagnostic>)
         Some(IdsConfig::Query(path)) => queries.get(&path.value).cloned(),
         _ => None,
     };
+    diagnostics.extend(schema.failures());
     Some(IndexPlan {
         format: PLAN_FORMAT,
         name: config.name.value.clone(),
@@ -143,8 +153,8 @@ fn entity<'s>(config: &Config, schema: &'s Schema, diagnostics: &mut Vec<Diagnos
             "documents are objects: name the type that they have".to_owned(),
         )
     } else {
-        let objects = schema.types.values().filter(|ty| ty.kind == TypeKind::Object);
-        let near = nearest(&name.value, objects.map(|ty| ty.name.as_str()));
+        let objects = schema.names().filter(|(_, kind)| *kind == TypeKind::Object);
+        let near = nearest(&name.value, objects.map(|(name, _)| name));
         let help =
             near.map_or("name a type of the schema".to_owned(), |near| format!("did you mean {near}?"));
         (format!("the schema has no type {}", name.value), help)

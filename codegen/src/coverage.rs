@@ -242,8 +242,7 @@ impl<'a> Proof<'a> {
             let object = self.schema.get(&name.value).filter(|ty| ty.is_composite());
             let (source, range) = (&self.config.source, name.range.clone());
             if object.is_none() {
-                let names =
-                    self.schema.types.values().filter(|ty| ty.is_composite()).map(|ty| ty.name.as_str());
+                let names = self.schema.names().filter(|(_, kind)| kind.is_composite()).map(|(name, _)| name);
                 let help = match plan::diagnostic::nearest(&name.value, names) {
                     Some(near) => format!("did you mean {near}?"),
                     None => "name a type of the schema".to_owned(),

@@ -37,7 +37,7 @@ pub(crate) fn compile(
     purpose: &Purpose<'_>,
 ) -> Result<IdQuery, Vec<Diagnostic>> {
     let template = Template::parse(source, purpose.name)?;
-    let diagnostics = validate::against(schema, schema_source, &template);
+    let diagnostics = validate::against(schema, schema_source, source);
     if !diagnostics.is_empty() {
         return Err(diagnostics);
     }

@@ -35,6 +35,7 @@ pub(crate) struct LexError {
 }
 
 /// Cuts a text into tokens.
+#[derive(Clone)]
 pub(crate) struct Lexer<'t> {
     text: &'t str,
     at: usize,
@@ -42,7 +43,37 @@ pub(crate) struct Lexer<'t> {
 
 impl<'t> Lexer<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        Self { text, at: 0 }
+        Self::starting(text, 0)
+    }
+
+    /// Begins at a byte that begins a token.
+    pub(crate) fn starting(text: &'t str, at: usize) -> Self {
+        Self { text, at }
+    }
+
+    /// Goes on behind the brace that closes the one which was read last, without a look at what is between.
+    pub(crate) fn skip_braces(&mut self) -> Result<(), LexError> {
+        let open = self.at.saturating_sub(1);
+        let bytes = self.text.as_bytes();
+        let mut depth = 1_usize;
+        while depth > 0 {
+            let Some(byte) = bytes.get(self.at) else {
+                return Err(self.error("this brace is not closed", open..open + 1));
+            };
+            match byte {
+                b'{' => depth += 1,
+                b'}' => depth -= 1,
+                b'#' | b'"' => {
+                    if let Some(Err(error)) = self.next() {
+                        return Err(error);
+                    }
+                    continue;
+                }
+                _ => {}
+            }
+            self.at += 1;
+        }
+        Ok(())
     }
 
     /// The last item: what follows a mistake means nothing.
@@ -151,16 +182,35 @@ fn quoted_value(raw: &str) -> String {
             Some('r') => value.push('\r'),
             Some('b') => value.push('\u{8}'),
             Some('f') => value.push('\u{c}'),
-            Some('u') => {
-                let digits: String = chars.by_ref().take(4).collect();
-                let code = u32::from_str_radix(&digits, 16).ok();
-                value.push(code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER));
-            }
+            Some('u') => value.push(escaped(&mut chars)),
             Some(other) => value.push(other),
             None => {}
         }
     }
     value
+}
+
+/// The character behind `\u`: four digits, two times four digits (a surrogate pair), or digits in braces.
+fn escaped(chars: &mut std::str::Chars<'_>) -> char {
+    let four = |chars: &mut std::str::Chars<'_>| {
+        let digits = chars.as_str().get(..4).unwrap_or_default().to_owned();
+        chars.by_ref().take(4).for_each(drop);
+        u32::from_str_radix(&digits, 16).unwrap_or(u32::MAX)
+    };
+    let code = if chars.as_str().starts_with('{') {
+        let digits: String = chars.by_ref().skip(1).take_while(|next| *next != '}').collect();
+        u32::from_str_radix(&digits, 16).unwrap_or(u32::MAX)
+    } else {
+        let first = four(chars);
+        if (0xD800..0xDC00).contains(&first) && chars.as_str().starts_with("\\u") {
+            chars.by_ref().take(2).for_each(drop);
+            let second = four(chars);
+            0x1_0000 + ((first - 0xD800) << 10) + (second.wrapping_sub(0xDC00) & 0x3FF)
+        } else {
+            first
+        }
+    };
+    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 fn block_value(raw: &str) -> String {
@@ -229,5 +279,7 @@ mod tests {
         assert_eq!(value(r#""a\n\u00e9\"""#), "a\né\"");
         assert_eq!(value("\"\"\"\n    One.\n      Two.\n  \"\"\""), "One.\n  Two.");
         assert_eq!(value("\"\"\"\"\"\""), "");
+        assert_eq!(value(r#""\u{1F600}\ud83d\ude00\u00e9\/""#), "😀😀é/");
+        assert_eq!(value(r#""\ud83dx\u12é\u{110000}\u""#).chars().last(), Some('\u{fffd}'));
     }
 }

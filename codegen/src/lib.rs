@@ -4,6 +4,7 @@
 //! here does I/O, and nothing stops at the first mistake. The same inputs give the same bytes.
 
 mod avro;
+mod check;
 mod compile;
 pub mod config;
 mod coverage;
@@ -16,8 +17,10 @@ mod plan;
 mod position;
 mod print;
 mod prune;
+mod rules;
 mod schema;
 mod shape;
+mod spelling;
 mod template;
 mod template_es;
 mod validate;
@@ -27,6 +30,7 @@ use std::collections::BTreeMap;
 use ::plan::Diagnostic;
 
 pub use self::{
+    check::GraphSchema,
     compile::{Compiled, Texts, compile},
     config::{Config, WantedFile, parse_config},
     schema::INTROSPECTION_QUERY,

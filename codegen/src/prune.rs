@@ -5,16 +5,13 @@ use std::{
     fmt::Write,
 };
 
-use async_graphql_parser::Positioned;
-use async_graphql_parser::types::{BaseType, Directive, Selection, SelectionSet, Type};
-
 use crate::{
-    schema::{DirectiveDef, InputDef, Schema, TypeDef, TypeKind},
-    template::Template,
+    lexer::{Kind, Token},
+    schema::{DirectiveDef, FieldDef, InputDef, Schema, TypeDef, TypeKind},
 };
 
 /// Scalars that no schema defines.
-const BUILT_IN: [&str; 5] = ["Int", "Float", "String", "Boolean", "ID"];
+pub(crate) const BUILT_IN: [&str; 5] = ["Int", "Float", "String", "Boolean", "ID"];
 
 /// Directives that no schema needs to define.
 const BUILT_IN_DIRECTIVES: [&str; 4] = ["include", "skip", "deprecated", "specifiedBy"];
@@ -30,19 +27,10 @@ struct Names<'q> {
 }
 
 /// The pruned schema, or the types that the schema names and doesn't define.
-pub(crate) fn prune(schema: &Schema, template: &Template) -> Result<String, Vec<String>> {
-    let mut names = Names::default();
-    for definition in &template.operation.variable_definitions {
-        names.types.insert(base_name(&definition.node.var_type.node));
-        names.directives(&definition.node.directives);
-    }
-    names.directives(&template.operation.directives);
-    for (_, fragment) in &template.fragments {
-        names.types.insert(&fragment.type_condition.node.on.node);
-        names.directives(&fragment.directives);
-    }
-    template.roots().for_each(|selections| names.selections(selections));
-
+///
+/// It goes by the tokens of the query, so that a text has a verdict whatever else can or can't be made of it.
+pub(crate) fn prune(schema: &Schema, text: &str, tokens: &[Token]) -> Result<String, Vec<String>> {
+    let mut names = Names::of(text, tokens);
     names.stub.push_str("pruned");
     while names.fields.contains(names.stub.as_str()) || names.directives.contains(names.stub.as_str()) {
         names.stub.push('_');
@@ -50,7 +38,7 @@ pub(crate) fn prune(schema: &Schema, template: &Template) -> Result<String, Vec<
 
     let directives: BTreeMap<&String, &DirectiveDef> =
         schema.directives.iter().filter(|(name, _)| names.directives.contains(name.as_str())).collect();
-    let (kept, missing) = reach(schema, &names, &directives);
+    let Reached { kept, members, missing } = reach(schema, &names, &directives);
     if !missing.is_empty() {
         return Err(missing.into_iter().collect());
     }
@@ -74,74 +62,127 @@ pub(crate) fn prune(schema: &Schema, template: &Template) -> Result<String, Vec<
     for ty in kept.values() {
         definition(&mut sdl, ty, &kept, &names);
     }
+    let reached = Reached { kept, members, missing };
+    for name in &reached.members {
+        member(&mut sdl, name, &reached.interfaces(schema, name), &names);
+    }
     Ok(sdl)
 }
 
 impl<'q> Names<'q> {
-    fn directives(&mut self, directives: &'q [Positioned<Directive>]) {
-        self.directives.extend(directives.iter().map(|directive| directive.node.name.node.as_str()));
-    }
-
-    fn selections(&mut self, selections: &'q SelectionSet) {
-        for selection in &selections.items {
-            self.directives(selection.node.directives());
-            match &selection.node {
-                Selection::Field(field) => {
-                    self.fields.insert(&field.node.name.node);
-                    self.selections(&field.node.selection_set.node);
+    /// Names by where they stand: fields outside of parentheses, types behind `on` and in variable definitions.
+    fn of(text: &'q str, tokens: &[Token]) -> Self {
+        let mut names = Self::default();
+        let tokens: Vec<&Token> = tokens.iter().filter(|token| token.kind != Kind::Comment).collect();
+        let mut depth = 0_usize;
+        let mut before = ("", Kind::Spread);
+        for (n, token) in tokens.iter().enumerate() {
+            let word = &text[token.range.clone()];
+            match token.kind {
+                Kind::Punctuator(b'(') => depth += 1,
+                Kind::Punctuator(b')') => depth = depth.saturating_sub(1),
+                Kind::Name if before.1 == Kind::Punctuator(b'@') => {
+                    names.directives.insert(word);
                 }
-                Selection::InlineFragment(fragment) => {
-                    let condition = fragment.node.type_condition.as_ref();
-                    self.types.extend(condition.map(|condition| condition.node.on.node.as_str()));
-                    self.selections(&fragment.node.selection_set.node);
+                Kind::Name if depth > 0 => {
+                    if matches!(before.1, Kind::Punctuator(b':' | b'[')) {
+                        names.types.insert(word);
+                    }
                 }
-                Selection::FragmentSpread(_) => {}
+                Kind::Name => {
+                    if before == ("on", Kind::Name) {
+                        names.types.insert(word);
+                    }
+                    let is_alias = tokens.get(n + 1).is_some_and(|next| next.kind == Kind::Punctuator(b':'));
+                    if !is_alias {
+                        names.fields.insert(word);
+                    }
+                }
+                _ => {}
             }
+            before = (word, token.kind);
         }
+        names
+    }
+
+    /// The fields of a type that the query may select.
+    fn selected<'s>(&self, ty: &'s TypeDef) -> impl Iterator<Item = &'s FieldDef> {
+        ty.fields.iter().filter(|field| self.fields.contains(field.name.as_str()))
     }
 }
 
-fn base_name(ty: &Type) -> &str {
-    match &ty.base {
-        BaseType::Named(name) => name,
-        BaseType::List(inner) => base_name(inner),
-    }
+/// What the query can meet.
+struct Reached<'s> {
+    /// The types that it names or whose fields it can select.
+    kept: BTreeMap<&'s str, &'s TypeDef>,
+    /// Objects that are there as members of kept interfaces and unions alone; they are never read.
+    members: BTreeSet<&'s str>,
+    /// Names that lead nowhere.
+    missing: BTreeSet<String>,
 }
 
-/// The types that the query can meet, and the names that lead nowhere.
 fn reach<'s>(
     schema: &'s Schema,
     names: &Names<'_>,
     directives: &BTreeMap<&String, &'s DirectiveDef>,
-) -> (BTreeMap<&'s str, &'s TypeDef>, BTreeSet<String>) {
-    let mut kept = BTreeMap::new();
-    let mut missing = BTreeSet::new();
+) -> Reached<'s> {
+    let mut reached = Reached { kept: BTreeMap::new(), members: BTreeSet::new(), missing: BTreeSet::new() };
     let mut open: Vec<&str> = vec![&schema.query];
     // A name in the query that the schema lacks is the query's mistake, for the validator to tell.
     open.extend(names.types.iter().filter_map(|name| schema.get(name)).map(|ty| ty.name.as_str()));
     for directive in directives.values() {
         open.extend(directive.arguments.iter().map(|argument| argument.ty.name()));
     }
-    while let Some(name) = open.pop() {
-        if kept.contains_key(name) || BUILT_IN.contains(&name) {
-            continue;
+    loop {
+        while let Some(name) = open.pop() {
+            if reached.kept.contains_key(name) || BUILT_IN.contains(&name) {
+                continue;
+            }
+            let Some(ty) = schema.get(name) else {
+                reached.missing.insert(name.to_owned());
+                continue;
+            };
+            reached.kept.insert(ty.name.as_str(), ty);
+            for field in names.selected(ty) {
+                open.push(field.ty.name());
+                open.extend(field.arguments.iter().map(|argument| argument.ty.name()));
+            }
+            open.extend(ty.inputs.iter().map(|input| input.ty.name()));
+            if matches!(ty.kind, TypeKind::Union | TypeKind::Interface) {
+                reached.members.extend(schema.possible(&ty.name));
+            }
         }
-        let Some(ty) = schema.get(name) else {
-            missing.insert(name.to_owned());
-            continue;
+        // A member promises what its interfaces say; where they say it in two ways, only its own definition tells.
+        let unclear = |name: &&&str| {
+            let mut said = BTreeMap::new();
+            let mut fields =
+                reached.interfaces(schema, name).into_iter().flat_map(|interface| names.selected(interface));
+            fields.any(|field| *said.entry(&field.name).or_insert(&field.ty) != &field.ty)
         };
-        kept.insert(ty.name.as_str(), ty);
-        for field in ty.fields.iter().filter(|field| names.fields.contains(field.name.as_str())) {
-            open.push(field.ty.name());
-            open.extend(field.arguments.iter().map(|argument| argument.ty.name()));
-        }
-        open.extend(ty.inputs.iter().map(|input| input.ty.name()));
-        if matches!(ty.kind, TypeKind::Union | TypeKind::Interface) {
-            open.extend(schema.possible(&ty.name));
-            open.extend(ty.members.iter().map(String::as_str));
+        let wanted = |name: &&&str| !reached.kept.contains_key(**name);
+        open.extend(
+            reached
+                .members
+                .iter()
+                .filter(wanted)
+                .filter(|name| schema.interfaces(name).is_none() || unclear(name)),
+        );
+        if open.iter().all(|name| reached.missing.contains(*name)) {
+            break;
         }
     }
-    (kept, missing)
+    let kept = &reached.kept;
+    reached.members.retain(|name| !kept.contains_key(name));
+    reached
+}
+
+impl<'s> Reached<'s> {
+    /// The kept interfaces of an object, read or not.
+    fn interfaces(&self, schema: &Schema, name: &str) -> Vec<&'s TypeDef> {
+        let names: BTreeSet<&str> =
+            schema.interfaces(name).into_iter().flatten().map(String::as_str).collect();
+        names.into_iter().filter_map(|name| self.kept.get(name).copied()).collect()
+    }
 }
 
 fn definition(sdl: &mut String, ty: &TypeDef, kept: &BTreeMap<&str, &TypeDef>, names: &Names<'_>) {
@@ -167,22 +208,40 @@ fn definition(sdl: &mut String, ty: &TypeDef, kept: &BTreeMap<&str, &TypeDef>, n
         }
         TypeKind::Object | TypeKind::Interface => {
             let keyword = if ty.kind == TypeKind::Object { "type" } else { "interface" };
-            let _ = write!(sdl, "{keyword} {name}");
             // An interface that the query can't meet needs no promise kept.
             let interfaces: BTreeSet<&str> =
                 ty.interfaces.iter().map(String::as_str).filter(|name| kept.contains_key(name)).collect();
-            for (n, interface) in interfaces.iter().enumerate() {
-                let _ = write!(sdl, " {} {interface}", if n == 0 { "implements" } else { "&" });
-            }
-            let _ = write!(sdl, " {{ {}: Boolean", names.stub);
-            for field in ty.fields.iter().filter(|field| names.fields.contains(field.name.as_str())) {
-                let _ = write!(sdl, " {}", field.name);
-                arguments(sdl, &field.arguments);
-                let _ = write!(sdl, ": {}", field.ty);
-            }
-            sdl.push_str(" }\n");
+            let _ = write!(sdl, "{keyword} {name}");
+            composite(sdl, interfaces, names.selected(ty), names);
         }
     }
+}
+
+/// An object on which nothing is selected: what its interfaces promise is all there is to it.
+fn member(sdl: &mut String, name: &str, interfaces: &[&TypeDef], names: &Names<'_>) {
+    let mut told = BTreeSet::new();
+    let fields = interfaces.iter().flat_map(|interface| names.selected(interface));
+    let fields = fields.filter(|field| told.insert(&field.name));
+    let _ = write!(sdl, "type {name}");
+    composite(sdl, interfaces.iter().map(|interface| interface.name.as_str()), fields, names);
+}
+
+fn composite<'s>(
+    sdl: &mut String,
+    interfaces: impl IntoIterator<Item = &'s str>,
+    fields: impl Iterator<Item = &'s FieldDef>,
+    names: &Names<'_>,
+) {
+    for (n, interface) in interfaces.into_iter().enumerate() {
+        let _ = write!(sdl, " {} {interface}", if n == 0 { "implements" } else { "&" });
+    }
+    let _ = write!(sdl, " {{ {}: Boolean", names.stub);
+    for field in fields {
+        let _ = write!(sdl, " {}", field.name);
+        arguments(sdl, &field.arguments);
+        let _ = write!(sdl, ": {}", field.ty);
+    }
+    sdl.push_str(" }\n");
 }
 
 fn arguments(sdl: &mut String, arguments: &[InputDef]) {
@@ -209,6 +268,7 @@ mod tests {
     use plan::SourceText;
 
     use super::*;
+    use crate::lexer::Lexer;
 
     #[test]
     fn only_what_the_query_can_meet_is_kept() {
@@ -219,20 +279,21 @@ mod tests {
             type Other { x: Missing }";
         let schema = Schema::parse(&source(schema)).unwrap();
         let query = source("query Q($e: E) { a(in: { e: $e }) { b { ... on C { pruned } } } }");
-        let template = Template::parse(&query, "Q").unwrap();
+        let prune = |query: &SourceText| {
+            prune(&schema, &query.text, &Lexer::new(&query.text).map(Result::unwrap).collect::<Vec<_>>())
+        };
         assert_eq!(
-            prune(&schema, &template).unwrap(),
+            prune(&query).unwrap(),
             "schema { query: Query }\n\
              directive @pruned_(i: Int, f: Float, s: String, b: Boolean, d: ID) on SCHEMA\n\
              type A { pruned_: Boolean b: [B!] }\n\
              union B = C | D\n\
              type C { pruned_: Boolean pruned: Int }\n\
-             type D { pruned_: Boolean }\n\
              enum E { ONE }\n\
              input In { e: E = ONE again: In }\n\
-             type Query { pruned_: Boolean a(in: In): A }\n"
+             type Query { pruned_: Boolean a(in: In): A }\n\
+             type D { pruned_: Boolean }\n"
         );
-        let query = Template::parse(&source("{ other { x } }"), "Q").unwrap();
-        assert_eq!(prune(&schema, &query), Err(vec!["Missing".to_owned()]));
+        assert_eq!(prune(&source("{ other { x } }")), Err(vec!["Missing".to_owned()]));
     }
 }

@@ -274,7 +274,7 @@ impl<'a> Builder<'a> {
 
     /// The owners of a field; an interface's field is answered by the subgraphs of its objects.
     fn owners(&self, parent: &TypeDef, definition: &FieldDef) -> BTreeSet<String> {
-        if parent.kind != TypeKind::Interface {
+        if parent.kind != TypeKind::Interface || self.schema.subgraphs.is_empty() {
             return definition.owners.clone();
         }
         let objects = self.schema.possible(&parent.name).into_iter().filter_map(|name| self.schema.get(name));

@@ -5,8 +5,8 @@ use std::{cell::OnceCell, collections::BTreeMap, ops::Range, sync::Arc};
 use async_graphql_parser::{
     Error, Pos, Positioned,
     types::{
-        DocumentOperations, Field, FragmentDefinition, OperationDefinition, OperationType, Selection,
-        SelectionSet,
+        DocumentOperations, ExecutableDocument, Field, FragmentDefinition, OperationDefinition,
+        OperationType, Selection, SelectionSet,
     },
 };
 use async_graphql_value::Name;
@@ -16,7 +16,7 @@ use crate::{
     lexer::{Kind, Lexer, Token},
     position,
     schema::{Schema, TypeKind},
-    validate,
+    spelling, validate,
 };
 
 /// The largest query, in bytes.
@@ -43,17 +43,19 @@ pub(crate) struct Template {
     tokens: Vec<Token>,
     /// The byte at which each line starts.
     lines: OnceCell<Vec<usize>>,
+    /// Where each line of the respelled text began, where the text had to be spelled anew to be parsed.
+    starts: Option<Vec<usize>>,
 }
 
 impl Template {
     /// Parses a file with one query operation. `name` is for an operation that has none.
     pub(crate) fn parse(source: &Arc<SourceText>, name: &str) -> Result<Self, Vec<Diagnostic>> {
         let tokens = tokens(source)?;
-        let document = match async_graphql_parser::parse_query(&source.text) {
-            Ok(document) => document,
-            Err(error) => return Err(refusal(source, &tokens, &error)),
+        let (document, starts) = document(source, &tokens)?;
+        let at = |pos: Pos| match &starts {
+            Some(starts) => written_at(starts, pos),
+            None => position::offset(&source.text, pos.line, pos.column),
         };
-        let at = |pos: Pos| position::offset(&source.text, pos.line, pos.column);
         let (name, operation) = match sole_operation(document.operations, name) {
             Ok(found) => found,
             Err(pos) => {
@@ -81,8 +83,15 @@ impl Template {
         }
         let fragments = in_order(document.fragments);
         let lines = OnceCell::new();
-        let template =
-            Self { source: Arc::clone(source), name, operation: operation.node, fragments, tokens, lines };
+        let template = Self {
+            source: Arc::clone(source),
+            name,
+            operation: operation.node,
+            fragments,
+            tokens,
+            lines,
+            starts,
+        };
         let selections = template.expanded(&template.operation.selection_set.node, &mut BTreeMap::new());
         if selections > MAX_SELECTIONS {
             let message =
@@ -126,12 +135,6 @@ impl Template {
         self.fragments.iter().find(|(known, _)| known == name).map(|(_, fragment)| fragment)
     }
 
-    /// Every selection set of the file: the operation's and the fragments'.
-    pub(crate) fn roots(&self) -> impl Iterator<Item = &SelectionSet> {
-        let fragments = self.fragments.iter().map(|(_, fragment)| &fragment.selection_set.node);
-        std::iter::once(&self.operation.selection_set.node).chain(fragments)
-    }
-
     /// The token that stands at a position, in bytes.
     pub(crate) fn range(&self, pos: Pos) -> Range<usize> {
         token_at(&self.tokens, self.offset(pos))
@@ -139,6 +142,9 @@ impl Template {
 
     fn offset(&self, pos: Pos) -> usize {
         let text = &self.source.text;
+        if let Some(starts) = &self.starts {
+            return written_at(starts, pos);
+        }
         let lines = self.lines.get_or_init(|| {
             std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
         });
@@ -258,7 +264,7 @@ fn report(
 }
 
 /// The tokens of the file, unless it is larger or deeper than anything that should be parsed.
-fn tokens(source: &Arc<SourceText>) -> Result<Vec<Token>, Vec<Diagnostic>> {
+pub(crate) fn tokens(source: &Arc<SourceText>) -> Result<Vec<Token>, Vec<Diagnostic>> {
     let help = "split the document into two indexes, or read less";
     if source.text.len() > MAX_BYTES {
         let message = format!("the query has {} bytes", source.text.len());
@@ -325,93 +331,79 @@ fn in_order(
     fragments.into_iter().map(|(name, fragment)| (name.to_string(), fragment.node)).collect()
 }
 
-/// Explains why a text can't be read: in the words of the validator, whose verdict counts; or, where the text is
-/// valid and only the parser refuses it, by saying what to write instead.
-fn refusal(source: &Arc<SourceText>, tokens: &[Token], error: &Error) -> Vec<Diagnostic> {
-    let mut positions = error.positions();
-    let start = positions.next().map_or(0, |pos| position::offset(&source.text, pos.line, pos.column));
-    let range = token_at(tokens, start);
-    match error {
-        Error::MissingOperation => {
-            return vec![report(
-                source,
-                codes::SS205,
-                &(0..0),
-                "the file holds no operation",
-                "write one: `query Name($id: ID!) { … }`",
-            )];
-        }
-        Error::MultipleOperations { .. } | Error::OperationDuplicated { .. } => {
-            let help = "keep one query in the file; every index has a file of its own";
-            return vec![report(
-                source,
-                codes::SS205,
-                &range,
-                "the file holds more than one operation",
-                help,
-            )];
-        }
-        Error::FragmentDuplicated { fragment, .. } => {
-            let message = format!("the fragment {fragment} is defined twice");
-            return vec![report(source, codes::SS203, &range, message, "rename one of the two")];
-        }
-        _ => {}
-    }
-    let diagnostics = validate::syntax(source);
-    if !diagnostics.is_empty() {
-        return diagnostics;
-    }
-    let (range, message, help) = rewrite(source, tokens, range);
-    vec![report(source, codes::SS204, &range, message, help)]
-}
-
-/// What to write instead of valid GraphQL that async-graphql-parser refuses, by its known limits.
-fn rewrite(
+/// The syntax tree; for a text that had to be spelled anew, with the places of its lines in the user's text.
+fn document(
     source: &Arc<SourceText>,
     tokens: &[Token],
-    fallback: Range<usize>,
-) -> (Range<usize>, &'static str, &'static str) {
-    let text = source.text.as_str();
-    let word = |token: &Token| &text[token.range.clone()];
-    let tokens: Vec<&Token> = tokens.iter().filter(|token| token.kind != Kind::Comment).collect();
-    if let Some(first) = tokens.first().filter(|token| matches!(token.kind, Kind::String | Kind::BlockString))
-    {
-        return (
-            first.range.clone(),
-            "a description stands before the operation",
-            "write it as a comment: `# …`",
-        );
+) -> Result<(ExecutableDocument, Option<Vec<usize>>), Vec<Diagnostic>> {
+    let refused = match async_graphql_parser::parse_query(&source.text) {
+        Ok(document) => return Ok((document, None)),
+        Err(refused) => refused,
+    };
+    let at = |pos: Pos| position::offset(&source.text, pos.line, pos.column);
+    if let Some(diagnostics) = refusal(source, tokens, &refused, &at) {
+        return Err(diagnostics);
     }
-    for pair in tokens.windows(2) {
-        let (left, right) = (pair[0], pair[1]);
-        let gap = left.range.end < right.range.start;
-        let opens = left.kind == Kind::Punctuator(b'[') && right.kind == Kind::Name;
-        let closes =
-            right.kind == Kind::Punctuator(b']') && matches!(left.kind, Kind::Name | Kind::Punctuator(b'!'));
-        let bangs = right.kind == Kind::Punctuator(b'!');
-        if gap && (opens || closes || bangs) {
-            return (
-                left.range.start..right.range.end,
-                "white space stands inside a type",
-                "write it without: `[ID!]!`",
-            );
+    let diagnostics = validate::syntax(source, tokens);
+    if !diagnostics.is_empty() {
+        return Err(diagnostics);
+    }
+    let respelled = spelling::respell(&source.text, tokens);
+    match async_graphql_parser::parse_query(&respelled.text) {
+        Ok(mut document) => {
+            respelled.restore(&mut document);
+            Ok((document, Some(respelled.starts)))
+        }
+        Err(refused) => {
+            let at = |pos: Pos| written_at(&respelled.starts, pos);
+            Err(refusal(source, tokens, &refused, &at).unwrap_or_else(|| {
+                // A name that stands alone is refused for what doesn't follow it.
+                let start = refused.positions().next().map_or(0, at);
+                let n = tokens.partition_point(|token| token.range.start < start);
+                let is_name = tokens.get(n).is_some_and(|token| token.kind == Kind::Name);
+                let range =
+                    tokens.get(n + usize::from(is_name)).map_or(start..start, |token| token.range.clone());
+                let help =
+                    "look at the caret and just before it; if it is GraphQL, write the same in another way";
+                vec![report(source, codes::SS204, &range, "this part can't be read", help)]
+            }))
         }
     }
-    for token in &tokens {
-        let name = word(token);
-        if token.kind == Kind::String && name.contains("\\u{") {
-            return (
-                token.range.clone(),
-                "`\\u{…}` stands in a string",
-                "write the character itself, or `\\uXXXX`",
-            );
-        }
-        let reserved = ["true", "false", "null"];
-        if token.kind == Kind::Name && reserved.iter().any(|word| name.starts_with(word) && name != *word) {
-            let help = "pass it through a variable with a default of that value, or rename it";
-            return (token.range.clone(), "a name begins with `true`, `false` or `null`", help);
-        }
-    }
-    let help = "if a variable has a default and a directive, write the directive first: `$a: Int @x = 1`";
-    (fallback, "this part can't be read here, though it is valid GraphQL", help)
+}
+
+/// Where in the user's text the token stands that has this line of its own.
+fn written_at(starts: &[usize], pos: Pos) -> usize {
+    starts.get(pos.line.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+/// Explains why a text is no template, where it isn't for its grammar.
+fn refusal(
+    source: &Arc<SourceText>,
+    tokens: &[Token],
+    error: &Error,
+    at: &dyn Fn(Pos) -> usize,
+) -> Option<Vec<Diagnostic>> {
+    let range = token_at(tokens, error.positions().next().map_or(0, at));
+    let (code, range, message, help) = match error {
+        Error::MissingOperation => (
+            codes::SS205,
+            0..0,
+            "the file holds no operation".to_owned(),
+            "write one: `query Name($id: ID!) { … }`",
+        ),
+        Error::MultipleOperations { .. } | Error::OperationDuplicated { .. } => (
+            codes::SS205,
+            range,
+            "the file holds more than one operation".to_owned(),
+            "keep one query in the file; every index has a file of its own",
+        ),
+        Error::FragmentDuplicated { fragment, .. } => (
+            codes::SS203,
+            range,
+            format!("the fragment {fragment} is defined twice"),
+            "rename one of the two",
+        ),
+        _ => return None,
+    };
+    Some(vec![report(source, code, &range, message, help)])
 }

@@ -3,22 +3,24 @@
 use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use apollo_compiler::{
-    ExecutableDocument,
+    ast::{self, Definition},
     diagnostic::ToCliReport,
     validation::{DiagnosticData, DiagnosticList},
 };
 use plan::{Diagnostic, SourceText, code::graph as codes, diagnostic::nearest};
 
 use crate::{
-    lexer::Lexer,
-    prune::prune,
+    lexer::{Kind, Lexer, Token},
+    prune::{BUILT_IN, prune},
+    rules::{self, Finding},
     schema::{Schema, TypeDef},
-    template::Template,
+    spelling, template,
 };
 
 /// Reports what breaks GraphQL's grammar; nothing where the text is well-formed.
-pub(crate) fn syntax(source: &Arc<SourceText>) -> Vec<Diagnostic> {
-    let Err(refused) = apollo_compiler::ast::Document::parse(&source.text, &source.name) else {
+pub(crate) fn syntax(source: &Arc<SourceText>, tokens: &[Token]) -> Vec<Diagnostic> {
+    let readable = spelling::without_descriptions(&source.text, tokens);
+    let Err(refused) = ast::Document::parse(readable.as_ref(), &source.name) else {
         return Vec::new();
     };
     findings(&refused.errors).iter().map(|finding| grammar(source, finding)).collect()
@@ -27,7 +29,15 @@ pub(crate) fn syntax(source: &Arc<SourceText>) -> Vec<Diagnostic> {
 fn grammar(source: &Arc<SourceText>, finding: &Finding) -> Diagnostic {
     let message = plain_words(finding.message.trim_start_matches(SYNTAX));
     let help = "look at the caret and just before it: a brace, a quote or a name that is missing or too many";
-    Diagnostic::error(codes::SS202, message).at(source, finding.range.clone()).help(help)
+    let mut range = finding.range.clone();
+    // What is wrong there is what follows the dots.
+    if source.text.get(range.clone()) == Some("...")
+        && let Some(Ok(next)) = Lexer::starting(&source.text, range.end)
+            .find(|token| token.as_ref().is_ok_and(|token| token.kind != Kind::Comment))
+    {
+        range = next.range;
+    }
+    Diagnostic::error(codes::SS202, message).at(source, range).help(help)
 }
 
 /// What apollo-parser writes before its own messages.
@@ -56,10 +66,19 @@ fn plain_words(message: &str) -> String {
 pub(crate) fn against(
     schema: &Schema,
     schema_source: &Arc<SourceText>,
-    template: &Template,
+    source: &Arc<SourceText>,
 ) -> Vec<Diagnostic> {
-    let source = &template.source;
-    let sdl = match prune(schema, template) {
+    let tokens = match template::tokens(source) {
+        Ok(tokens) => tokens,
+        Err(diagnostics) => return diagnostics,
+    };
+    let readable = spelling::without_descriptions(&source.text, &tokens);
+    let sdl = prune(schema, &source.text, &tokens);
+    let failures = schema.failures();
+    if !failures.is_empty() {
+        return failures;
+    }
+    let sdl = match sdl {
         Ok(sdl) => sdl,
         Err(missing) => {
             let report = |name: String| undefined_type(&name, schema, schema_source);
@@ -70,10 +89,19 @@ pub(crate) fn against(
         Ok(pruned) => pruned,
         Err(refused) => return contradictions(&refused.errors, schema_source),
     };
-    let Err(refused) = ExecutableDocument::parse_and_validate(&pruned, &source.text, &source.name) else {
-        return Vec::new();
+    let document = match ast::Document::parse(readable.as_ref(), &source.name) {
+        Ok(document) => document,
+        Err(refused) => return findings(&refused.errors).iter().map(|one| grammar(source, one)).collect(),
     };
-    let findings = findings(&refused.errors);
+    let mut findings = match document.to_executable_validate(&pruned) {
+        Ok(_) => Vec::new(),
+        Err(refused) => findings(&refused.errors),
+    };
+    findings.retain(|finding| {
+        !rules::REPLACED.contains(&finding.rule) && !is_echo(finding, schema, source, &tokens)
+    });
+    findings.extend(rules::findings(schema, &document));
+    findings.sort_by_key(|finding| (finding.range.start, finding.range.end));
     // A selection whose every field is unknown counts as empty, too; the unknown fields say it all.
     let cascades = |finding: &Finding| {
         finding.rule == "MissingSubselection"
@@ -84,12 +112,9 @@ pub(crate) fn against(
             })
     };
     let report = |finding: &Finding| {
-        if finding.message.starts_with(SYNTAX) {
-            return grammar(source, finding);
-        }
-        let range = first_token(&source.text, &finding.range);
+        let range = pointed_at(finding, &source.text, &tokens);
         let diagnostic = Diagnostic::error(codes::SS203, &finding.message).at(source, range);
-        match help(finding, schema, template) {
+        match help(finding, schema, &document) {
             Some(help) => diagnostic.help(help),
             None => diagnostic,
         }
@@ -97,12 +122,23 @@ pub(crate) fn against(
     findings.iter().filter(|finding| !cascades(finding)).map(report).collect()
 }
 
-/// What apollo-compiler found.
-struct Finding {
-    /// Its name of the rule; empty where it has none.
-    rule: &'static str,
-    message: String,
-    range: Range<usize>,
+/// Whether a finding only repeats what another one says: graphql-js is silent there, and so should we be.
+fn is_echo(finding: &Finding, schema: &Schema, source: &SourceText, tokens: &[Token]) -> bool {
+    let mut quoted = finding.message.split('`').skip(1).step_by(2);
+    let is_leaf =
+        |name: &str| BUILT_IN.contains(&name) || schema.get(name).is_some_and(|ty| !ty.is_composite());
+    match finding.rule {
+        // A condition on what has no fields is told at the condition.
+        "InvalidFragmentSpread" => quoted.any(is_leaf),
+        "UndefinedField" => quoted.next().is_some_and(is_leaf),
+        // A required argument that is there, but null, is told at the null.
+        "RequiredArgument" => {
+            let Some((_, name)) = quoted.next().and_then(|place| place.split_once('(')) else { return false };
+            let name = name.trim_end_matches([':', ')']);
+            is_given(name, finding.range.start, &source.text, tokens)
+        }
+        _ => false,
+    }
 }
 
 /// The findings in the order of the text, each once.
@@ -120,6 +156,62 @@ fn finding(error: &DiagnosticData) -> Finding {
     Finding { rule, message: error.to_string(), range }
 }
 
+/// Whether the field or directive that begins at a byte has this argument.
+fn is_given(argument: &str, start: usize, text: &str, tokens: &[Token]) -> bool {
+    let mut tokens = tokens
+        .iter()
+        .filter(|token| token.range.start >= start && token.kind != Kind::Comment)
+        .skip_while(|token| token.kind == Kind::Punctuator(b'@'))
+        .skip(1)
+        .peekable();
+    if tokens.next_if(|token| token.kind == Kind::Punctuator(b':')).is_some() {
+        tokens.next();
+    }
+    if tokens.peek().is_none_or(|token| token.kind != Kind::Punctuator(b'(')) {
+        return false;
+    }
+    let mut depth = 0_usize;
+    for token in tokens {
+        match token.kind {
+            Kind::Punctuator(b'(' | b'[' | b'{') => depth += 1,
+            Kind::Punctuator(b')' | b']' | b'}') => depth = depth.saturating_sub(1),
+            Kind::Name if depth == 1 && &text[token.range.clone()] == argument => return true,
+            _ => {}
+        }
+        if depth == 0 {
+            return false;
+        }
+    }
+    false
+}
+
+/// The part of a finding's range that a caret should stand under, on the line that graphql-js names.
+fn pointed_at(finding: &Finding, text: &str, tokens: &[Token]) -> Range<usize> {
+    let first = tokens.partition_point(|token| token.range.start < finding.range.start);
+    match finding.rule {
+        // The braces that are too many.
+        "SubselectionOnScalarType" | "SubselectionOnEnumType" => {
+            let mut depth = 0_usize;
+            let braces = tokens[first..].iter().find(|token| {
+                match token.kind {
+                    Kind::Punctuator(b'(') => depth += 1,
+                    Kind::Punctuator(b')') => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                depth == 0 && token.kind == Kind::Punctuator(b'{')
+            });
+            braces.map_or(finding.range.clone(), |token| token.range.clone())
+        }
+        // A field begins with its alias, which may stand on a line of its own.
+        "UndefinedField" if first >= 2 && tokens[first - 1].kind == Kind::Punctuator(b':') => {
+            let alias = &tokens[first - 2].range;
+            let apart = text[alias.start..finding.range.start].contains('\n');
+            if apart { alias.clone() } else { finding.range.clone() }
+        }
+        _ => first_token(text, &finding.range),
+    }
+}
+
 /// A caret under several lines points at nothing: the first token of them stands for all.
 fn first_token(text: &str, range: &Range<usize>) -> Range<usize> {
     let Some(part) = text.get(range.clone()).filter(|part| part.contains('\n')) else { return range.clone() };
@@ -128,7 +220,7 @@ fn first_token(text: &str, range: &Range<usize>) -> Range<usize> {
 }
 
 fn undefined_type(name: &str, schema: &Schema, source: &Arc<SourceText>) -> Diagnostic {
-    let user = schema.types.values().find_map(|ty| {
+    let user = schema.read().find_map(|ty| {
         let field = ty.fields.iter().find(|field| field.ty.name() == name)?;
         Some(format!(", which {}.{} names,", ty.name, field.name))
     });
@@ -153,7 +245,7 @@ fn contradictions(errors: &DiagnosticList, source: &Arc<SourceText>) -> Vec<Diag
 }
 
 /// The nearest name, where a name is unknown.
-fn help(finding: &Finding, schema: &Schema, template: &Template) -> Option<String> {
+fn help(finding: &Finding, schema: &Schema, document: &ast::Document) -> Option<String> {
     let quoted: Vec<&str> = finding.message.split('`').skip(1).step_by(2).collect();
     let did_you_mean = |near: Option<&str>| near.map(|near| format!("did you mean `{near}`?"));
     let known = |what: &str, names: Vec<&str>| match names.len() {
@@ -179,20 +271,31 @@ fn help(finding: &Finding, schema: &Schema, template: &Template) -> Option<Strin
         "UndefinedDefinition"
         | "UndefinedTypeInInlineFragmentTypeCondition"
         | "UndefinedTypeInNamedFragmentTypeCondition" => {
-            did_you_mean(nearest(quoted.first()?, schema.types.keys().map(String::as_str)))
+            did_you_mean(nearest(quoted.first()?, schema.names().map(|(name, _)| name)))
         }
         "UndefinedFragment" => {
-            let names = template.fragments.iter().map(|(name, _)| name.as_str());
+            let names = document.definitions.iter().filter_map(|definition| match definition {
+                Definition::FragmentDefinition(fragment) => Some(fragment.name.as_str()),
+                _ => None,
+            });
             let name = quoted.first()?;
             did_you_mean(nearest(name, names))
                 .or_else(|| Some(format!("define it: `fragment {name} on … {{ … }}`")))
         }
         "UndefinedVariable" => {
-            let definitions = &template.operation.variable_definitions;
-            let names = definitions.iter().map(|definition| definition.node.name.node.as_str());
+            let operation = document.definitions.iter().find_map(|definition| match definition {
+                Definition::OperationDefinition(operation) => Some(operation),
+                _ => None,
+            })?;
+            let names = operation.variables.iter().map(|definition| definition.name.as_str());
             let name = quoted.first()?.trim_start_matches('$');
             let near = nearest(name, names).map(|near| format!("did you mean `${near}`?"));
-            near.or_else(|| Some(format!("declare it: `query {}(${name}: …)`", template.name)))
+            near.or_else(|| {
+                Some(format!(
+                    "declare it: `query {}(${name}: …)`",
+                    operation.name.as_ref().map_or("", |name| name.as_str())
+                ))
+            })
         }
         "UndefinedEnumValue" => {
             let ty = schema.get(quoted.get(1)?)?;
@@ -221,6 +324,7 @@ fn help(finding: &Finding, schema: &Schema, template: &Template) -> Option<Strin
         "InvalidFragmentSpread" => {
             Some("no value can be of both types, so it would never answer anything".to_owned())
         }
+        "UniqueInputField" => Some("keep one of them".to_owned()),
         "DisallowedVariableUsage" => {
             let wanted = quoted.last()?;
             Some(format!("declare the variable as the argument's type, `{wanted}`"))

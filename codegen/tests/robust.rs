@@ -104,6 +104,8 @@ fn hostile_files_are_refused_soon() {
     let bomb = format!(
         "query A($id: ID!) {{ movie(movieId: $id) {{ ...F0 }} }}\n{bomb}fragment F40 on Movie {{ title }}"
     );
+    let link = |n| format!("fragment F{n} on Movie {{ ...F{m} }}\n", m = n + 1);
+    let chain = (0..5_000).map(link).collect::<Vec<_>>().concat();
     let alias = |n| format!("a{n}: &a{n} [*a{m}, *a{m}]\n", m = n - 1);
     let aliases = (1..40).map(alias).collect::<Vec<_>>().concat();
     let configs = [
@@ -121,6 +123,12 @@ fn hostile_files_are_refused_soon() {
         format!("{{ {} }}", "a ".repeat(200_000)),
         bomb,
         "{ a(b: \"\u{0}\") }".to_owned(),
+        format!("query A($id: ID!) {{ movie(movieId: $id) {{ ...F0 }} }}\n{chain}"),
+        format!(
+            "query A($id: ID!) {{ movie(movieId: $id) {{ ...F0 }} }}\n{chain}fragment F5000 on Movie {{ title }}"
+        ),
+        format!("query A($a: {}) {{ a }}", "[ ".repeat(60)),
+        "query A($a: Int = trueish, $b: [Int = [, \"$c\": \"\\u{".to_owned(),
     ];
     let schemas = [
         format!("type Query {{ a: {}Int{} }}", "[".repeat(100_000), "]".repeat(100_000)),

@@ -172,11 +172,11 @@ fn a_schema_that_does_not_parse() {
     $ studio-search validate
     1 error
     --- stderr
-    error[SS201]: expected `:`, found `Movie`
-       ╭─[schema.graphql:2:6]
+    error[SS201]: this brace is not closed
+       ╭─[schema.graphql:1:12]
      1 │ type Query { movie(movieId: ID!): Movie 
+       ·            ─
      2 │ type Movie {
-       ·      ─────
        ╰────
       help: this must be a supergraph SDL, a plain SDL, or the JSON answer of an introspection
 

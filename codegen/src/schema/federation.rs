@@ -1,62 +1,51 @@
 //! What federation's directives mean: keys and owners, from a supergraph's `join__` or from `@key` in plain SDL.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use plan::{Diagnostic, SourceText, code::graph as codes};
 
 use super::{
-    DirectiveDef, Key, Schema, TypeDef, TypeKind,
-    sdl::{Definition, Directive, Document},
+    DirectiveDef, Graph, Key, Schema, TypeDef, TypeKind, Written,
+    sdl::{self, Definition, Directive, Document, Part},
 };
 
-/// A subgraph as `enum join__Graph` names it.
-struct Graph {
-    name: String,
-    url: String,
-}
-
-/// Makes the schema that callers see out of the definitions.
-pub(super) fn schema(mut document: Document, source: &Arc<SourceText>) -> Result<Schema, Vec<Diagnostic>> {
-    let graphs = graphs(&document);
-    let mut schema = Schema {
-        query: document.query.unwrap_or_else(|| "Query".to_owned()),
-        subgraphs: graphs.values().map(|graph| (graph.name.clone(), graph.url.clone())).collect(),
-        directives: document
-            .directives
-            .into_iter()
-            .filter(|(_, directive)| is_executable(directive))
-            .collect(),
-        tells_keys: !graphs.is_empty(),
-        ..Schema::default()
-    };
+/// Makes the index of what callers see out of the definitions.
+pub(super) fn schema(document: Document, source: &Arc<SourceText>) -> Result<Schema, Vec<Diagnostic>> {
+    let mut schema = Schema::new(source, document.query.clone().unwrap_or_else(|| "Query".to_owned()));
+    schema.graphs = graphs(&document);
+    schema.subgraphs = schema.graphs.values().map(|graph| (graph.name.clone(), graph.url.clone())).collect();
+    schema.directives =
+        document.directives.into_iter().filter(|(_, directive)| is_executable(directive)).collect();
+    schema.tells_keys = !schema.graphs.is_empty();
     let mut diagnostics = Vec::new();
     // An extension may stand before what it extends.
-    document.types.sort_by_key(|definition| definition.is_extension);
-    for definition in document.types {
-        if is_machinery(&definition.ty.name) || is_hidden(&definition.directives) {
+    let mut types = document.types;
+    types.sort_by_key(|(_, part)| part.is_extension);
+    for (Definition { ty, directives, .. }, part) in types {
+        if is_machinery(&ty.name) || is_hidden(&directives) {
             continue;
         }
-        let (range, is_extension) = (definition.range.clone(), definition.is_extension);
-        let ty = resolve(definition, &graphs);
-        schema.tells_keys |= !ty.keys.is_empty();
-        match schema.types.entry(ty.name.clone()) {
-            Entry::Vacant(place) => {
-                place.insert(ty);
-            }
-            Entry::Occupied(mut known)
-                if is_extension || known.get().kind == ty.kind && known.get().is_bare() =>
-            {
-                extend(known.get_mut(), ty);
-            }
-            Entry::Occupied(known) => {
-                let message = format!("the type {} is defined twice", known.key());
-                let help = "keep one definition; `extend type` adds to another";
-                diagnostics.push(Diagnostic::error(codes::SS201, message).at(source, range).help(help));
-            }
+        schema.tells_keys |= directives.iter().any(|directive| is_key(&directive.name));
+        let entry = schema.types.entry(ty.name).or_default();
+        let Written::Sdl(parts) = &mut entry.written else { continue };
+        let is_new = parts.is_empty();
+        // Nothing stands in the first definition, so that a second one can only extend it.
+        let extends = part.is_extension || entry.kind == ty.kind && parts.iter().all(|part| !part.has_body);
+        if !is_new && !extends {
+            let name = source.text[part.head.clone()].rsplit(char::is_whitespace).next().unwrap_or_default();
+            let message = format!("the type {name} is defined twice");
+            let help = "keep one definition; `extend type` adds to another";
+            diagnostics.push(Diagnostic::error(codes::SS201, message).at(source, part.head).help(help));
+            continue;
         }
+        if is_new {
+            entry.kind = ty.kind;
+        }
+        entry.interfaces.extend(ty.interfaces);
+        parts.push(part);
     }
     if !schema.types.contains_key(&schema.query) {
         let message = format!("the schema has no type {} for queries", schema.query);
@@ -66,19 +55,29 @@ pub(super) fn schema(mut document: Document, source: &Arc<SourceText>) -> Result
     if diagnostics.is_empty() { Ok(schema) } else { Err(diagnostics) }
 }
 
-impl TypeDef {
-    /// Whether nothing stands in it, so that a second definition can only be the first one's extension.
-    fn is_bare(&self) -> bool {
-        self.fields.is_empty() && self.values.is_empty() && self.members.is_empty() && self.inputs.is_empty()
+/// Reads a type with its extensions; what can't be read is reported.
+pub(super) fn type_def(
+    name: &str,
+    kind: TypeKind,
+    parts: &[Part],
+    graphs: &BTreeMap<String, Graph>,
+    source: &Arc<SourceText>,
+    failures: &mut Vec<Diagnostic>,
+) -> TypeDef {
+    let mut whole = TypeDef { name: name.to_owned(), kind, ..TypeDef::default() };
+    for part in parts {
+        match sdl::definition(source, part) {
+            Ok(definition) => extend(&mut whole, resolve(definition, graphs)),
+            Err(failure) => failures.push(failure),
+        }
     }
+    whole
 }
 
 fn extend(known: &mut TypeDef, extension: TypeDef) {
-    for field in extension.fields {
-        if known.field(&field.name).is_none() {
-            known.fields.push(field);
-        }
-    }
+    // Schemas in the wild define a field twice; the first one counts.
+    let mut names: BTreeSet<String> = known.fields.iter().map(|field| field.name.clone()).collect();
+    known.fields.extend(extension.fields.into_iter().filter(|field| names.insert(field.name.clone())));
     known.interfaces.extend(extension.interfaces);
     known.members.extend(extension.members);
     known.values.extend(extension.values);
@@ -93,7 +92,9 @@ fn extend(known: &mut TypeDef, extension: TypeDef) {
 
 fn graphs(document: &Document) -> BTreeMap<String, Graph> {
     let mut graphs = BTreeMap::new();
-    for definition in document.types.iter().filter(|definition| definition.ty.name == "join__Graph") {
+    for definition in
+        document.types.iter().map(|(definition, _)| definition).filter(|one| one.ty.name == sdl::GRAPHS)
+    {
         for (value, directives) in definition.ty.values.iter().zip(&definition.value_directives) {
             let join = directives.iter().find(|directive| directive.name == "join__graph");
             let text = |name| join.and_then(|join| join.text(name)).map(str::to_owned);
@@ -120,7 +121,7 @@ fn resolve(definition: Definition, graphs: &BTreeMap<String, Graph>) -> TypeDef 
                 all_owners.extend(directive.text("graph").and_then(name_of));
                 directive.text("key")
             }
-            "key" | "federation__key" => directive.text("fields"),
+            name if is_key(name) => directive.text("fields"),
             "oneOf" => {
                 ty.one_of = true;
                 None
@@ -169,6 +170,11 @@ fn is_hidden(directives: &[Directive]) -> bool {
     directives
         .iter()
         .any(|directive| matches!(directive.name.as_str(), "inaccessible" | "federation__inaccessible"))
+}
+
+/// Whether a directive on a type tells a key.
+fn is_key(name: &str) -> bool {
+    matches!(name, "key" | "federation__key")
 }
 
 fn is_machinery(name: &str) -> bool {

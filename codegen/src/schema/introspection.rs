@@ -1,11 +1,12 @@
 //! The JSON answer of an introspection query, with or without its `{ "data": … }`.
 
-use std::sync::Arc;
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use plan::{Diagnostic, SourceText, code::graph as codes};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::{DirectiveDef, FieldDef, InputDef, Schema, TypeDef, TypeKind, TypeRef};
+use super::{DirectiveDef, Entry, FieldDef, InputDef, Schema, TypeDef, TypeKind, TypeRef, Written};
 use crate::position;
 
 /// Lists and exclamation marks around a type at most; the query below asks for nine.
@@ -22,112 +23,146 @@ fragment R on __Type { kind name ofType { kind name ofType { kind name ofType { 
 kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } }";
 
 #[derive(Deserialize)]
-struct Answer {
-    data: Option<Data>,
-    #[serde(rename = "__schema")]
-    schema: Option<JsonSchema>,
+struct Answer<'a> {
+    #[serde(borrow)]
+    data: Option<Data<'a>>,
+    #[serde(borrow, rename = "__schema")]
+    schema: Option<JsonSchema<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Data {
-    #[serde(rename = "__schema")]
-    schema: Option<JsonSchema>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct JsonSchema {
-    query_type: Named,
-    types: Vec<JsonType>,
-    #[serde(default)]
-    directives: Vec<JsonDirective>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
+struct Data<'a> {
+    #[serde(borrow, rename = "__schema")]
+    schema: Option<JsonSchema<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct JsonType {
-    kind: String,
-    name: String,
-    fields: Option<Vec<JsonField>>,
-    input_fields: Option<Vec<JsonInput>>,
-    interfaces: Option<Vec<Named>>,
-    enum_values: Option<Vec<Named>>,
-    possible_types: Option<Vec<Named>>,
+struct JsonSchema<'a> {
+    #[serde(borrow)]
+    query_type: Named<'a>,
+    #[serde(borrow)]
+    types: Vec<JsonType<'a>>,
+    #[serde(borrow, default)]
+    directives: Vec<JsonDirective<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+}
+
+/// A type whose parts are read when it is asked for: a query touches few of them.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonType<'a> {
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    fields: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input_fields: Option<&'a RawValue>,
+    #[serde(borrow)]
+    interfaces: Option<Vec<Named<'a>>>,
+    #[serde(borrow)]
+    enum_values: Option<&'a RawValue>,
+    #[serde(borrow)]
+    possible_types: Option<&'a RawValue>,
     #[serde(default)]
     is_one_of: Option<bool>,
 }
 
 #[derive(Deserialize)]
-struct JsonField {
-    name: String,
-    description: Option<String>,
-    #[serde(default)]
-    args: Vec<JsonInput>,
-    #[serde(rename = "type")]
-    ty: JsonTypeRef,
+struct JsonField<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    description: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    args: Vec<JsonInput<'a>>,
+    #[serde(borrow, rename = "type")]
+    ty: JsonTypeRef<'a>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct JsonInput {
-    name: String,
-    #[serde(rename = "type")]
-    ty: JsonTypeRef,
+struct JsonInput<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, rename = "type")]
+    ty: JsonTypeRef<'a>,
     default_value: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct JsonDirective {
-    name: String,
+#[serde(rename_all = "camelCase")]
+struct JsonDirective<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(default)]
+    is_repeatable: Option<bool>,
     #[serde(default)]
     locations: Vec<String>,
-    #[serde(default)]
-    args: Vec<JsonInput>,
+    #[serde(borrow, default)]
+    args: Vec<JsonInput<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct JsonTypeRef {
-    kind: String,
-    name: Option<String>,
-    of_type: Option<Box<JsonTypeRef>>,
+struct JsonTypeRef<'a> {
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    of_type: Option<Box<JsonTypeRef<'a>>>,
+}
+
+/// Where the parts of a type stand in the text.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    fields: Range<usize>,
+    inputs: Range<usize>,
+    values: Range<usize>,
+    members: Range<usize>,
+    is_one_of: bool,
 }
 
 pub(super) fn parse(source: &Arc<SourceText>) -> Result<Schema, Box<Diagnostic>> {
     let text = source.text.trim_start_matches('\u{feff}');
-    let answer: Answer = serde_json::from_str(text).map_err(|error| {
-        let start = position::offset(&source.text, error.line(), error.column());
-        let told = error.to_string();
-        let reason = told.split(" at line ").next().unwrap_or_default();
-        let message = format!("this is not the answer of an introspection: {reason}");
-        let help = "save the whole JSON answer of the introspection query, or use the supergraph SDL";
-        Box::new(Diagnostic::error(codes::SS201, message).at(source, start..start).help(help))
+    let answer: Answer<'_> = serde_json::from_str(text).map_err(|error| {
+        Box::new(refused(source, source.text.len() - text.len()..source.text.len(), &error))
     })?;
     let Some(schema) = answer.schema.or(answer.data.and_then(|data| data.schema)) else {
         let message = "the JSON holds no `__schema`";
         let help = "save the whole answer of the introspection query; an answer with `errors` means that the gateway forbids it";
         return Err(Box::new(Diagnostic::error(codes::SS201, message).at(source, 0..0).help(help)));
     };
-    Ok(Schema {
-        types: schema.types.into_iter().filter_map(type_def).map(|ty| (ty.name.clone(), ty)).collect(),
-        directives: schema.directives.into_iter().map(directive).collect(),
-        query: schema.query_type.name,
-        subgraphs: std::collections::BTreeMap::new(),
-        tells_keys: false,
-    })
+    let types = schema.types.into_iter().filter_map(|ty| entry(ty, &source.text));
+    let mut read = Schema::new(source, schema.query_type.name.into_owned());
+    read.types = types.collect();
+    read.directives = schema.directives.into_iter().map(directive).collect();
+    Ok(read)
+}
+
+fn refused(source: &Arc<SourceText>, part: Range<usize>, error: &serde_json::Error) -> Diagnostic {
+    let start = part.start + position::offset(&source.text[part], error.line(), error.column());
+    let told = error.to_string();
+    let reason = told.split(" at line ").next().unwrap_or_default();
+    let message = format!("this is not the answer of an introspection: {reason}");
+    let help = "save the whole JSON answer of the introspection query, or use the supergraph SDL";
+    Diagnostic::error(codes::SS201, message).at(source, start..start).help(help)
 }
 
 /// `None` for the types of introspection itself.
-fn type_def(ty: JsonType) -> Option<TypeDef> {
+fn entry(ty: JsonType<'_>, text: &str) -> Option<(String, Entry)> {
     if ty.name.starts_with("__") {
         return None;
     }
-    let kind = match ty.kind.as_str() {
+    let kind = match &*ty.kind {
         "OBJECT" => TypeKind::Object,
         "INTERFACE" => TypeKind::Interface,
         "UNION" => TypeKind::Union,
@@ -135,50 +170,96 @@ fn type_def(ty: JsonType) -> Option<TypeDef> {
         "INPUT_OBJECT" => TypeKind::Input,
         _ => TypeKind::Scalar,
     };
-    let names =
-        |named: Option<Vec<Named>>| named.unwrap_or_default().into_iter().map(|named| named.name).collect();
-    Some(TypeDef {
-        name: ty.name,
-        kind,
-        fields: ty.fields.unwrap_or_default().into_iter().map(field).collect(),
-        interfaces: names(ty.interfaces),
-        members: if kind == TypeKind::Union { names(ty.possible_types) } else { Vec::new() },
-        values: names(ty.enum_values),
-        inputs: ty.input_fields.unwrap_or_default().into_iter().map(input).collect(),
-        one_of: ty.is_one_of.unwrap_or(false),
-        keys: Vec::new(),
-    })
+    let range = |raw: Option<&RawValue>| {
+        raw.map_or(0..0, |raw| {
+            // A raw value is a part of the text that it was read from.
+            let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
+            start..start + raw.get().len()
+        })
+    };
+    let parts = Parts {
+        fields: range(ty.fields),
+        inputs: range(ty.input_fields),
+        values: range(ty.enum_values),
+        // An interface tells them, too; there the types themselves say it.
+        members: if kind == TypeKind::Union { range(ty.possible_types) } else { 0..0 },
+        is_one_of: ty.is_one_of.unwrap_or(false),
+    };
+    let interfaces = ty.interfaces.unwrap_or_default().into_iter().map(|named| named.name.into_owned());
+    let entry =
+        Entry { kind, interfaces: interfaces.collect(), written: Written::Json(parts), ..Entry::default() };
+    Some((ty.name.into_owned(), entry))
 }
 
-fn field(field: JsonField) -> FieldDef {
+/// Reads the parts of a type; what can't be read is reported.
+pub(super) fn type_def(
+    name: &str,
+    entry: &Entry,
+    parts: &Parts,
+    source: &Arc<SourceText>,
+    failures: &mut Vec<Diagnostic>,
+) -> TypeDef {
+    let mut reader = Reader { source, failures };
+    let names = |named: Vec<Named<'_>>| named.into_iter().map(|named| named.name.into_owned()).collect();
+    TypeDef {
+        name: name.to_owned(),
+        kind: entry.kind,
+        fields: reader.list::<JsonField<'_>>(&parts.fields).into_iter().map(field).collect(),
+        interfaces: entry.interfaces.clone(),
+        members: names(reader.list(&parts.members)),
+        values: names(reader.list(&parts.values)),
+        inputs: reader.list::<JsonInput<'_>>(&parts.inputs).into_iter().map(input).collect(),
+        one_of: parts.is_one_of,
+        keys: Vec::new(),
+    }
+}
+
+struct Reader<'a, 'f> {
+    source: &'a Arc<SourceText>,
+    failures: &'f mut Vec<Diagnostic>,
+}
+
+impl<'a> Reader<'a, '_> {
+    fn list<T: Deserialize<'a>>(&mut self, part: &Range<usize>) -> Vec<T> {
+        if part.is_empty() {
+            return Vec::new();
+        }
+        serde_json::from_str(&self.source.text[part.clone()]).unwrap_or_else(|error| {
+            self.failures.push(refused(self.source, part.clone(), &error));
+            Vec::new()
+        })
+    }
+}
+
+fn field(field: JsonField<'_>) -> FieldDef {
     FieldDef {
-        name: field.name,
-        doc: field.description.filter(|doc| !doc.trim().is_empty()),
+        name: field.name.into_owned(),
+        doc: field.description.map(Cow::into_owned).filter(|doc| !doc.trim().is_empty()),
         arguments: field.args.into_iter().map(input).collect(),
         ty: type_ref(field.ty, 0),
         owners: std::collections::BTreeSet::new(),
     }
 }
 
-fn input(input: JsonInput) -> InputDef {
-    InputDef { name: input.name, ty: type_ref(input.ty, 0), default: input.default_value }
+fn input(input: JsonInput<'_>) -> InputDef {
+    InputDef { name: input.name.into_owned(), ty: type_ref(input.ty, 0), default: input.default_value }
 }
 
-fn directive(directive: JsonDirective) -> (String, DirectiveDef) {
+fn directive(directive: JsonDirective<'_>) -> (String, DirectiveDef) {
     let definition = DirectiveDef {
         arguments: directive.args.into_iter().map(input).collect(),
-        repeatable: false,
+        repeatable: directive.is_repeatable.unwrap_or(false),
         locations: directive.locations,
     };
-    (directive.name, definition)
+    (directive.name.into_owned(), definition)
 }
 
-fn type_ref(ty: JsonTypeRef, depth: usize) -> TypeRef {
-    match (ty.kind.as_str(), ty.of_type) {
+fn type_ref(ty: JsonTypeRef<'_>, depth: usize) -> TypeRef {
+    match (&*ty.kind, ty.of_type) {
         ("NON_NULL", Some(inner)) if depth < MAX_WRAPPERS => {
             TypeRef::NonNull(Box::new(type_ref(*inner, depth + 1)))
         }
         ("LIST", Some(inner)) if depth < MAX_WRAPPERS => TypeRef::List(Box::new(type_ref(*inner, depth + 1))),
-        _ => TypeRef::Named(ty.name.unwrap_or_default()),
+        _ => TypeRef::Named(ty.name.map(Cow::into_owned).unwrap_or_default()),
     }
 }

@@ -5,6 +5,7 @@ mod introspection;
 mod sdl;
 
 use std::{
+    cell::{OnceCell, RefCell},
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
@@ -15,9 +16,16 @@ use plan::{Diagnostic, SourceText};
 pub use self::introspection::INTROSPECTION_QUERY;
 
 /// A schema as the gateway's callers see it: the machinery of federation and inaccessible elements are gone.
-#[derive(Debug, Default)]
+///
+/// It is an index of names: a type is read when it is asked for, for a query touches few of them.
+#[derive(Debug)]
 pub(crate) struct Schema {
-    pub(crate) types: BTreeMap<String, TypeDef>,
+    types: BTreeMap<String, Entry>,
+    source: Arc<SourceText>,
+    /// The subgraphs of a supergraph by the names that `join__` directives use.
+    graphs: BTreeMap<String, Graph>,
+    /// What was found wrong in types that were asked for.
+    failures: RefCell<Vec<Diagnostic>>,
     pub(crate) directives: BTreeMap<String, DirectiveDef>,
     /// The name of the type of queries.
     pub(crate) query: String,
@@ -25,6 +33,36 @@ pub(crate) struct Schema {
     pub(crate) subgraphs: BTreeMap<String, String>,
     /// Whether it could tell keys if there were any: SDL with at least one `@key`, or a supergraph.
     pub(crate) tells_keys: bool,
+}
+
+/// A subgraph as `enum join__Graph` names it.
+#[derive(Debug)]
+struct Graph {
+    name: String,
+    url: String,
+}
+
+/// A type in the index.
+#[derive(Debug, Default)]
+struct Entry {
+    kind: TypeKind,
+    interfaces: Vec<String>,
+    written: Written,
+    read: OnceCell<TypeDef>,
+}
+
+/// Where a type is written.
+#[derive(Debug)]
+enum Written {
+    /// Its definition and its extensions, each from its keyword on.
+    Sdl(Vec<sdl::Part>),
+    Json(introspection::Parts),
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self::Sdl(Vec::new())
+    }
 }
 
 /// What a type is.
@@ -149,6 +187,19 @@ impl fmt::Display for TypeRef {
 }
 
 impl Schema {
+    fn new(source: &Arc<SourceText>, query: String) -> Self {
+        Self {
+            types: BTreeMap::new(),
+            source: Arc::clone(source),
+            graphs: BTreeMap::new(),
+            failures: RefCell::default(),
+            directives: BTreeMap::new(),
+            query,
+            subgraphs: BTreeMap::new(),
+            tells_keys: false,
+        }
+    }
+
     /// Reads a supergraph SDL, a plain SDL, or the JSON answer of an introspection.
     pub(crate) fn parse(source: &Arc<SourceText>) -> Result<Self, Vec<Diagnostic>> {
         let text = source.text.trim_start_matches('\u{feff}').trim_start();
@@ -160,19 +211,53 @@ impl Schema {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&TypeDef> {
-        self.types.get(name)
+        let (name, entry) = self.types.get_key_value(name)?;
+        Some(entry.read.get_or_init(|| {
+            let mut failures = self.failures.borrow_mut();
+            match &entry.written {
+                Written::Sdl(parts) => {
+                    federation::type_def(name, entry.kind, parts, &self.graphs, &self.source, &mut failures)
+                }
+                Written::Json(parts) => {
+                    introspection::type_def(name, entry, parts, &self.source, &mut failures)
+                }
+            }
+        }))
+    }
+
+    /// Every name with what it names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, TypeKind)> {
+        self.types.iter().map(|(name, entry)| (name.as_str(), entry.kind))
+    }
+
+    /// The types that were asked for.
+    pub(crate) fn read(&self) -> impl Iterator<Item = &TypeDef> {
+        self.types.values().filter_map(|entry| entry.read.get())
+    }
+
+    /// The interfaces of a type, without a look at the rest of it; `None` where there is no such type.
+    pub(crate) fn interfaces(&self, name: &str) -> Option<&Vec<String>> {
+        self.types.get(name).map(|entry| &entry.interfaces)
+    }
+
+    /// What was found wrong in the types that were asked for.
+    pub(crate) fn failures(&self) -> Vec<Diagnostic> {
+        self.failures.borrow().clone()
     }
 
     /// The object types that a value of this type can be.
     pub(crate) fn possible(&self, name: &str) -> BTreeSet<&str> {
-        let Some(ty) = self.types.get(name) else { return BTreeSet::new() };
-        match ty.kind {
-            TypeKind::Object => BTreeSet::from([ty.name.as_str()]),
-            TypeKind::Union => ty.members.iter().map(String::as_str).collect(),
+        let Some((name, entry)) = self.types.get_key_value(name) else { return BTreeSet::new() };
+        match entry.kind {
+            TypeKind::Object => BTreeSet::from([name.as_str()]),
+            TypeKind::Union => self
+                .get(name)
+                .map_or_else(BTreeSet::new, |ty| ty.members.iter().map(String::as_str).collect()),
             TypeKind::Interface => {
-                let implements =
-                    |ty: &&TypeDef| ty.kind == TypeKind::Object && ty.interfaces.iter().any(|i| i == name);
-                self.types.values().filter(implements).map(|ty| ty.name.as_str()).collect()
+                let implements = |(_, entry): &(&String, &Entry)| {
+                    entry.kind == TypeKind::Object && entry.interfaces.iter().any(|i| i == name)
+                };
+                self.types.iter().filter(implements).map(|(name, _)| name.as_str()).collect()
             }
             _ => BTreeSet::new(),
         }
@@ -180,8 +265,17 @@ impl Schema {
 
     /// The entities among the object types that a value of this type can be.
     pub(crate) fn entities(&self, name: &str) -> Vec<&TypeDef> {
-        let types = self.possible(name).into_iter().filter_map(|name| self.types.get(name));
+        if !self.tells_keys {
+            return Vec::new();
+        }
+        let types = self.possible(name).into_iter().filter_map(|name| self.get(name));
         types.filter(|ty| !ty.keys.is_empty()).collect()
+    }
+}
+
+impl TypeKind {
+    pub(crate) fn is_composite(self) -> bool {
+        matches!(self, Self::Object | Self::Interface | Self::Union)
     }
 }
 
@@ -191,7 +285,7 @@ impl TypeDef {
     }
 
     pub(crate) fn is_composite(&self) -> bool {
-        matches!(self.kind, TypeKind::Object | TypeKind::Interface | TypeKind::Union)
+        self.kind.is_composite()
     }
 
     /// The fields of its keys that consist of one field, in the schema's order.

@@ -10,20 +10,31 @@ use crate::lexer::{self, Kind, Lexer, Token};
 /// Lists around a type, and values inside values, at most.
 const MAX_DEPTH: usize = 64;
 
-/// A schema as written: definitions with the directives on them.
+/// A schema as written: its definitions, each read as far as the index needs it.
 #[derive(Default)]
 pub(super) struct Document {
-    pub(super) types: Vec<Definition>,
+    pub(super) types: Vec<(Definition, Part)>,
     pub(super) directives: Vec<(String, DirectiveDef)>,
     /// The type behind `query:` of the schema definition.
     pub(super) query: Option<String>,
 }
 
+/// A definition or an extension of a type in the text.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Where its keyword stands.
+    start: usize,
+    /// Its keyword and its name.
+    pub(super) head: Range<usize>,
+    pub(super) is_extension: bool,
+    /// Whether anything is written between its braces, or behind `=`.
+    pub(super) has_body: bool,
+}
+
 /// A type or an extension of one.
+#[derive(Default)]
 pub(super) struct Definition {
     pub(super) ty: TypeDef,
-    pub(super) range: Range<usize>,
-    pub(super) is_extension: bool,
     pub(super) directives: Vec<Directive>,
     /// The directives on each field, in the order of the fields.
     pub(super) field_directives: Vec<Vec<Directive>>,
@@ -63,24 +74,31 @@ impl Directive {
 /// Why reading stopped; every step of the reader ends with this at the first mistake.
 type Step<T> = Result<T, (String, Range<usize>)>;
 
+/// The enum whose values are the subgraphs: the one type that the index needs whole.
+pub(super) const GRAPHS: &str = "join__Graph";
+
 pub(super) fn parse(source: &Arc<SourceText>) -> Result<Document, Box<Diagnostic>> {
-    read(&source.text).map_err(|(message, range)| {
-        let help = "this must be a supergraph SDL, a plain SDL, or the JSON answer of an introspection";
-        Box::new(Diagnostic::error(codes::SS201, message).at(source, range).help(help))
-    })
+    read(&source.text).map_err(|failure| Box::new(refused(source, failure)))
+}
+
+/// A definition, read whole.
+pub(super) fn definition(source: &Arc<SourceText>, part: &Part) -> Result<Definition, Diagnostic> {
+    let mut parser =
+        Parser { text: &source.text, lexer: Lexer::starting(&source.text, part.start), token: None, end: 0 };
+    let read = parser.advance().and_then(|()| parser.type_definition(true));
+    read.map(|(definition, _)| definition).map_err(|failure| refused(source, failure))
+}
+
+fn refused(source: &Arc<SourceText>, (message, range): (String, Range<usize>)) -> Diagnostic {
+    let help = "this must be a supergraph SDL, a plain SDL, or the JSON answer of an introspection";
+    Diagnostic::error(codes::SS201, message).at(source, range).help(help)
 }
 
 fn read(text: &str) -> Step<Document> {
-    let mut tokens = Vec::new();
-    for token in Lexer::new(text) {
-        let token = token.map_err(|error| (error.message.to_owned(), error.range))?;
-        if token.kind != Kind::Comment {
-            tokens.push(token);
-        }
-    }
-    let mut parser = Parser { text, tokens: &tokens, at: 0 };
+    let mut parser = Parser { text, lexer: Lexer::new(text), token: None, end: 0 };
+    parser.advance()?;
     let mut document = Document::default();
-    while parser.peek().is_some() {
+    while parser.token.is_some() {
         parser.definition(&mut document)?;
     }
     if document.types.is_empty() {
@@ -91,37 +109,55 @@ fn read(text: &str) -> Step<Document> {
 
 struct Parser<'t> {
     text: &'t str,
-    tokens: &'t [Token],
-    at: usize,
+    lexer: Lexer<'t>,
+    /// The token that is looked at.
+    token: Option<Token>,
+    /// Where the one before it ends.
+    end: usize,
 }
 
 impl<'t> Parser<'t> {
-    fn peek(&self) -> Option<&'t Token> {
-        self.tokens.get(self.at)
+    fn advance(&mut self) -> Step<()> {
+        self.end = self.token.as_ref().map_or(self.end, |token| token.range.end);
+        loop {
+            self.token =
+                self.lexer.next().transpose().map_err(|error| (error.message.to_owned(), error.range))?;
+            if self.token.as_ref().is_none_or(|token| token.kind != Kind::Comment) {
+                return Ok(());
+            }
+        }
     }
 
-    fn peek_word(&self) -> &'t str {
-        self.peek().map_or("", |token| &self.text[token.range.clone()])
+    fn word(&self) -> &'t str {
+        self.token.as_ref().map_or("", |token| &self.text[token.range.clone()])
     }
 
-    fn is_punctuator(&self, byte: u8) -> bool {
-        self.peek().is_some_and(|token| token.kind == Kind::Punctuator(byte))
+    fn kind(&self) -> Option<Kind> {
+        self.token.as_ref().map(|token| token.kind)
     }
 
-    fn eat(&mut self, byte: u8) -> bool {
-        let found = self.is_punctuator(byte);
-        self.at += usize::from(found);
-        found
+    fn is(&self, byte: u8) -> bool {
+        self.kind() == Some(Kind::Punctuator(byte))
     }
 
-    fn eat_word(&mut self, word: &str) -> bool {
-        let found = self.peek().is_some_and(|token| token.kind == Kind::Name) && self.peek_word() == word;
-        self.at += usize::from(found);
-        found
+    fn eat(&mut self, byte: u8) -> Step<bool> {
+        let found = self.is(byte);
+        if found {
+            self.advance()?;
+        }
+        Ok(found)
+    }
+
+    fn eat_word(&mut self, word: &str) -> Step<bool> {
+        let found = self.kind() == Some(Kind::Name) && self.word() == word;
+        if found {
+            self.advance()?;
+        }
+        Ok(found)
     }
 
     fn unexpected<T>(&self, wanted: &str) -> Step<T> {
-        match self.peek() {
+        match &self.token {
             Some(token) => {
                 let found = &self.text[token.range.clone()];
                 let found: String = found.chars().take(40).collect();
@@ -135,32 +171,52 @@ impl<'t> Parser<'t> {
     }
 
     fn expect(&mut self, byte: u8) -> Step<()> {
-        if self.eat(byte) { Ok(()) } else { self.unexpected(&format!("`{}`", char::from(byte))) }
+        if self.eat(byte)? { Ok(()) } else { self.unexpected(&format!("`{}`", char::from(byte))) }
     }
 
-    fn name(&mut self) -> Step<String> {
-        match self.peek() {
-            Some(token) if token.kind == Kind::Name => {
-                self.at += 1;
-                Ok(self.text[token.range.clone()].to_owned())
-            }
-            _ => self.unexpected("a name"),
+    fn name(&mut self) -> Step<&'t str> {
+        if self.kind() != Some(Kind::Name) {
+            return self.unexpected("a name");
         }
+        let name = self.word();
+        self.advance()?;
+        Ok(name)
     }
 
-    fn description(&mut self) -> Option<String> {
-        let token = self.peek().filter(|token| matches!(token.kind, Kind::String | Kind::BlockString))?;
-        self.at += 1;
-        Some(lexer::string_value(token, self.text)).filter(|doc| !doc.trim().is_empty())
+    fn is_string(&self) -> bool {
+        matches!(self.kind(), Some(Kind::String | Kind::BlockString))
+    }
+
+    fn description(&mut self) -> Step<Option<String>> {
+        let Some(token) = self.token.clone().filter(|_| self.is_string()) else { return Ok(None) };
+        self.advance()?;
+        Ok(Some(lexer::string_value(&token, self.text)).filter(|doc| !doc.trim().is_empty()))
+    }
+
+    /// Goes past a description that nobody asks for.
+    fn skip_description(&mut self) -> Step<()> {
+        if self.is_string() { self.advance() } else { Ok(()) }
     }
 
     fn definition(&mut self, document: &mut Document) -> Step<()> {
-        self.description();
-        let is_extension = self.eat_word("extend");
-        let start = self.peek().map_or(self.text.len(), |token| token.range.start);
-        let kind = match self.peek_word() {
+        self.skip_description()?;
+        let is_extension = self.eat_word("extend")?;
+        match self.word() {
             "schema" => return self.schema(document),
             "directive" if !is_extension => return self.directive_definition(document),
+            _ => {}
+        }
+        let start = self.token.as_ref().map_or(self.text.len(), |token| token.range.start);
+        let (definition, (head, has_body)) = self.type_definition(false)?;
+        document.types.push((definition, Part { start, head, is_extension, has_body }));
+        Ok(())
+    }
+
+    /// A definition from its keyword on; its head alone unless it is wanted whole. With it the bytes of keyword and
+    /// name, and whether it has a body.
+    fn type_definition(&mut self, whole: bool) -> Step<(Definition, (Range<usize>, bool))> {
+        let start = self.token.as_ref().map_or(self.text.len(), |token| token.range.start);
+        let kind = match self.word() {
             "scalar" => TypeKind::Scalar,
             "type" => TypeKind::Object,
             "interface" => TypeKind::Interface,
@@ -168,34 +224,33 @@ impl<'t> Parser<'t> {
             "enum" => TypeKind::Enum,
             "input" => TypeKind::Input,
             "query" | "mutation" | "subscription" | "fragment" | "{" => {
-                return Err((
-                    "this is a query, not a schema".into(),
-                    self.peek().map_or(0..0, |token| token.range.clone()),
-                ));
+                let range = self.token.as_ref().map_or(0..0, |token| token.range.clone());
+                return Err(("this is a query, not a schema".into(), range));
             }
             _ => return self.unexpected("a definition such as `type`, `interface` or `enum`"),
         };
-        self.at += 1;
-        let name = self.name()?;
-        let range = start..self.tokens.get(self.at - 1).map_or(start, |token| token.range.end);
-        let mut definition = Definition {
-            ty: TypeDef { name, kind, ..TypeDef::default() },
-            range,
-            is_extension,
-            directives: Vec::new(),
-            field_directives: Vec::new(),
-            value_directives: Vec::new(),
-        };
-        if self.eat_word("implements") {
-            self.eat(b'&');
-            definition.ty.interfaces.push(self.name()?);
-            while self.eat(b'&')
-                || self.peek().is_some_and(|token| token.kind == Kind::Name && !self.starts_definition())
-            {
-                definition.ty.interfaces.push(self.name()?);
+        self.advance()?;
+        let name = self.name()?.to_owned();
+        let head = start..self.end;
+        let whole = whole || name == GRAPHS;
+        let mut definition =
+            Definition { ty: TypeDef { name, kind, ..TypeDef::default() }, ..Definition::default() };
+        if self.eat_word("implements")? {
+            self.eat(b'&')?;
+            definition.ty.interfaces.push(self.name()?.to_owned());
+            while self.eat(b'&')? || self.kind() == Some(Kind::Name) && !self.starts_definition() {
+                definition.ty.interfaces.push(self.name()?.to_owned());
             }
         }
         definition.directives = self.directives()?;
+        let mut has_body = self.is(b'{') || self.is(b'=');
+        if self.is(b'{') && !whole {
+            let open = self.lexer.clone().next();
+            has_body = !matches!(open, Some(Ok(Token { kind: Kind::Punctuator(b'}'), .. })));
+            self.lexer.skip_braces().map_err(|error| (error.message.to_owned(), error.range))?;
+            self.advance()?;
+            return Ok((definition, (head, has_body)));
+        }
         match kind {
             TypeKind::Object | TypeKind::Interface => self.fields(&mut definition)?,
             TypeKind::Union => self.members(&mut definition)?,
@@ -203,60 +258,59 @@ impl<'t> Parser<'t> {
             TypeKind::Input => definition.ty.inputs = self.inputs(b'{', b'}')?,
             TypeKind::Scalar => {}
         }
-        document.types.push(definition);
-        Ok(())
+        Ok((definition, (head, has_body)))
     }
 
     /// Old SDL lists interfaces without `&`; a following definition must not be taken for one.
     fn starts_definition(&self) -> bool {
         let words =
             ["schema", "directive", "scalar", "type", "interface", "union", "enum", "input", "extend"];
-        words.contains(&self.peek_word())
+        words.contains(&self.word())
     }
 
     fn schema(&mut self, document: &mut Document) -> Step<()> {
-        self.at += 1;
+        self.advance()?;
         self.directives()?;
-        if !self.eat(b'{') {
+        if !self.eat(b'{')? {
             return Ok(());
         }
-        while !self.eat(b'}') {
+        while !self.eat(b'}')? {
             let operation = self.name()?;
             self.expect(b':')?;
             let name = self.name()?;
             self.directives()?;
             if operation == "query" {
-                document.query = Some(name);
+                document.query = Some(name.to_owned());
             }
         }
         Ok(())
     }
 
     fn directive_definition(&mut self, document: &mut Document) -> Step<()> {
-        self.at += 1;
+        self.advance()?;
         self.expect(b'@')?;
-        let name = self.name()?;
+        let name = self.name()?.to_owned();
         let arguments = self.inputs(b'(', b')')?;
-        let repeatable = self.eat_word("repeatable");
-        if !self.eat_word("on") {
+        let repeatable = self.eat_word("repeatable")?;
+        if !self.eat_word("on")? {
             return self.unexpected("`on`");
         }
-        self.eat(b'|');
-        let mut locations = vec![self.name()?];
-        while self.eat(b'|') {
-            locations.push(self.name()?);
+        self.eat(b'|')?;
+        let mut locations = vec![self.name()?.to_owned()];
+        while self.eat(b'|')? {
+            locations.push(self.name()?.to_owned());
         }
         document.directives.push((name, DirectiveDef { arguments, repeatable, locations }));
         Ok(())
     }
 
     fn fields(&mut self, definition: &mut Definition) -> Step<()> {
-        if !self.eat(b'{') {
+        if !self.eat(b'{')? {
             return Ok(());
         }
-        while !self.eat(b'}') {
-            let doc = self.description();
-            let name = self.name()?;
+        while !self.eat(b'}')? {
+            let doc = self.description()?;
+            let name = self.name()?.to_owned();
             let arguments = self.inputs(b'(', b')')?;
             self.expect(b':')?;
             let ty = self.type_ref()?;
@@ -267,24 +321,24 @@ impl<'t> Parser<'t> {
     }
 
     fn members(&mut self, definition: &mut Definition) -> Step<()> {
-        if !self.eat(b'=') {
+        if !self.eat(b'=')? {
             return Ok(());
         }
-        self.eat(b'|');
-        definition.ty.members.push(self.name()?);
-        while self.eat(b'|') {
-            definition.ty.members.push(self.name()?);
+        self.eat(b'|')?;
+        definition.ty.members.push(self.name()?.to_owned());
+        while self.eat(b'|')? {
+            definition.ty.members.push(self.name()?.to_owned());
         }
         Ok(())
     }
 
     fn values(&mut self, definition: &mut Definition) -> Step<()> {
-        if !self.eat(b'{') {
+        if !self.eat(b'{')? {
             return Ok(());
         }
-        while !self.eat(b'}') {
-            self.description();
-            definition.ty.values.push(self.name()?);
+        while !self.eat(b'}')? {
+            self.skip_description()?;
+            definition.ty.values.push(self.name()?.to_owned());
             definition.value_directives.push(self.directives()?);
         }
         Ok(())
@@ -292,32 +346,32 @@ impl<'t> Parser<'t> {
 
     fn inputs(&mut self, open: u8, close: u8) -> Step<Vec<InputDef>> {
         let mut inputs = Vec::new();
-        if !self.eat(open) {
+        if !self.eat(open)? {
             return Ok(inputs);
         }
-        while !self.eat(close) {
-            self.description();
+        while !self.eat(close)? {
+            self.skip_description()?;
             let name = self.name()?;
             self.expect(b':')?;
             let ty = self.type_ref()?;
-            let default = if self.eat(b'=') { Some(self.value_text()?) } else { None };
+            let default = if self.eat(b'=')? { Some(self.value_text()?) } else { None };
             self.directives()?;
-            inputs.push(InputDef { name, ty, default });
+            inputs.push(InputDef { name: name.to_owned(), ty, default });
         }
         Ok(inputs)
     }
 
     fn type_ref(&mut self) -> Step<TypeRef> {
         let mut lists = 0;
-        while self.eat(b'[') {
+        while self.eat(b'[')? {
             lists += 1;
             if lists > MAX_DEPTH {
                 return self.unexpected("a type with fewer lists around it");
             }
         }
-        let mut ty = TypeRef::Named(self.name()?);
+        let mut ty = TypeRef::Named(self.name()?.to_owned());
         loop {
-            if self.eat(b'!') {
+            if self.eat(b'!')? {
                 ty = TypeRef::NonNull(Box::new(ty));
             }
             if lists == 0 {
@@ -331,27 +385,27 @@ impl<'t> Parser<'t> {
 
     fn directives(&mut self) -> Step<Vec<Directive>> {
         let mut directives = Vec::new();
-        while self.eat(b'@') {
+        while self.eat(b'@')? {
             let name = self.name()?;
             let mut arguments = Vec::new();
-            if self.eat(b'(') {
-                while !self.eat(b')') {
+            if self.eat(b'(')? {
+                while !self.eat(b')')? {
                     let name = self.name()?;
                     self.expect(b':')?;
-                    arguments.push((name, self.argument()?));
+                    arguments.push((name.to_owned(), self.argument()?));
                 }
             }
-            directives.push(Directive { name, arguments });
+            directives.push(Directive { name: name.to_owned(), arguments });
         }
         Ok(directives)
     }
 
     fn argument(&mut self) -> Step<Argument> {
-        let Some(token) = self.peek() else { return self.unexpected("a value") };
+        let Some(token) = self.token.clone() else { return self.unexpected("a value") };
         Ok(match token.kind {
             Kind::String | Kind::BlockString => {
-                self.at += 1;
-                Argument::String(lexer::string_value(token, self.text))
+                self.advance()?;
+                Argument::String(lexer::string_value(&token, self.text))
             }
             Kind::Name | Kind::Number => Argument::Word(self.value_text()?),
             _ => {
@@ -363,21 +417,19 @@ impl<'t> Parser<'t> {
 
     /// A constant value, as its text.
     fn value_text(&mut self) -> Step<String> {
-        let start = self.at;
+        let start = self.token.as_ref().map_or(self.text.len(), |token| token.range.start);
         let mut depth = 0_usize;
         loop {
-            let Some(token) = self.peek() else { return self.unexpected("a value") };
-            match token.kind {
-                Kind::Punctuator(b'[' | b'{') if depth < MAX_DEPTH => depth += 1,
-                Kind::Punctuator(b']' | b'}') if depth > 0 => depth -= 1,
-                Kind::Punctuator(b':') if depth > 0 => {}
-                Kind::Punctuator(_) | Kind::Spread | Kind::Comment => return self.unexpected("a value"),
-                Kind::Name | Kind::Number | Kind::String | Kind::BlockString => {}
+            match self.kind() {
+                Some(Kind::Punctuator(b'[' | b'{')) if depth < MAX_DEPTH => depth += 1,
+                Some(Kind::Punctuator(b']' | b'}')) if depth > 0 => depth -= 1,
+                Some(Kind::Punctuator(b':')) if depth > 0 => {}
+                Some(Kind::Name | Kind::Number | Kind::String | Kind::BlockString) => {}
+                _ => return self.unexpected("a value"),
             }
-            self.at += 1;
+            self.advance()?;
             if depth == 0 {
-                let range = self.tokens[start].range.start..token.range.end;
-                return Ok(self.text[range].to_owned());
+                return Ok(self.text[start..self.end].to_owned());
             }
         }
     }

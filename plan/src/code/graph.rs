@@ -10,9 +10,9 @@ super::codes! {
     SS203 "the query doesn't fit the schema"
         "A gateway with this schema would refuse the query. The message says which rule of the GraphQL specification is broken; \
          where a name is unknown, the help names the nearest one.";
-    SS204 "this GraphQL is valid, but can't be read here"
-        "The query is valid GraphQL, but written in a way that studio-search can't read. The help says what to write instead; the \
-         meaning stays the same.";
+    SS204 "this part of the query can't be read"
+        "The parser behind studio-search gives up here, and the validator found nothing wrong. Most often something is missing just \
+         before the caret, such as a colon. If it is valid GraphQL all the same, write it in another way: the meaning stays the same.";
     SS205 "the file must hold one query operation"
         "The query template is the document: one operation of type `query`, besides any number of fragments. Mutations and \
          subscriptions can't be fetched again and again.";
