@@ -7,4 +7,5 @@ mod generated;
 mod memory;
 mod python;
 mod sources;
+mod verdicts;
 mod workspace;

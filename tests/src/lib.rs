@@ -4,6 +4,7 @@
 
 pub mod folder;
 pub mod graph;
+pub mod graphql_js;
 
 use std::{
     fs,
