@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
@@ -11,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::repository;
+use crate::{packages, repository};
 
 /// Documents asked for in one request by the test itself.
 const BATCH: usize = 50;
@@ -28,7 +27,7 @@ pub struct RealGraph {
 impl RealGraph {
     /// Installs the packages where that wasn't done, and starts the graph with its events in this folder.
     pub fn start(events: &Path) -> Self {
-        install();
+        packages::install(&repository().join("tests/gateway"), &[]);
         let mut process = Command::new("node")
             .arg("graph.mjs")
             .args(["--any-ports", "--events"])
@@ -152,22 +151,4 @@ impl Drop for RealGraph {
 
 fn read(name: &str) -> String {
     std::fs::read_to_string(repository().join("configs/movies").join(name)).expect("a file of configs/movies")
-}
-
-/// Installs the packages of `tests/gateway`, once for all tests of all processes.
-fn install() {
-    let folder = repository().join("tests/gateway");
-    let lock = File::create(folder.join(".install.lock")).expect("the folder is writable");
-    lock.lock().expect("a file lock");
-    let installed = folder.join("node_modules/.package-lock.json");
-    let modified = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
-    if modified(&installed) >= modified(&folder.join("package-lock.json")) && installed.exists() {
-        return;
-    }
-    let output = Command::new("npm")
-        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-        .current_dir(&folder)
-        .output()
-        .expect("these tests need npm on the PATH; it comes with Node");
-    assert!(output.status.success(), "npm ci failed:\n{}", String::from_utf8_lossy(&output.stderr));
 }

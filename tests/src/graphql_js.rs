@@ -1,20 +1,20 @@
 //! graphql-js in Node: the judge that verdicts are compared with, and the rival that figures are compared with.
 
 use std::{
-    fs::File,
     io::Write,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
 use serde_json::{Value, json};
 
-use crate::repository;
+use crate::{packages, repository};
 
 /// The folder of the scripts, its packages installed.
 pub fn folder() -> PathBuf {
     let folder = repository().join("tests/graphql-js");
-    install(&folder);
+    // One package has the schema, and wants a whole user interface as its peer.
+    packages::install(&folder, &["--legacy-peer-deps"]);
     folder
 }
 
@@ -88,22 +88,4 @@ fn node(arguments: &[&str], input: &str) -> Vec<Value> {
     assert!(output.status.success(), "node {arguments:?} failed");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
-}
-
-/// Installs the packages, once for all tests of all processes.
-fn install(folder: &Path) {
-    let lock = File::create(folder.join(".install.lock")).expect("the folder is writable");
-    lock.lock().expect("a file lock");
-    let installed = folder.join("node_modules/.package-lock.json");
-    let modified = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
-    if modified(&installed) >= modified(&folder.join("package-lock.json")) && installed.exists() {
-        return;
-    }
-    let output = Command::new("npm")
-        // One package has the schema, and wants a whole user interface as its peer.
-        .args(["ci", "--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund"])
-        .current_dir(folder)
-        .output()
-        .expect("these tests need npm on the PATH; it comes with Node");
-    assert!(output.status.success(), "npm ci failed:\n{}", String::from_utf8_lossy(&output.stderr));
 }

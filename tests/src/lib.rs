@@ -5,6 +5,7 @@
 pub mod folder;
 pub mod graph;
 pub mod graphql_js;
+mod packages;
 
 use std::{
     fs,
