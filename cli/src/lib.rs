@@ -68,7 +68,12 @@ fn obey(args: Args, output: &mut Output) -> Result<Exit, Failure> {
     let talkative = if matches!(args.command, Command::Run { .. }) { Talkative::Yes } else { Talkative::No };
     logs::start(&args.globals, talkative, output.talk_paint().is_on());
     let environment = Environment::new(args.globals.env_file.as_deref())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // Who asks once needs no threads; they would cost it a millisecond and two megabytes.
+    let mut runtime = match args.command {
+        Command::Run { .. } | Command::Demo { .. } => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = runtime
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format!("the system gives no threads: {error}")))?;

@@ -48,7 +48,8 @@ struct Entry {
     kind: TypeKind,
     interfaces: Vec<String>,
     written: Written,
-    read: OnceCell<TypeDef>,
+    /// Boxed: of a thousand types a query reads a dozen.
+    read: OnceCell<Box<TypeDef>>,
 }
 
 /// Where a type is written.
@@ -212,17 +213,18 @@ impl Schema {
 
     pub(crate) fn get(&self, name: &str) -> Option<&TypeDef> {
         let (name, entry) = self.types.get_key_value(name)?;
-        Some(entry.read.get_or_init(|| {
+        let read = entry.read.get_or_init(|| {
             let mut failures = self.failures.borrow_mut();
-            match &entry.written {
+            Box::new(match &entry.written {
                 Written::Sdl(parts) => {
                     federation::type_def(name, entry.kind, parts, &self.graphs, &self.source, &mut failures)
                 }
                 Written::Json(parts) => {
                     introspection::type_def(name, entry, parts, &self.source, &mut failures)
                 }
-            }
-        }))
+            })
+        });
+        Some(read)
     }
 
     /// Every name with what it names.
@@ -232,7 +234,7 @@ impl Schema {
 
     /// The types that were asked for.
     pub(crate) fn read(&self) -> impl Iterator<Item = &TypeDef> {
-        self.types.values().filter_map(|entry| entry.read.get())
+        self.types.values().filter_map(|entry| entry.read.get().map(AsRef::as_ref))
     }
 
     /// The interfaces of a type, without a look at the rest of it; `None` where there is no such type.
