@@ -113,11 +113,8 @@ pub(crate) fn against(
     };
     let report = |finding: &Finding| {
         let range = pointed_at(finding, &source.text, &tokens);
-        let diagnostic = Diagnostic::error(codes::SS203, &finding.message).at(source, range);
-        match help(finding, schema, &document) {
-            Some(help) => diagnostic.help(help),
-            None => diagnostic,
-        }
+        let help = help(finding, schema, &document).unwrap_or_else(|| general_help(finding.rule).to_owned());
+        Diagnostic::error(codes::SS203, &finding.message).at(source, range).help(help)
     };
     findings.iter().filter(|finding| !cascades(finding)).map(report).collect()
 }
@@ -330,5 +327,33 @@ fn help(finding: &Finding, schema: &Schema, document: &ast::Document) -> Option<
             Some(format!("declare the variable as the argument's type, `{wanted}`"))
         }
         _ => None,
+    }
+}
+
+/// The mend of a rule that names nothing, or where no name is near.
+fn general_help(rule: &str) -> &'static str {
+    match rule {
+        "UndefinedField" => "it has no fields: remove what is read below it",
+        "UndefinedArgument" => "it takes no arguments: remove this one",
+        "UndefinedInputValue" => "remove it: the input type has no such field",
+        "UndefinedEnumValue" => "write one of the enum's values, without quotes",
+        "UndefinedDefinition"
+        | "UndefinedTypeInInlineFragmentTypeCondition"
+        | "UndefinedTypeInNamedFragmentTypeCondition" => "name a type of the schema",
+        "UniqueVariable" | "UniqueArgument" | "UniqueInputValue" | "UniqueDirective" => "keep one of them",
+        "OperationNameCollision" | "FragmentNameCollision" => "give one of the two another name",
+        "AmbiguousAnonymousOperation" => "keep one query in the file; every index has a file of its own",
+        "UndefinedRootOperation" | "TypeSystemDefinition" => "a document is fetched by a query",
+        "RequiredField" => "give the field a value",
+        "OneOf" => "give one of its fields, and leave the others out",
+        "InvalidFragmentTarget" => "a condition names an object, an interface or a union",
+        "VariableInputType" => "a variable has a scalar, an enum or an input type",
+        "UnsupportedLocation" => "remove the directive here, or put it where its definition allows it",
+        "UnsupportedValueType" | "IntCoercionError" | "FloatCoercionError" => {
+            "write a value of this type: numbers without quotes, texts with them, enum values without"
+        }
+        "RecursionError" | "DeeplyNestedType" => "read less, or write its levels out",
+        "" => "leave `__schema` and `__type` out: a document reads data",
+        _ => "change it as the message says; a gateway with this schema refuses it",
     }
 }

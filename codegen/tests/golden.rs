@@ -1,10 +1,10 @@
 //! Golden cases: `ok/` must compile, `diagnostics/` must not compile or must warn, and both must say what they said.
 //!
-//! A case is one file of sections. `### NAME` gives a whole file, `### + NAME` adds lines to the file of `base/`,
-//! `### s NAME` replaces there: a line, `=>`, a line, for as many pairs as follow. Files that no section names are
-//! those of `base/`. `UPDATE=1 cargo test` writes what is said now.
+//! `cases/` says how a case is written. `UPDATE=1 cargo test` writes what is said now.
 
 #![expect(clippy::unwrap_used, reason = "a case that can't be read fails the test")]
+
+mod cases;
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use std::{
 use codegen::{Compiled, Texts, compile, parse_config};
 use plan::{Diagnostic, Severity, SourceText, diagnostic::line_and_column};
 
-type Files = BTreeMap<String, String>;
+use self::cases::{Files, case_files, read_folder};
 
 #[test]
 fn what_is_right_compiles() {
@@ -108,6 +108,10 @@ fn run(files: &Files) -> (String, Option<Compiled>) {
         }
     }
     let is_sound = !diagnostics.iter().any(Diagnostic::is_error);
+    for diagnostic in &diagnostics {
+        let is_whole = diagnostic.place.is_some() && diagnostic.help.is_some();
+        assert!(is_whole, "a finding has a place and a mend: {diagnostic:?}");
+    }
     let said = diagnostics.iter().map(render).collect();
     (said, compiled.filter(|_| is_sound))
 }
@@ -133,37 +137,4 @@ fn render(diagnostic: &Diagnostic) -> String {
         let _ = writeln!(text, "  help: {help}");
     }
     text
-}
-
-fn read_folder(folder: &Path) -> Files {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let files = entries.map(|path| {
-        (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(&path).unwrap())
-    });
-    files.collect()
-}
-
-/// The files of a case: those of `base/`, changed by its sections.
-fn case_files(base: &Files, case: &str, name: &str) -> Files {
-    let mut files = base.clone();
-    for section in case.split("### ").skip(1) {
-        let (head, body) = section.split_once('\n').unwrap_or((section, ""));
-        if let Some(file) = head.strip_prefix("+ ") {
-            files.get_mut(file.trim()).unwrap_or_else(|| panic!("{name}: no {file} in base")).push_str(body);
-        } else if let Some(file) = head.strip_prefix("s ") {
-            let text = files.get_mut(file.trim()).unwrap_or_else(|| panic!("{name}: no {file} in base"));
-            let lines: Vec<&str> = body.lines().filter(|line| !line.is_empty()).collect();
-            for pair in lines.chunks(3) {
-                let [from, "=>", to] = pair else { panic!("{name}: a line, =>, a line") };
-                let (from, to) = (from.replace("\\n", "\n"), to.replace("\\n", "\n"));
-                assert!(text.contains(&from), "{name}: {from:?} is not in {file}");
-                *text = text.replace(&from, &to);
-            }
-        } else if let Some(file) = head.strip_prefix("- ") {
-            files.remove(file.trim());
-        } else {
-            files.insert(head.trim().to_owned(), body.to_owned());
-        }
-    }
-    files
 }

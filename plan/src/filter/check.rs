@@ -240,7 +240,7 @@ impl Asked<'_> {
             return Ok(());
         }
         let message = format!("LIKE asks for keywords, and {} is {}", self.field.path, described(place.kind));
-        Err(self.error(codes::SS705, message, self.operator.span.clone()))
+        Err(self.error(codes::SS705, message, self.operator.span.clone()).help("compare it with == or IN"))
     }
 
     fn must_be(&self, kind: MappingKind, rule: &str) -> Result<(), Diagnostic> {
@@ -255,7 +255,8 @@ impl Asked<'_> {
             (MappingKind::Text, MappingKind::Keyword) => diagnostic.help(format!(
                 "compare the whole value ({path} == '...', {path} LIKE '*...*'), or say {path}: text under `fields:`"
             )),
-            _ => diagnostic,
+            (MappingKind::Text, _) => diagnostic.help("compare it with == or IN"),
+            _ => diagnostic.help("an object with lat and lon is a point where `fields:` says geo_point"),
         })
     }
 
@@ -278,7 +279,12 @@ impl Asked<'_> {
             {
                 diagnostic.help(format!("write {text} without quotes"))
             }
-            _ => diagnostic,
+            (LiteralValue::Null, _) => diagnostic.help("ask for a missing value with path == null"),
+            (_, MappingKind::Date) => diagnostic.help("a date is a text in quotes: '2024-01-31', 'now-7d/d'"),
+            (_, MappingKind::Boolean) => diagnostic.help("write true or false, without quotes"),
+            (_, MappingKind::Long) => diagnostic.help("write a whole number, without quotes: 12"),
+            (_, MappingKind::Double) => diagnostic.help("write a number, without quotes: 12, -0.5, 1e6"),
+            _ => diagnostic.help("write a text in quotes: 'FEATURE'"),
         }
     }
 

@@ -29,7 +29,7 @@ pub(super) enum TokenKind {
 #[derive(Debug)]
 pub(super) struct LexError {
     pub(super) message: String,
-    pub(super) help: Option<&'static str>,
+    pub(super) help: &'static str,
     pub(super) span: Range<usize>,
 }
 
@@ -98,7 +98,11 @@ impl Lexer<'_> {
             }
         }
         let message = "the quote is not closed".to_owned();
-        Err(LexError { message, help: None, span: start..start + 1 })
+        Err(LexError {
+            message,
+            help: "close it with the same sign; inside, write it with a backslash before it",
+            span: start..start + 1,
+        })
     }
 
     fn escape(&mut self, start: usize) -> Result<char, LexError> {
@@ -123,7 +127,7 @@ impl Lexer<'_> {
         };
         escaped.ok_or_else(|| LexError {
             message: "there is no such escape".to_owned(),
-            help: Some(r#"the escapes are \\ \' \" \n \r \t and \u with four hexadecimal digits; a backslash itself is \\, a star in LIKE is \\*"#),
+            help: r#"the escapes are \\ \' \" \n \r \t and \u with four hexadecimal digits; a backslash itself is \\, a star in LIKE is \\*"#,
             span: start..self.position(),
         })
     }
@@ -141,7 +145,7 @@ impl Lexer<'_> {
         // The same reader as the documents': one text, one number, to the last bit.
         serde_json::from_str(&self.text[span.clone()]).map(TokenKind::Number).map_err(|_| LexError {
             message: format!("{} is not a number", &self.text[span.clone()]),
-            help: Some("numbers are written as in JSON: 12, -0.5, 1e6; texts and dates stand in quotes"),
+            help: "numbers are written as in JSON: 12, -0.5, 1e6; texts and dates stand in quotes",
             span,
         })
     }
@@ -158,12 +162,12 @@ impl Lexer<'_> {
             }
             (_, Some((habit, help))) => Err(LexError {
                 message: format!("{habit} is no operator here"),
-                help: Some(help),
+                help,
                 span: start..start + habit.len(),
             }),
             (_, None) => Err(LexError {
                 message: format!("unexpected character {first:?}"),
-                help: None,
+                help: "texts stand in quotes; a name with other characters than letters, digits and _ in backticks",
                 span: start..start + first.len_utf8(),
             }),
         }

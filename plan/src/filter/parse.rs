@@ -17,7 +17,7 @@ pub fn parse(source: &Arc<SourceText>) -> Result<Filter, Diagnostic> {
     let size = source.text.len();
     if size > MAX_TEXT_BYTES {
         let message = format!("the filter has {size} bytes, the limit is {MAX_TEXT_BYTES}");
-        return Err(Diagnostic::error(codes::SS708, message).at(source, 0..0));
+        return Err(Diagnostic::error(codes::SS708, message).at(source, 0..0).help(SMALLER));
     }
     let tokens = lex::tokens(&source.text).map_err(|error| lex_diagnostic(source, error))?;
     let mut parser = Parser { source, tokens, next: 0, depth: 0, list_values: 0 };
@@ -29,12 +29,11 @@ pub fn parse(source: &Arc<SourceText>) -> Result<Filter, Diagnostic> {
 }
 
 fn lex_diagnostic(source: &Arc<SourceText>, error: LexError) -> Diagnostic {
-    let diagnostic = Diagnostic::error(codes::SS701, error.message).at(source, error.span);
-    match error.help {
-        Some(help) => diagnostic.help(help),
-        None => diagnostic,
-    }
+    Diagnostic::error(codes::SS701, error.message).at(source, error.span).help(error.help)
 }
+
+/// The mend of what is too large.
+const SMALLER: &str = "ask for it in several searches";
 
 type Parsed<T> = Result<T, Diagnostic>;
 
@@ -96,7 +95,7 @@ impl Parser<'_> {
     fn deeper(&mut self, inner: impl FnOnce(&mut Self) -> Parsed<Expr>) -> Parsed<Expr> {
         if self.depth == MAX_DEPTH {
             let message = format!("the filter is nested deeper than {MAX_DEPTH} levels");
-            return Err(self.error_at(codes::SS708, message, self.last_span()));
+            return Err(self.error_at(codes::SS708, message, self.last_span()).help(SMALLER));
         }
         self.depth += 1;
         let expr = inner(self)?;
@@ -209,7 +208,7 @@ impl Parser<'_> {
             self.list_values += 1;
             if self.list_values > MAX_LIST_VALUES {
                 let message = format!("the lists of the filter hold more than {MAX_LIST_VALUES} values");
-                return Err(self.error_at(codes::SS708, message, value.span));
+                return Err(self.error_at(codes::SS708, message, value.span).help(SMALLER));
             }
             values.push(value);
         }
@@ -227,7 +226,9 @@ impl Parser<'_> {
         let (text, span) = self.text("a pattern in quotes")?;
         if text.chars().count() > MAX_PATTERN_CHARS {
             let message = format!("the pattern has more than {MAX_PATTERN_CHARS} characters");
-            return Err(self.error_at(codes::SS708, message, span));
+            return Err(self
+                .error_at(codes::SS708, message, span)
+                .help("a shorter pattern finds the same and more"));
         }
         Ok(Pattern::new(&text))
     }
@@ -238,11 +239,12 @@ impl Parser<'_> {
         folded.sort_unstable();
         folded.dedup();
         if folded.is_empty() {
-            return Err(self.error_at(codes::SS701, "there is no word to match", span));
+            let error = self.error_at(codes::SS701, "there is no word to match", span);
+            return Err(error.help("a word has a letter or a digit; LIKE compares signs"));
         }
         if folded.len() > super::MAX_MATCH_WORDS {
             let message = format!("MATCHES takes at most {} words", super::MAX_MATCH_WORDS);
-            return Err(self.error_at(codes::SS708, message, span));
+            return Err(self.error_at(codes::SS708, message, span).help("keep the words that matter"));
         }
         Ok(folded)
     }
@@ -316,7 +318,15 @@ impl Parser<'_> {
     }
 
     fn expect_symbol(&mut self, symbol: &str) -> Parsed<()> {
-        if self.take_symbol(symbol) { Ok(()) } else { Err(self.unexpected(symbol)) }
+        if self.take_symbol(symbol) {
+            return Ok(());
+        }
+        let error = self.unexpected(symbol);
+        Err(match symbol {
+            "," => error.help("put commas between the values"),
+            ")" | "]" => error.help(format!("what was opened is closed by {symbol}")),
+            _ => error,
+        })
     }
 
     fn unexpected(&self, wanted: &str) -> Diagnostic {
@@ -327,7 +337,8 @@ impl Parser<'_> {
                 format!("found {}", self.source.text[token.span.clone()].chars().take(40).collect::<String>())
             }
         };
-        self.error_at(codes::SS701, format!("expected {wanted}, {found}"), token.span.clone())
+        let error = self.error_at(codes::SS701, format!("expected {wanted}, {found}"), token.span.clone());
+        error.help("a condition is a path, an operator and a value: type == 'FEATURE'; AND, OR and NOT join conditions")
     }
 
     fn error_at(&self, code: Code, message: impl Into<String>, span: Range<usize>) -> Diagnostic {

@@ -17,8 +17,13 @@ impl Filter {
         let mut findings = Vec::new();
         self.root.each_path(&mut |path| {
             if let Err(error) = RecordPath::parse(&path.text()) {
-                findings
-                    .push(Diagnostic::error(codes::SS709, error.to_string()).at(&self.source, path.span()));
+                let finding =
+                    Diagnostic::error(codes::SS709, error.to_string()).at(&self.source, path.span());
+                findings.push(
+                    finding.help(
+                        "`row.kind` is a column of the row, `value.kind` a field of the record's value",
+                    ),
+                );
             }
         });
         if findings.is_empty() { Ok(()) } else { Err(findings) }

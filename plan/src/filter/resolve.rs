@@ -89,7 +89,7 @@ impl<'f> Scope<'f> {
             (None, Some(field)) if self.list.is_some() => diagnostic
                 .help(format!("names in [...] start at the element; {} stands outside of it", field.path)),
             (None, Some(field)) => diagnostic.help(format!("did you mean {}?", field.path)),
-            (None, None) => diagnostic,
+            (None, None) => diagnostic.help(fields_of(level)),
         }
     }
 }
@@ -168,4 +168,14 @@ fn routes_of_copies(fields: &FieldTree, path: &str) -> Vec<Vec<String>> {
         })
         .map(|line| line.iter().map(|field| field.name.clone()).collect())
         .collect()
+}
+
+/// The names that could stand here.
+fn fields_of(level: &[Field]) -> String {
+    let names: Vec<&str> = level.iter().take(12).map(|field| field.name.as_str()).collect();
+    match (names.len(), level.len()) {
+        (0, _) => "end the path before it".to_owned(),
+        (shown, all) if shown < all => format!("the fields are {}, …", names.join(", ")),
+        _ => format!("the fields are {}", names.join(", ")),
+    }
 }

@@ -192,7 +192,10 @@ fn told(finding: &Diagnostic) -> String {
 #[test]
 fn a_syntax_error_has_a_place_and_a_mend() {
     for (text, wanted) in [
-        ("", "SS701 1:1-1 expected a field, NOT or an opening parenthesis, the filter ends here"),
+        (
+            "",
+            "SS701 1:1-1 expected a field, NOT or an opening parenthesis, the filter ends here | a condition is a path, an operator and a value: type == 'FEATURE'; AND, OR and NOT join conditions",
+        ),
         ("type = 'X'", "SS701 1:6-7 = is no operator here | equality is written =="),
         ("type <> 'X'", "SS701 1:6-8 <> is no operator here | inequality is written !="),
         ("a == 1 && b == 2", "SS701 1:8-10 && is no operator here | write AND"),
@@ -200,12 +203,15 @@ fn a_syntax_error_has_a_place_and_a_mend() {
             "type == FEATURE",
             "SS701 1:9-16 expected a value, found FEATURE | texts, dates and enum values stand in quotes: 'FEATURE'",
         ),
-        ("type == 'é", "SS701 1:9-10 the quote is not closed"),
+        (
+            "type == 'é",
+            "SS701 1:9-10 the quote is not closed | close it with the same sign; inside, write it with a backslash before it",
+        ),
         (
             "type IN ('a')",
             "SS701 1:9-10 expected a list, found ( | lists stand in square brackets: ['a', 'b']",
         ),
-        ("type IN ['a' 'b']", "SS701 1:14-17 expected ,, found 'b'"),
+        ("type IN ['a' 'b']", "SS701 1:14-17 expected ,, found 'b' | put commas between the values"),
         (
             "type IN [null]",
             "SS701 1:10-14 null is no value of a list | ask for a missing value with path == null",
@@ -217,14 +223,20 @@ fn a_syntax_error_has_a_place_and_a_mend() {
         ),
         (
             "(type == 'a'\n  OR",
-            "SS701 2:5-5 expected a field, NOT or an opening parenthesis, the filter ends here",
+            "SS701 2:5-5 expected a field, NOT or an opening parenthesis, the filter ends here | a condition is a path, an operator and a value: type == 'FEATURE'; AND, OR and NOT join conditions",
         ),
-        ("type == 'a' type == 'b'", "SS701 1:13-17 expected AND, OR or the end, found type"),
+        (
+            "type == 'a' type == 'b'",
+            "SS701 1:13-17 expected AND, OR or the end, found type | a condition is a path, an operator and a value: type == 'FEATURE'; AND, OR and NOT join conditions",
+        ),
         (
             "budget == 12abc",
             "SS701 1:11-16 12abc is not a number | numbers are written as in JSON: 12, -0.5, 1e6; texts and dates stand in quotes",
         ),
-        ("title MATCHES '!'", "SS701 1:15-18 there is no word to match"),
+        (
+            "title MATCHES '!'",
+            "SS701 1:15-18 there is no word to match | a word has a letter or a digit; LIKE compares signs",
+        ),
         (
             "p WITHIN (91, 0, 5)",
             "SS703 1:11-16 there is no such point | latitude comes first and lies between -90 and 90, longitude between -180 and 180",
@@ -233,7 +245,10 @@ fn a_syntax_error_has_a_place_and_a_mend() {
             "p WITHIN (1, 0, '5 parsec')",
             "SS703 1:17-27 this is no distance | a distance is a number of metres, or a text with m, km, mi, nmi, yd or ft: '50km'",
         ),
-        ("a == 1 ; drop", "SS701 1:8-9 unexpected character ';'"),
+        (
+            "a == 1 ; drop",
+            "SS701 1:8-9 unexpected character ';' | texts stand in quotes; a name with other characters than letters, digits and _ in backticks",
+        ),
     ] {
         assert_eq!(told(&parse(&source(text)).unwrap_err()), wanted, "{text}");
     }
@@ -245,7 +260,7 @@ fn every_misfit_is_told_at_once() {
         ("titel == 'x'", "SS702 1:1-6 there is no field titel | did you mean title?"),
         ("status == 'x'", "SS702 1:1-7 there is no field status | did you mean production.status?"),
         ("actors.rôle == 'x'", "SS702 1:8-12 actors has no field rôle | did you mean role?"),
-        ("title.raw == 'x'", "SS702 1:7-10 title has no fields inside"),
+        ("title.raw == 'x'", "SS702 1:7-10 title has no fields inside | end the path before it"),
         (
             "actors[title == 'x']",
             "SS702 1:8-13 actors has no field title | names in [...] start at the element; title stands outside of it",
@@ -256,7 +271,7 @@ fn every_misfit_is_told_at_once() {
         ),
         (
             "budget == 1.5",
-            "SS703 1:11-14 budget is compared with a whole number of 64 bits, this is a number",
+            "SS703 1:11-14 budget is compared with a whole number of 64 bits, this is a number | write a whole number, without quotes: 12",
         ),
         (
             "countries == 1",
@@ -264,9 +279,12 @@ fn every_misfit_is_told_at_once() {
         ),
         (
             "releaseDate > 'soon'",
-            "SS703 1:15-21 releaseDate is compared with a date such as '2024-01-31' or 'now-7d/d', this is a text",
+            "SS703 1:15-21 releaseDate is compared with a date such as '2024-01-31' or 'now-7d/d', this is a text | a date is a text in quotes: '2024-01-31', 'now-7d/d'",
         ),
-        ("budget > null", "SS703 1:10-14 nothing stands in any order to null, and budget wants a number"),
+        (
+            "budget > null",
+            "SS703 1:10-14 nothing stands in any order to null, and budget wants a number | ask for a missing value with path == null",
+        ),
         ("type == 'FEATUR'", "SS704 1:9-17 'FEATUR' is no value of MovieType | did you mean 'FEATURE'?"),
         (
             "type IN ['SHORT', 'X']",
@@ -288,7 +306,10 @@ fn every_misfit_is_told_at_once() {
             "countries MATCHES 'x'",
             "SS705 1:11-18 MATCHES asks for the words of a text field, and countries is a keyword | compare the whole value (countries == '...', countries LIKE '*...*'), or say countries: text under `fields:`",
         ),
-        ("budget LIKE '1*'", "SS705 1:8-12 LIKE asks for keywords, and budget is a number"),
+        (
+            "budget LIKE '1*'",
+            "SS705 1:8-12 LIKE asks for keywords, and budget is a number | compare it with == or IN",
+        ),
         (
             "extra == 'x'",
             "SS705 1:7-9 extra is an object of unknown keys | name one of them: extra.color == 'red'",
@@ -311,7 +332,7 @@ fn every_misfit_is_told_at_once() {
         ),
         (
             "countries['FR' == 'x']",
-            "SS701 1:11-15 expected a field, NOT or an opening parenthesis, found 'FR'",
+            "SS701 1:11-15 expected a field, NOT or an opening parenthesis, found 'FR' | a condition is a path, an operator and a value: type == 'FEATURE'; AND, OR and NOT join conditions",
         ),
         ("notes EXISTS", "SS707 1:1-6 notes is not indexed | its `index: false` stands under `fields:`"),
     ] {
@@ -360,6 +381,6 @@ fn records_are_matched_without_types() {
     let finding = &filter("row.a == 1 AND kind != 'x'").check_record().unwrap_err()[0];
     assert_eq!(
         told(finding),
-        "SS709 1:16-20 a record path starts with key, value, headers or row, not \"kind\""
+        "SS709 1:16-20 a record path starts with key, value, headers or row, not \"kind\" | `row.kind` is a column of the row, `value.kind` a field of the record's value"
     );
 }
