@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, io,
+    fmt,
+    io::{self, Read as _},
     net::{SocketAddr, ToSocketAddrs},
     path::{Component, Path, PathBuf},
     sync::Arc,
@@ -20,7 +21,7 @@ use indexer::{
 };
 use plan::{
     Diagnostic, SourceText,
-    code::config::{SS101, SS119},
+    code::config::{SS101, SS108, SS119},
 };
 use secrecy::SecretString;
 use serde_json::Map;
@@ -29,6 +30,13 @@ use crate::{environment::Environment, exit::Exit, failure::Failure, output::Outp
 
 /// The file that is looked for in a folder.
 pub(crate) const FILE_NAME: &str = "index.yaml";
+
+/// The longest text that a person wrote, in bytes; codegen's own limits are lower and tell more. It bounds what a file
+/// that never ends can make us read.
+const MAX_WRITTEN_BYTES: u64 = 16 << 20;
+
+/// The longest schema, in bytes: some twenty times the largest introspection that is public.
+const MAX_SCHEMA_BYTES: u64 = 256 << 20;
 
 /// A readable configuration and the folder that its paths are relative to.
 #[derive(Debug)]
@@ -150,7 +158,8 @@ impl Project {
         let mut unreadable = Vec::new();
         let mut texts = BTreeMap::new();
         for wanted in self.config.wanted_files() {
-            match read_text(&resolve(&self.folder, &wanted.path)) {
+            let limit = if wanted.what == "schema" { MAX_SCHEMA_BYTES } else { MAX_WRITTEN_BYTES };
+            match read_text(&resolve(&self.folder, &wanted.path), limit) {
                 Ok(text) => drop(texts.insert(wanted.path, text)),
                 Err(reason) => unreadable.push(self.config.unreadable(&wanted, &reason.to_string())),
             }
@@ -192,10 +201,11 @@ struct Read {
 fn read(path: &Path, environment: &Environment) -> Result<Read, Failure> {
     let file = tidy(&if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() });
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
-    let text = read_text(&file).map_err(|reason| {
+    let text = read_text(&file, MAX_WRITTEN_BYTES).map_err(|reason| {
         let failure = Failure::new(format!("{} can't be read: {reason}", file.display()));
         match reason {
             Unreadable::NotText { .. } => failure.code(SS101).help("it must be YAML in UTF-8"),
+            Unreadable::TooLarge { .. } => failure.code(SS108).help("a configuration has at most 1 MiB"),
             Unreadable::System(_) => {
                 failure.exit(Exit::Usage).help(format!("name an {FILE_NAME}, or a folder that holds one"))
             }
@@ -212,6 +222,8 @@ enum Unreadable {
     System(io::Error),
     /// It is something else than UTF-8 from this byte on, counted from 1.
     NotText { byte: usize },
+    /// It has more bytes than this.
+    TooLarge { limit: u64 },
 }
 
 impl fmt::Display for Unreadable {
@@ -225,12 +237,23 @@ impl fmt::Display for Unreadable {
             }
             Self::System(error) => error.fmt(f),
             Self::NotText { byte } => write!(f, "byte {byte} is not UTF-8 text"),
+            Self::TooLarge { limit } => write!(f, "it has more than {} MiB", limit >> 20),
         }
     }
 }
 
-fn read_text(path: &Path) -> Result<Arc<SourceText>, Unreadable> {
-    let bytes = std::fs::read(path).map_err(Unreadable::System)?;
+/// Reads a file of at most `limit` bytes. Its length is asked first; pipes and devices tell none, so it is watched, too.
+fn read_text(path: &Path, limit: u64) -> Result<Arc<SourceText>, Unreadable> {
+    let file = std::fs::File::open(path).map_err(Unreadable::System)?;
+    let length = file.metadata().map_err(Unreadable::System)?.len();
+    if length > limit {
+        return Err(Unreadable::TooLarge { limit });
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(Unreadable::System)?;
+    if bytes.len() as u64 > limit {
+        return Err(Unreadable::TooLarge { limit });
+    }
     let text = String::from_utf8(bytes);
     let text = text.map_err(|error| Unreadable::NotText { byte: error.utf8_error().valid_up_to() + 1 })?;
     Ok(Arc::new(SourceText { name: path.display().to_string(), text }))

@@ -38,9 +38,9 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// An error without a place or help.
+    /// An error without a place or help. Signs that no screen shows are escaped: messages quote what people wrote.
     pub fn error(code: Code, message: impl Into<String>) -> Self {
-        Self { code, severity: Severity::Error, message: message.into(), help: None, place: None }
+        Self { code, severity: Severity::Error, message: one_line(message.into()), help: None, place: None }
     }
 
     /// A warning without a place or help.
@@ -60,7 +60,7 @@ impl Diagnostic {
     /// Says how to mend it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(one_line(help.into()));
         self
     }
 
@@ -68,6 +68,15 @@ impl Diagnostic {
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
+}
+
+/// Line breaks, NUL and their kin as `\n` and `\u{0}`: a report is lines, and a terminal obeys control characters.
+fn one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
 }
 
 /// The line and column of a byte offset, both from 1, columns in characters.
@@ -100,6 +109,15 @@ mod tests {
         assert_eq!(line_and_column("é: 1\nnäme: x", 6), (2, 1));
         assert_eq!(line_and_column("é: 1\nnäme: x", 9), (2, 3));
         assert_eq!(line_and_column("ab", 99), (1, 3));
+    }
+
+    #[test]
+    fn messages_and_mends_are_one_line_without_control_characters() {
+        let finding = Diagnostic::error(crate::code::config::SS101, "é\n\u{1b}[31m").help("a\0b");
+        assert_eq!(
+            (finding.message.as_str(), finding.help.as_deref()),
+            ("é\\n\\u{1b}[31m", Some("a\\u{0}b"))
+        );
     }
 
     #[test]

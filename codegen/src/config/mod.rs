@@ -8,6 +8,7 @@ mod search;
 mod secret;
 mod serving;
 mod sources;
+mod unclosed;
 mod units;
 mod variables;
 mod written;

@@ -5,10 +5,11 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use plan::{Diagnostic, SourceText, code::config as codes};
+use plan::{Diagnostic, SourceText, code::config as codes, diagnostic::line_and_column};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 
+use super::unclosed;
 use crate::position;
 
 /// Containers inside each other at most. The deepest key of `index.yaml` stands at six.
@@ -64,6 +65,10 @@ impl Value {
 
 /// Reads YAML; the error is a diagnostic where the reader gave up.
 pub(crate) fn parse(source: &Arc<SourceText>) -> Result<Node, Box<Diagnostic>> {
+    if let Some(at) = source.text.find('\0') {
+        let refused = Diagnostic::error(codes::SS101, "this is not valid YAML: there is a NUL byte here");
+        return Err(Box::new(refused.at(source, at..at + 1).help("remove it; is this a text file?")));
+    }
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,
@@ -92,6 +97,13 @@ fn refusal(source: &Arc<SourceText>, error: &serde_saphyr::Error) -> Diagnostic 
         let start = byte_range(&location, &source.text).start;
         start..next_boundary(&source.text, start)
     });
+    if let Some(opened) = unclosed::before(&source.text, range.start) {
+        let what = if matches!(opened.sign, '[' | '{') { "bracket" } else { "quote" };
+        let (line, _) = line_and_column(&source.text, range.start);
+        return Diagnostic::error(codes::SS101, format!("this is not valid YAML: this {what} is not closed"))
+            .at(source, opened.at..opened.at + 1)
+            .help(format!("close it where its value ends; the reader went on to line {line}"));
+    }
     Diagnostic::error(codes::SS101, format!("this is not valid YAML: {}", message.trim_end_matches('.')))
         .at(source, range)
         .help("look at the caret and just before it: indentation by tabs, a missing colon, an open quote")
