@@ -51,6 +51,11 @@ impl Template {
     /// Parses a file with one query operation. `name` is for an operation that has none.
     pub(crate) fn parse(source: &Arc<SourceText>, name: &str) -> Result<Self, Vec<Diagnostic>> {
         let tokens = tokens(source)?;
+        // Inside of strings GraphQL allows it; no gateway, store or terminal is happy with it.
+        if let Some(at) = source.text.find('\0') {
+            let help = "remove it; in a text write `\\u0000`";
+            return Err(vec![report(source, codes::SS202, &(at..at + 1), "there is a NUL byte here", help)]);
+        }
         let (document, starts) = document(source, &tokens)?;
         let at = |pos: Pos| match &starts {
             Some(starts) => written_at(starts, pos),
@@ -197,8 +202,14 @@ impl Template {
     }
 
     /// Selects `__typename` wherever an interface or a union is read, so that documents tell what they carry.
+    ///
+    /// A `__typename` beside the root field, which some clients add everywhere, is left out: it says "Query".
     pub(crate) fn add_typenames(&mut self, schema: &Schema) {
         let Self { operation, fragments, .. } = self;
+        let roots = &mut operation.selection_set.node.items;
+        if roots.iter().any(|root| !is_typename(&root.node)) {
+            roots.retain(|root| !is_typename(&root.node));
+        }
         add_typenames(schema, &schema.query, &mut operation.selection_set.node);
         for (_, fragment) in fragments {
             let parent = fragment.type_condition.node.on.node.to_string();
@@ -232,14 +243,18 @@ fn add_typenames(schema: &Schema, parent: &str, selections: &mut SelectionSet) {
 }
 
 fn selects_typename(selections: &SelectionSet) -> bool {
-    selections.items.iter().any(|selection| match &selection.node {
+    selections.items.iter().any(|selection| is_typename(&selection.node))
+}
+
+fn is_typename(selection: &Selection) -> bool {
+    match selection {
         Selection::Field(field) => {
             field.node.name.node == "__typename"
                 && field.node.alias.is_none()
                 && field.node.directives.is_empty()
         }
         _ => false,
-    })
+    }
 }
 
 fn typename() -> Positioned<Selection> {

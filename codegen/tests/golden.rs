@@ -138,3 +138,25 @@ fn render(diagnostic: &Diagnostic) -> String {
     }
     text
 }
+
+/// Codes of the first two hundreds that no text alone can bring about.
+const CODES_WITHOUT_A_CASE: [(&str, &str); 1] =
+    [("SS204", "for GraphQL that the validator takes and the parser doesn't; none is known")];
+
+#[test]
+fn every_code_has_a_case() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let texts = ["ok", "diagnostics"].map(|folder| read_folder(&tests.join(folder)));
+    let expected: Vec<&String> = texts
+        .iter()
+        .flatten()
+        .filter(|(name, _)| Path::new(name).extension().is_some_and(|extension| extension == "expected"))
+        .map(|(_, text)| text)
+        .collect();
+    assert!(expected.len() >= 120, "{} cases", expected.len());
+    for code in plan::code::config::ALL.iter().chain(plan::code::graph::ALL) {
+        let is_told = expected.iter().any(|text| text.contains(&format!("[{code}]")));
+        let is_excused = CODES_WITHOUT_A_CASE.iter().any(|(id, _)| *id == code.id);
+        assert_ne!(is_told, is_excused, "{code} has a case, or else a reason why not");
+    }
+}
