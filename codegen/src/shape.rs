@@ -176,6 +176,10 @@ impl<'a> Builder<'a> {
             };
             let matching = self.schema.possible(condition);
             let narrowed: BTreeSet<&str> = possible.intersection(&matching).copied().collect();
+            // No type of the object meets it, so nothing of it is ever answered.
+            if narrowed.is_empty() && !possible.is_empty() {
+                continue;
+            }
             let narrows = narrowed.len() < possible.len();
             self.collect(inner, condition, conditional || narrows, &narrowed, spread, keys);
         }
@@ -226,6 +230,12 @@ impl<'a> Builder<'a> {
             _ => path.as_str(),
         };
         let children = self.children(&definitions, selected, prefix.is_none(), below);
+        let selects = selected.iter().any(|field| !field.field.selection_set.node.items.is_empty());
+        if selects && children.is_empty() && self.count <= MAX_FIELDS {
+            let message = format!("nothing is left of `{key}`: its fields are never answered");
+            let help = "remove it, or select a field without `@skip(if: true)` and `@include(if: false)`";
+            self.diagnostics.push(self.template.error(codes::SS226, first.pos, message, help));
+        }
         Some(ShapeField {
             name: key.to_owned(),
             field: name.to_owned(),

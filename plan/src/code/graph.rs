@@ -76,4 +76,7 @@ super::codes! {
     SS225 "the key's field may be missing"
         "The field by which documents are found again may be null or left out for some elements, so their events reach no document. \
          Select it without `@include`, `@skip` or a type condition.";
+    SS226 "an object of which nothing is read"
+        "Constants in `@skip` and `@include` leave out every field of an object, so that the gateway answers an empty one, which no \
+         store and no schema can describe. Remove the object, or read a field of it.";
 }
