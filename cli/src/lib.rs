@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod demo;
 mod demo_folder;
+mod discover;
 mod environment;
 mod exit;
 mod failure;

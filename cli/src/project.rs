@@ -59,6 +59,17 @@ pub(crate) struct Examined {
     pub(crate) result: Option<(Project, Compiled)>,
 }
 
+/// What was found in the configurations of a Markdown file.
+#[derive(Debug, Default)]
+pub(crate) struct ExaminedMarkdown {
+    /// All findings, in the order of the file.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// How many whole configurations it holds.
+    pub(crate) wholes: usize,
+    /// How many parts of one.
+    pub(crate) parts: usize,
+}
+
 impl Project {
     /// Reads the configuration alone, for commands that need a name and addresses.
     pub(crate) fn open(path: &Path, environment: &Environment) -> Result<Self, Failure> {
@@ -102,6 +113,31 @@ impl Project {
             }
             None => Err(Failure::of_diagnostics(diagnostics)),
         }
+    }
+
+    /// Reads and proves the configurations in a Markdown file: each with all it names where that is there, else alone.
+    pub(crate) fn examine_markdown(
+        path: &Path,
+        environment: &Environment,
+    ) -> Result<ExaminedMarkdown, Failure> {
+        let file = tidy(path);
+        let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+        let text = read_text(&file)
+            .map_err(|reason| Failure::usage(format!("{} can't be read: {reason}", file.display())))?;
+        let mut examined = ExaminedMarkdown::default();
+        for snippet in codegen::parse_markdown(&text, &|name| environment.get(name, &folder)) {
+            *(if snippet.is_whole { &mut examined.wholes } else { &mut examined.parts }) += 1;
+            examined.diagnostics.extend(snippet.diagnostics);
+            let Some(config) = snippet.config else { continue };
+            let project = Self { file: file.clone(), config, folder: folder.clone(), warnings: Vec::new() };
+            // A document shows files that needn't be beside it.
+            if let (Some(texts), unreadable) = project.written_texts()
+                && unreadable.is_empty()
+            {
+                examined.diagnostics.extend(codegen::compile(&project.config, &texts).diagnostics);
+            }
+        }
+        Ok(examined)
     }
 
     /// Opens what provision made.
@@ -153,8 +189,22 @@ impl Project {
         }
     }
 
-    /// The texts that the configuration names, where query and schema could be read, and what could not.
+    /// The texts that the configuration names, where query and schema could be read, and what could not. Without a
+    /// file for it, the schema is asked of the gateway.
     async fn texts(&self) -> Result<(Option<Texts>, Vec<Diagnostic>), Failure> {
+        let schema = match &self.config.graph.schema {
+            Some(_) => None,
+            None => Some(self.introspect().await?),
+        };
+        Ok(self.texts_with(schema))
+    }
+
+    /// The texts that the configuration names, without a network.
+    fn written_texts(&self) -> (Option<Texts>, Vec<Diagnostic>) {
+        self.texts_with(None)
+    }
+
+    fn texts_with(&self, schema: Option<Arc<SourceText>>) -> (Option<Texts>, Vec<Diagnostic>) {
         let mut unreadable = Vec::new();
         let mut texts = BTreeMap::new();
         for wanted in self.config.wanted_files() {
@@ -164,13 +214,11 @@ impl Project {
                 Err(reason) => unreadable.push(self.config.unreadable(&wanted, &reason.to_string())),
             }
         }
-        let schema = match &self.config.graph.schema {
-            Some(path) => texts.get(&path.value).cloned(),
-            None => Some(self.introspect().await?),
-        };
+        let named = self.config.graph.schema.as_ref().and_then(|path| texts.get(&path.value).cloned());
+        let schema = named.or(schema);
         let query = texts.get(&self.config.query.value).cloned();
         let texts = query.zip(schema).map(|(query, schema)| Texts { query, schema, others: texts });
-        Ok((texts, unreadable))
+        (texts, unreadable)
     }
 
     /// Asks the gateway for its schema.
@@ -265,7 +313,7 @@ fn resolve(folder: &Path, path: &str) -> PathBuf {
 }
 
 /// A path without `.` parts, as people write it.
-fn tidy(path: &Path) -> PathBuf {
+pub(crate) fn tidy(path: &Path) -> PathBuf {
     path.components().filter(|part| *part != Component::CurDir).collect()
 }
 

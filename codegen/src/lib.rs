@@ -32,7 +32,7 @@ use ::plan::Diagnostic;
 pub use self::{
     check::GraphSchema,
     compile::{Compiled, Texts, compile},
-    config::{Config, WantedFile, parse_config},
+    config::{Config, Snippet, WantedFile, parse_config, parse_markdown},
     schema::INTROSPECTION_QUERY,
 };
 

@@ -44,7 +44,7 @@ fn a_demo_shows_three_searches_and_ends() {
 #[test]
 fn calls_that_can_not_be() {
     let folder = Folder::new();
-    let commands = ["audit", "run --parallel 3", "validate -o yaml", "explain SS000", "validate README.md"];
+    let commands = ["audit", "run --parallel 3", "validate -o yaml", "explain SS000"];
     assert_conversation!(folder, commands, @r#"
     $ studio-search audit
     --- stderr
@@ -74,11 +74,6 @@ fn calls_that_can_not_be() {
     --- stderr
     error: there is no code SS000
       help: codes are [all]
-    --- exit 64
-    $ studio-search validate README.md
-    --- stderr
-    error: README.md: Markdown is not checked in this release
-      help: name an index.yaml, or a folder that holds one
     --- exit 64
     "#);
 }

@@ -3,6 +3,7 @@
 //! No test needs a network: gateways here are ports that nobody listens on.
 
 mod calls;
+mod documents;
 mod index;
 mod validate;
 

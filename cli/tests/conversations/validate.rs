@@ -99,8 +99,14 @@ fn files_that_are_not_there() {
     fs::write(folder.0.path().join("binary/index.yaml"), b"version: \xff").expect("the folder is ours");
     assert_conversation!(folder, ["validate", "validate elsewhere", "validate binary", "provision --yes"], @r#"
     $ studio-search validate
-    1 error
+    2 errors
     --- stderr
+    error[SS101]: binary/index.yaml can't be read: byte 10 is not UTF-8 text
+       --> binary/index.yaml:1:1
+      help: it must be YAML in UTF-8
+
+      more: studio-search explain SS101
+
     error[SS119]: the query ./quarry.graphql can't be read: it does not exist
        ╭─[index.yaml:4:8]
      3 │ entity: Movie
@@ -118,9 +124,12 @@ fn files_that_are_not_there() {
       help: name an index.yaml, or a folder that holds one
     --- exit 64
     $ studio-search validate binary
+    1 error
     --- stderr
     error[SS101]: binary/index.yaml can't be read: byte 10 is not UTF-8 text
+       --> binary/index.yaml:1:1
       help: it must be YAML in UTF-8
+
       more: studio-search explain SS101
     --- exit 1
     $ studio-search provision --yes

@@ -2,6 +2,7 @@
 
 mod fields;
 mod graph;
+mod markdown;
 mod policies;
 mod reader;
 mod search;
@@ -21,6 +22,7 @@ pub(crate) use self::fields::KINDS;
 pub use self::{
     fields::FieldConfig,
     graph::{BatchMode, GraphConfig},
+    markdown::{Snippet, parse_markdown},
     policies::{BackfillConfig, IdsConfig, PolicyConfig},
     reader::Located,
     search::{SearchConfig, WeightedField},
@@ -29,7 +31,7 @@ pub use self::{
     sources::{CoverageException, Freshness, SourceConfig, SourceEndpoint},
 };
 use self::{
-    reader::{Item, Reader, Section},
+    reader::{Item, Reader, Section, Standing},
     variables::Lookup,
     written::{Node, Value},
 };
@@ -138,22 +140,23 @@ pub fn parse_config(source: &Arc<SourceText>, variable: &dyn Fn(&str) -> Option<
         Ok(root) => root,
         Err(diagnostic) => return Checked::new(None, vec![*diagnostic]),
     };
-    let mut reader = Reader::new(source, variable as Lookup<'_>);
-    let config = read(&mut reader, &root);
+    let mut reader = Reader::new(source, variable as Lookup<'_>, Standing::File);
+    let config = read(&mut reader, &root, 0);
     Checked::new(config, reader.diagnostics)
 }
 
-fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
+/// Reads a configuration that begins at this byte of its text.
+fn read(reader: &mut Reader<'_>, root: &Node, start: usize) -> Option<Config> {
     if root.value == Value::Null {
         let help =
             "the smallest useful file has: version, name, entity, query, graph.url, graph.schema, one source";
-        reader.error(codes::SS103, &(0..0), "the file is empty".into(), help);
+        reader.error(codes::SS103, &(start..start), "the file is empty".into(), help);
         return None;
     }
-    let item = Item { node: root, path: String::new(), range: 0..0 };
+    let item = Item { node: root, path: String::new(), range: start..start };
     if !matches!(root.value, Value::Map(_)) {
         let message = format!("the file must be a map, this is {}", root.value.describe());
-        reader.error(codes::SS104, &(0..0), message, "start with `version: 1`");
+        reader.error(codes::SS104, &(start..start), message, "start with `version: 1`");
         return None;
     }
     let mut file = reader.section(&item)?;

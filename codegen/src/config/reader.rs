@@ -28,10 +28,22 @@ pub(crate) struct Item<'n> {
     pub(crate) range: Range<usize>,
 }
 
+/// How much of a configuration a text means to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// A file that is used: all of it must be there, its variables, too.
+    File,
+    /// A whole configuration in a document: nobody sets its variables.
+    Example,
+    /// Some keys of one: what isn't there stands elsewhere.
+    Part,
+}
+
 /// What reading needs and gathers.
 pub(crate) struct Reader<'a> {
     pub(crate) source: &'a Arc<SourceText>,
     variable: Lookup<'a>,
+    standing: Standing,
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
@@ -44,8 +56,21 @@ pub(crate) struct Section<'n> {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(source: &'a Arc<SourceText>, variable: Lookup<'a>) -> Self {
-        Self { source, variable, diagnostics: Vec::new() }
+    pub(crate) fn new(source: &'a Arc<SourceText>, variable: Lookup<'a>, standing: Standing) -> Self {
+        Self { source, variable, standing, diagnostics: Vec::new() }
+    }
+
+    /// Reports what isn't there, where it ought to be.
+    pub(crate) fn missing(
+        &mut self,
+        code: Code,
+        range: &Range<usize>,
+        message: String,
+        help: impl Into<String>,
+    ) {
+        if self.standing != Standing::Part {
+            self.error(code, range, message, help);
+        }
     }
 
     pub(crate) fn error(
@@ -173,6 +198,7 @@ impl<'a> Reader<'a> {
         let place = |part: &Range<usize>| shifted(start, part).unwrap_or_else(|| item.range.clone());
         for failure in failures {
             match failure {
+                Failure::Unset { .. } if self.standing != Standing::File => {}
                 Failure::Unset { name, message, range } => {
                     let told = message.map_or(String::new(), |message| format!(": {message}"));
                     let range = place(&range);
@@ -342,7 +368,7 @@ impl<'n> Section<'n> {
         }
         let message = format!("`{}` is missing", join(&self.path, key));
         let range = self.range.clone();
-        reader.error(codes::SS103, &range, message, help);
+        reader.missing(codes::SS103, &range, message, help);
         None
     }
 

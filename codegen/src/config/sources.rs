@@ -85,7 +85,7 @@ pub(super) fn read(
     let named = reader.named(&item);
     let count = named.len();
     if count == 0 {
-        reader.error(codes::SS103, &item.range, "`sources` names no source".into(), help);
+        reader.missing(codes::SS103, &item.range, "`sources` names no source".into(), help);
     }
     let errors = |reader: &Reader<'_>| reader.diagnostics.iter().filter(|found| found.is_error()).count();
     let before = errors(reader);
@@ -166,7 +166,7 @@ fn read_source(
             name.value
         );
         let help = "add `root_id:` (a path in the record) or `back_reference: { query: … }`";
-        reader.error(codes::SS120, &edge.range, message, help);
+        reader.missing(codes::SS120, &edge.range, message, help);
     }
     source.finish(reader);
     Some(SourceConfig {
@@ -200,10 +200,10 @@ fn check_ids(
     if is_root || (root_id.is_none() && !source.has("root_id")) {
         let message = format!("the source {} doesn't say where a record holds the id", name.value);
         let help = "add `id:` with a path into the record, such as key.movie_id or value.data.id";
-        reader.error(codes::SS120, &name.range, message, help);
+        reader.missing(codes::SS120, &name.range, message, help);
     } else if let Some(query) = back_reference {
         let message = format!("the back-reference of {} needs the id of what changed", name.value);
-        reader.error(codes::SS120, &query.range, message, "add `id:` with a path into the record");
+        reader.missing(codes::SS120, &query.range, message, "add `id:` with a path into the record");
     }
 }
 
@@ -221,12 +221,11 @@ fn read_endpoint(reader: &mut Reader<'_>, source: &mut Section<'_>) -> Option<So
             0 => format!("`{}` doesn't say where its records come from", source.path),
             _ => format!("`{}` has {} at once", source.path, names.join(" and ")),
         };
-        reader.error(
-            codes::SS110,
-            &range,
-            message,
-            "give exactly one of `file: PATH`, `http: true`, `topic: NAME`",
-        );
+        let help = "give exactly one of `file: PATH`, `http: true`, `topic: NAME`";
+        match given.len() {
+            0 => reader.missing(codes::SS110, &range, message, help),
+            _ => reader.error(codes::SS110, &range, message, help),
+        }
         return None;
     };
     if let Some(file) = file {

@@ -82,6 +82,21 @@ pub(crate) fn parse(source: &Arc<SourceText>) -> Result<Node, Box<Diagnostic>> {
     Ok(raw.into_node(&source.text))
 }
 
+impl Node {
+    /// Moves every place by so many bytes: the text that was read stands there in a longer one.
+    pub(crate) fn shift(&mut self, by: usize) {
+        self.range = self.range.start + by..self.range.end + by;
+        match &mut self.value {
+            Value::List(nodes) => nodes.iter_mut().for_each(|node| node.shift(by)),
+            Value::Map(entries) => entries.iter_mut().for_each(|entry| {
+                entry.key_range = entry.key_range.start + by..entry.key_range.end + by;
+                entry.node.shift(by);
+            }),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
+        }
+    }
+}
+
 fn refusal(source: &Arc<SourceText>, error: &serde_saphyr::Error) -> Diagnostic {
     let mut message = match error.without_snippet() {
         serde_saphyr::Error::MultipleDocuments { .. } => "a line `---` begins a second document".to_owned(),
