@@ -81,6 +81,29 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+    /// Write a first configuration for an entity: index.yaml, query.graphql, and what editors read
+    ///
+    /// The query selects what the entity says itself and a little of what stands around it, to be read and cut. What is
+    /// written passes `validate`. No file that exists is touched.
+    Init {
+        /// The folder to write into
+        #[arg(value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+        /// The type of the documents; left out: the types are listed that an index can be made of
+        #[arg(long, value_name = "TYPE")]
+        root: Option<String>,
+        /// The schema: a supergraph SDL (best), a plain SDL, or the JSON answer of an introspection
+        #[arg(
+            long,
+            value_name = "FILE",
+            conflicts_with = "introspect",
+            required_unless_present = "introspect"
+        )]
+        schema: Option<PathBuf>,
+        /// Ask this gateway for its schema, and write that down, too
+        #[arg(long, value_name = "URL")]
+        introspect: Option<String>,
+    },
     /// Check configurations, queries and schemas; all problems at once
     ///
     /// A folder stands for every index.yaml and every Markdown file in it and below it; hidden folders, node_modules and
@@ -188,15 +211,47 @@ pub(crate) enum Command {
         #[arg(value_name = "FILE", default_value = ".")]
         file: PathBuf,
     },
-    /// Explain a diagnostic code
+    /// Play through the tests of a configuration: real routing, storing and searching, with mocks for the graph
+    ///
+    /// Each test of `tests:` begins with the documents of its `index:` in a new index, hands the records of its event to
+    /// its source, and lets the gateway answer what `graph:` says. Then `expect:` and `search:` are compared. A test without
+    /// `event:` and `index:` goes on with what the one before it left. No network is used, and the real state is not touched.
+    Test {
+        /// Configurations, or folders that hold one
+        #[arg(value_name = "PATH", default_value = ".")]
+        paths: Vec<PathBuf>,
+        /// Only tests whose names hold this text, and those that they go on from
+        #[arg(long, value_name = "NAME")]
+        filter: Option<String>,
+    },
+    /// The configuration's language, and a file as it is understood
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Explain a diagnostic code; without one, list them all
     Explain {
         /// Such as SS214
-        code: String,
+        code: Option<String>,
     },
     /// Write the completion script of a shell
     Completion {
         /// The shell
         shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Write the JSON Schema of index.yaml, for editors
+    Schema,
+    /// Write the file with defaults and variables filled in; secrets stay the variables they come from, or are hidden
+    Expand {
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
+    },
+    /// Bring the file to the newest version of the language
+    Upgrade {
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
     },
 }
 

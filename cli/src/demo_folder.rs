@@ -8,12 +8,27 @@ use std::{
 use crate::{failure::Failure, project::FILE_NAME};
 
 /// The example, as it stands in the repository.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 11] = [
     (FILE_NAME, include_str!("../../configs/movies/index.yaml")),
     ("query.graphql", include_str!("../../configs/movies/query.graphql")),
     ("movie-ids.graphql", include_str!("../../configs/movies/movie-ids.graphql")),
     ("movies-of-talent.graphql", include_str!("../../configs/movies/movies-of-talent.graphql")),
     ("supergraph.graphql", include_str!("../../configs/movies/supergraph.graphql")),
+    (
+        "mocks/avatar-partial.response.json",
+        include_str!("../../configs/movies/mocks/avatar-partial.response.json"),
+    ),
+    (
+        "mocks/avatar-wrapped.response.json",
+        include_str!("../../configs/movies/mocks/avatar-wrapped.response.json"),
+    ),
+    ("mocks/avatar.json", include_str!("../../configs/movies/mocks/avatar.json")),
+    (
+        "mocks/movies-of-cameron.response.json",
+        include_str!("../../configs/movies/mocks/movies-of-cameron.response.json"),
+    ),
+    ("mocks/production-wrapped.json", include_str!("../../configs/movies/mocks/production-wrapped.json")),
+    ("mocks/talent-renamed.json", include_str!("../../configs/movies/mocks/talent-renamed.json")),
 ];
 
 /// How many demos can have a folder on one machine at once.
@@ -62,6 +77,7 @@ impl DemoFolder {
     }
 
     fn fill(&self) -> io::Result<()> {
+        fs::create_dir_all(self.path.join("mocks"))?;
         for (name, text) in FILES {
             match fs::File::create_new(self.path.join(name)) {
                 Ok(mut file) => io::Write::write_all(&mut file, text.as_bytes())?,

@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod demo;
 mod demo_folder;
+mod difference;
 mod discover;
 mod environment;
 mod exit;
@@ -30,7 +31,7 @@ use clap::{Parser, error::ErrorKind};
 
 pub use self::exit::Exit;
 use self::{
-    args::{Args, Backfill, Command, Errors},
+    args::{Args, Backfill, Command, ConfigCommand, Errors},
     environment::Environment,
     failure::Failure,
     logs::Talkative,
@@ -96,6 +97,11 @@ async fn dispatch(command: Command, env: &Environment, output: &mut Output) -> R
 async fn answer(command: Command, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Run { .. } | Command::Demo { .. } => unreachable!("dispatched above"),
+        Command::Init { dir, root, schema, introspect } => {
+            let origin = commands::init::Origin::of(schema, introspect);
+            commands::init::init(&dir, root.as_deref(), &origin, output).await
+        }
+        Command::Test { paths, filter } => commands::test::test(&paths, filter.as_deref(), env, output).await,
         Command::Validate { paths, deny_warnings } => {
             commands::validate::validate(&paths, deny_warnings, env, output).await
         }
@@ -124,7 +130,11 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
             commands::search::search(&file, wish, env, output).await
         }
         Command::Export { file } => commands::export::export(&file, env, output).await,
-        Command::Explain { code } => commands::explain::explain(&code, output),
+        Command::Config(ConfigCommand::Schema) => commands::config::schema(output),
+        Command::Config(ConfigCommand::Expand { file }) => commands::config::expand(&file, env, output),
+        Command::Config(ConfigCommand::Upgrade { file }) => commands::config::upgrade(&file, env, output),
+        Command::Explain { code: Some(code) } => commands::explain::explain(&code, output),
+        Command::Explain { code: None } => commands::explain::list(output),
         Command::Completion { shell } => commands::completion::completion(shell, output),
     }
 }

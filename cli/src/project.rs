@@ -12,7 +12,7 @@ use std::{
 
 use codegen::{
     Checked, Compiled, Config, INTROSPECTION_QUERY, Texts,
-    config::{IdsConfig, SourceEndpoint},
+    config::{Expansion, IdsConfig, SourceEndpoint},
 };
 use indexer::{
     Endpoints, Index,
@@ -59,6 +59,15 @@ pub(crate) struct Examined {
     pub(crate) result: Option<(Project, Compiled)>,
 }
 
+/// Whether the files that only tests name must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mocks {
+    /// They are checked.
+    Wanted,
+    /// An index runs without them.
+    Unneeded,
+}
+
 /// What was found in the configurations of a Markdown file.
 #[derive(Debug, Default)]
 pub(crate) struct ExaminedMarkdown {
@@ -80,8 +89,32 @@ impl Project {
         }
     }
 
+    /// Reads the configuration with its defaults and variables filled in; warnings are shown.
+    pub(crate) fn expand(
+        path: &Path,
+        environment: &Environment,
+        output: &Output,
+    ) -> Result<Expansion, Failure> {
+        let (file, folder) = located(path);
+        let expanded = codegen::config::expand(&read_config(&file)?, &|name| environment.get(name, &folder));
+        let Some((_, expansion)) = expanded.value else {
+            return Err(Failure::of_diagnostics(expanded.diagnostics));
+        };
+        output.report(&expanded.diagnostics);
+        Ok(expansion)
+    }
+
     /// Reads and proves everything; what is wrong is an answer here, and only what can't be read at all a failure.
     pub(crate) async fn examine(path: &Path, environment: &Environment) -> Result<Examined, Failure> {
+        Self::examine_with(path, environment, Mocks::Unneeded).await
+    }
+
+    /// As [`Project::examine`], with the files that only tests need.
+    pub(crate) async fn examine_with(
+        path: &Path,
+        environment: &Environment,
+        mocks: Mocks,
+    ) -> Result<Examined, Failure> {
         let Read { file, folder, checked } = read(path, environment)?;
         let mut diagnostics = checked.diagnostics.clone();
         let Some(config) = checked.best_effort() else { return Ok(Examined { diagnostics, result: None }) };
@@ -89,6 +122,9 @@ impl Project {
         let (texts, unreadable) = project.texts().await?;
         let is_readable = unreadable.is_empty();
         diagnostics.extend(unreadable);
+        if mocks == Mocks::Wanted {
+            diagnostics.extend(project.mocks().err().into_iter().flatten());
+        }
         let Some(texts) = texts else { return Ok(Examined { diagnostics, result: None }) };
         let compiled = codegen::compile(&project.config, &texts);
         // A text that was not given is told twice otherwise.
@@ -122,8 +158,7 @@ impl Project {
     ) -> Result<ExaminedMarkdown, Failure> {
         let file = tidy(path);
         let folder = file.parent().map(Path::to_owned).unwrap_or_default();
-        let text = read_text(&file)
-            .map_err(|reason| Failure::usage(format!("{} can't be read: {reason}", file.display())))?;
+        let text = read_named(&file)?;
         let mut examined = ExaminedMarkdown::default();
         for snippet in codegen::parse_markdown(&text, &|name| environment.get(name, &folder)) {
             *(if snippet.is_whole { &mut examined.wholes } else { &mut examined.parts }) += 1;
@@ -221,23 +256,47 @@ impl Project {
         (texts, unreadable)
     }
 
+    /// The texts that tests name, by their paths as written, or what can't be read.
+    pub(crate) fn mocks(&self) -> Result<BTreeMap<String, Arc<SourceText>>, Vec<Diagnostic>> {
+        let (mut texts, mut unreadable) = (BTreeMap::new(), Vec::new());
+        for wanted in self.config.test_files() {
+            match read_text(&resolve(&self.folder, &wanted.path), MAX_WRITTEN_BYTES) {
+                Ok(text) => drop(texts.insert(wanted.path, text)),
+                Err(reason) => unreadable.push(self.config.unreadable(&wanted, &reason.to_string())),
+            }
+        }
+        if unreadable.is_empty() { Ok(texts) } else { Err(unreadable) }
+    }
+
     /// Asks the gateway for its schema.
     async fn introspect(&self) -> Result<Arc<SourceText>, Failure> {
-        let endpoint = self.graph();
         let timeout = Duration::from_millis(self.config.graph.timeout_ms);
-        let graph = HttpGraph::new(&endpoint, timeout).map_err(|error| Failure::new(error.to_string()))?;
-        let request = GraphRequest {
-            query: INTROSPECTION_QUERY.into(),
-            operation_name: "IntrospectionQuery".to_owned(),
-            variables: Map::new(),
-        };
         let schema =
             "`graph.schema` is left out, so the gateway is asked; name a file to need no gateway here";
-        let answer = graph.send(&request).await.map_err(|error| Failure::from(error).help(schema))?;
-        let text =
-            String::from_utf8(answer).map_err(|_| Failure::new("the gateway's schema is not UTF-8"))?;
-        Ok(Arc::new(SourceText { name: endpoint.url, text }))
+        introspect(self.graph(), timeout, schema).await
     }
+}
+
+/// Asks a gateway for its schema; the help is for one that doesn't answer.
+pub(crate) async fn introspect(
+    endpoint: GraphEndpoint,
+    timeout: Duration,
+    help: &str,
+) -> Result<Arc<SourceText>, Failure> {
+    let graph = HttpGraph::new(&endpoint, timeout).map_err(|error| Failure::new(error.to_string()))?;
+    let request = GraphRequest {
+        query: INTROSPECTION_QUERY.into(),
+        operation_name: "IntrospectionQuery".to_owned(),
+        variables: Map::new(),
+    };
+    let answer = graph.send(&request).await.map_err(|error| Failure::from(error).help(help))?;
+    let text = String::from_utf8(answer).map_err(|_| Failure::new("the gateway's schema is not UTF-8"))?;
+    Ok(Arc::new(SourceText { name: endpoint.url, text }))
+}
+
+/// Reads a file that the user named on the command line.
+pub(crate) fn read_named(path: &Path) -> Result<Arc<SourceText>, Failure> {
+    read_text(path, MAX_SCHEMA_BYTES).map_err(|reason| Failure::usage(format!("{} can't be read: {reason}", path.display())))
 }
 
 struct Read {
@@ -247,9 +306,21 @@ struct Read {
 }
 
 fn read(path: &Path, environment: &Environment) -> Result<Read, Failure> {
+    let (file, folder) = located(path);
+    let text = read_config(&file)?;
+    let checked = codegen::parse_config(&text, &|name| environment.get(name, &folder));
+    Ok(Read { file, folder, checked })
+}
+
+/// The configuration that a path stands for, and its folder.
+fn located(path: &Path) -> (PathBuf, PathBuf) {
     let file = tidy(&if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() });
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
-    let text = read_text(&file, MAX_WRITTEN_BYTES).map_err(|reason| {
+    (file, folder)
+}
+
+fn read_config(file: &Path) -> Result<Arc<SourceText>, Failure> {
+    read_text(file, MAX_WRITTEN_BYTES).map_err(|reason| {
         let failure = Failure::new(format!("{} can't be read: {reason}", file.display()));
         match reason {
             Unreadable::NotText { .. } => failure.code(SS101).help("it must be YAML in UTF-8"),
@@ -258,9 +329,7 @@ fn read(path: &Path, environment: &Environment) -> Result<Read, Failure> {
                 failure.exit(Exit::Usage).help(format!("name an {FILE_NAME}, or a folder that holds one"))
             }
         }
-    })?;
-    let checked = codegen::parse_config(&text, &|name| environment.get(name, &folder));
-    Ok(Read { file, folder, checked })
+    })
 }
 
 /// Why a file has no text for us.

@@ -67,7 +67,7 @@ fn given<'s>(
 }
 
 /// The field that most probably is the key: `id`, then a field of type `ID!`.
-fn guess(entity: &TypeDef) -> Option<&str> {
+pub(crate) fn guess(entity: &TypeDef) -> Option<&str> {
     let fields = || entity.fields.iter().filter(|field| field.arguments.is_empty());
     let id = fields().find(|field| field.name == "id");
     let id = id.or_else(|| fields().find(|field| field.ty.to_string() == "ID!"));

@@ -21,6 +21,7 @@ mod rules;
 mod schema;
 mod shape;
 mod spelling;
+pub mod starter;
 mod template;
 mod template_es;
 mod validate;

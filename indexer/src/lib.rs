@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod log;
 pub mod provision;
 pub mod rebuild;
+pub mod rehearsal;
 pub mod route;
 pub mod run;
 pub mod source;

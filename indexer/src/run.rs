@@ -159,8 +159,14 @@ impl Process {
     /// Opens the provisioned state of this index, takes the right to run on it, and the next epoch.
     pub async fn start(name: &str, endpoints: Endpoints) -> Result<Self, RunError> {
         let index = Index::open(name, &endpoints.state)?;
+        let graph = HttpGraph::new(&endpoints.graph, index.request_timeout())?;
+        Self::over(name, endpoints, Arc::new(graph)).await
+    }
+
+    /// As [`Process::start`], over another gateway than the one that the endpoints name.
+    pub async fn over(name: &str, endpoints: Endpoints, graph: Arc<dyn Graph>) -> Result<Self, RunError> {
+        let index = Index::open(name, &endpoints.state)?;
         let lock = index.state.lock_for_run()?;
-        let graph = Arc::new(HttpGraph::new(&endpoints.graph, index.request_timeout())?);
         // The lock excludes every other owner, and the transaction that takes the epoch is this world's fenced commit.
         let epoch = index.ledger.take_epoch().await?;
         tracing::info!(index = name, epoch = epoch.get(), version = index.version, "took the index over");

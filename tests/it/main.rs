@@ -4,6 +4,7 @@ mod convergence;
 mod crashes;
 mod failures;
 mod generated;
+mod init;
 mod memory;
 mod python;
 mod sources;

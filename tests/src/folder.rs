@@ -37,6 +37,11 @@ impl Folder {
             fs::copy(repository().join("configs/movies").join(file), folder.path().join(file))
                 .expect("a copy");
         }
+        fs::create_dir(folder.path().join("mocks")).expect("a folder of mocks");
+        for mock in fs::read_dir(repository().join("configs/movies/mocks")).expect("mocks") {
+            let mock = mock.expect("a mock");
+            fs::copy(mock.path(), folder.path().join("mocks").join(mock.file_name())).expect("a copy");
+        }
         fs::create_dir(folder.path().join("events")).expect("a folder of events");
         // Nobody listens on port 1: what needs the gateway fails until one is connected.
         Self { folder, gateway: "http://127.0.0.1:1/graphql".to_owned() }

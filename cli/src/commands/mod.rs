@@ -2,15 +2,18 @@
 
 pub(crate) mod backfill;
 pub(crate) mod completion;
+pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod errors;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod generate;
+pub(crate) mod init;
 pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod provision;
 pub(crate) mod run;
 pub(crate) mod search;
 pub(crate) mod status;
+pub(crate) mod test;
 pub(crate) mod validate;

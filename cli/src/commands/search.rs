@@ -67,7 +67,8 @@ pub(crate) async fn answer(index: &Index, wish: Wish, output: &mut Output) -> Re
     output.answer(&Found { success: true, response: &response }, |paint| shown(&columns, &response, paint))
 }
 
-async fn find(index: &Index, wish: Wish) -> Result<SearchResponse, Failure> {
+/// Searches an index that is open.
+pub(super) async fn find(index: &Index, wish: Wish) -> Result<SearchResponse, Failure> {
     let facets = if wish.facets.is_empty() { index.plan.search.facets.clone() } else { wish.facets };
     let sort = wish.sort.iter().map(|text| text.parse().unwrap_or_else(|never: Infallible| match never {}));
     let request = SearchRequest {

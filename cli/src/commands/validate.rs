@@ -14,7 +14,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::Output,
-    project::{Examined, ExaminedMarkdown, Project, tidy},
+    project::{Examined, ExaminedMarkdown, Mocks, Project, tidy},
     report::MachineReport,
 };
 
@@ -63,7 +63,7 @@ pub(crate) async fn validate(
 
 /// What was found in a configuration and the files it names, and what it is where all of that is right.
 async fn config(file: &Path, env: &Environment) -> Result<(Vec<Diagnostic>, Option<String>), Failure> {
-    let Examined { diagnostics, result } = match Project::examine(file, env).await {
+    let Examined { diagnostics, result } = match Project::examine_with(file, env, Mocks::Wanted).await {
         Ok(examined) => examined,
         Err(failure) => return unreadable(file, failure),
     };

@@ -73,7 +73,7 @@ fn calls_that_can_not_be() {
     $ studio-search explain SS000
     --- stderr
     error: there is no code SS000
-      help: codes are [all]
+      help: `studio-search explain` lists all codes
     --- exit 64
     "#);
 }

@@ -3,8 +3,11 @@
 //! No test needs a network: gateways here are ports that nobody listens on.
 
 mod calls;
+mod config;
 mod documents;
 mod index;
+mod init;
+mod tests;
 mod validate;
 
 use std::{

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The keys at the top of a configuration; a test compares them with what the reader knows.
-const KEYS: [&str; 22] = [
+pub(super) const KEYS: [&str; 22] = [
     "version",
     "name",
     "description",

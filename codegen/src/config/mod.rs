@@ -1,10 +1,13 @@
 //! `index.yaml`: as written ([`written`]), read ([`reader`]) and validated ([`Config`]).
 
+mod cases;
+mod expand;
 mod fields;
 mod graph;
 mod markdown;
 mod policies;
 mod reader;
+mod schema;
 mod search;
 mod secret;
 mod serving;
@@ -20,11 +23,14 @@ use plan::{Diagnostic, SourceText, code::config as codes};
 
 pub(crate) use self::fields::KINDS;
 pub use self::{
+    cases::{Expected, TestCase, TestEvent, TestSearch},
+    expand::{Expansion, expand},
     fields::FieldConfig,
     graph::{BatchMode, GraphConfig},
     markdown::{Snippet, parse_markdown},
     policies::{BackfillConfig, IdsConfig, PolicyConfig},
     reader::Located,
+    schema::SCHEMA,
     search::{SearchConfig, WeightedField},
     secret::Secret,
     serving::{ServeConfig, StoreConfig, StoreKind},
@@ -83,6 +89,8 @@ pub struct Config {
     pub serve: ServeConfig,
     /// Where the status page listens.
     pub admin_listen: String,
+    /// What `studio-search test` plays through.
+    pub tests: Vec<TestCase>,
     /// Whether every source could be read: without them, coverage can't be judged.
     pub(crate) sources_are_complete: bool,
 }
@@ -115,6 +123,12 @@ impl Config {
         files
             .map(|(what, path)| WantedFile { path: path.value.clone(), what, range: path.range.clone() })
             .collect()
+    }
+
+    /// The files that tests name: what `validate` wants to be there, and nothing else needs.
+    pub fn test_files(&self) -> impl Iterator<Item = WantedFile> {
+        let files = self.tests.iter().flat_map(TestCase::files);
+        files.map(|(what, path)| WantedFile { path: path.value.clone(), what, range: path.range.clone() })
     }
 
     /// The report for a wanted file that could not be read.
@@ -185,7 +199,7 @@ fn read(reader: &mut Reader<'_>, root: &Node, start: usize) -> Option<Config> {
     let search = search::read(reader, &mut file);
     let serve = serving::read_serve(reader, &mut file);
     let admin_listen = serving::read_admin(reader, &mut file);
-    serving::warn_of_tests(reader, &mut file);
+    let tests = cases::read(reader, &mut file, sources_are_complete.then_some(sources.as_slice()));
     file.finish(reader);
 
     let name = name?;
@@ -208,6 +222,7 @@ fn read(reader: &mut Reader<'_>, root: &Node, start: usize) -> Option<Config> {
         store,
         serve,
         admin_listen,
+        tests,
         sources_are_complete,
     })
 }

@@ -45,6 +45,9 @@ pub(crate) struct Reader<'a> {
     variable: Lookup<'a>,
     standing: Standing,
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Every key that was known and every word that was allowed, by the path of its section.
+    #[cfg(test)]
+    pub(crate) known: std::collections::BTreeMap<String, BTreeSet<String>>,
 }
 
 /// A map whose keys are fixed. What is left untaken at [`Section::finish`] is an unknown key.
@@ -57,7 +60,14 @@ pub(crate) struct Section<'n> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(source: &'a Arc<SourceText>, variable: Lookup<'a>, standing: Standing) -> Self {
-        Self { source, variable, standing, diagnostics: Vec::new() }
+        Self {
+            source,
+            variable,
+            standing,
+            diagnostics: Vec::new(),
+            #[cfg(test)]
+            known: std::collections::BTreeMap::new(),
+        }
     }
 
     /// Reports what isn't there, where it ought to be.
@@ -317,6 +327,10 @@ impl<'a> Reader<'a> {
 
     /// One of a few words.
     pub(crate) fn word<T: Clone>(&mut self, item: &Item<'_>, words: &[(&'static str, T)]) -> Option<T> {
+        #[cfg(test)]
+        let allowed = words.iter().map(|(word, _)| (*word).to_owned());
+        #[cfg(test)]
+        self.known.entry(format!("{}=", item.path)).or_default().extend(allowed);
         let text = self.text(item)?.value;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Some(value.clone());
@@ -379,6 +393,12 @@ impl<'n> Section<'n> {
 
     /// Reports the keys that nobody took.
     pub(crate) fn finish(self, reader: &mut Reader<'_>) {
+        #[cfg(test)]
+        reader
+            .known
+            .entry(self.path.clone())
+            .or_default()
+            .extend(self.taken.iter().map(|&key| key.to_owned()));
         for entry in &self.entries {
             if self.taken.contains(&entry.key.as_str()) {
                 continue;

@@ -1,4 +1,4 @@
-//! `store:`, `serve:`, `admin:`, and the parts that this release only knows by name: `kafka:` and `tests:`.
+//! `store:`, `serve:`, `admin:`, and the part that this release only knows by name: `kafka:`.
 
 use std::collections::BTreeMap;
 
@@ -128,9 +128,15 @@ pub(super) fn read_serve(reader: &mut Reader<'_>, file: &mut Section<'_>) -> Ser
     // `${TOKEN:-}` without the variable means "no token", not "the empty token".
     config.tokens =
         tokens.into_iter().map(|token| Secret::new(token.value)).filter(|token| !token.is_empty()).collect();
-    if let Some(tls) = serve.take("tls") {
+    if let Some(item) = serve.take("tls") {
+        if let Some(mut tls) = reader.section(&item) {
+            for key in ["cert", "key", "client_ca"] {
+                tls.read(reader, key, Reader::filled_text);
+            }
+            tls.finish(reader);
+        }
         // Serving in the clear where TLS was asked for would be worse than not serving.
-        not_yet(reader, &tls, "TLS for the search API", "end TLS before studio-search");
+        not_yet(reader, &item, "TLS for the search API", "end TLS before studio-search");
     }
     serve.finish(reader);
     config
@@ -155,19 +161,4 @@ fn read_listen(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
     let message = format!("{value:?} is no address to listen on");
     reader.error(codes::SS105, &range, message, "a host and a port, such as 127.0.0.1:9467");
     None
-}
-
-pub(super) fn warn_of_tests(reader: &mut Reader<'_>, file: &mut Section<'_>) {
-    let Some(item) = file.take("tests") else { return };
-    for test in reader.list(&item).unwrap_or_default() {
-        let Some(mut test) = reader.section(&test) else { continue };
-        test.require(reader, "name", "name the test", Reader::filled_text);
-        for key in ["event", "index", "graph", "expect", "search"] {
-            test.take(key);
-        }
-        test.finish(reader);
-    }
-    if !matches!(&item.node.value, super::Value::List(tests) if tests.is_empty()) {
-        without_effect(reader, &item, "`tests`", "`studio-search test` comes in a later release");
-    }
 }

@@ -1,7 +1,8 @@
-//! The gateway: one request at a time, its answer taken apart without a JSON tree. One file a world: [`http`].
+//! The gateway: one request at a time, its answer taken apart without a JSON tree. One file a world: [`http`], [`mocks`].
 
 pub mod http;
 pub mod ids;
+pub mod mocks;
 pub mod request;
 pub mod response;
 

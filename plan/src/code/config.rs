@@ -63,4 +63,8 @@ super::codes! {
          source announces new edges, so it needs `root_id:` or `back_reference:`: the index cannot know an edge that is new.";
     SS121 "two settings contradict each other"
         "One of the two limits makes the other one meaningless, such as a deadline that is shorter than the timeout of one request.";
+    SS122 "a test says too little"
+        "A test under `tests:` plays an event through (`event:`, and what the graph answers under `graph:`) and says under `expect:` which \
+         ids are rebuilt and what their documents hold, or it searches (`search:` with `expect:`), or both. A test without `event:` \
+         and `index:` goes on with the documents that the test before it left, so the first one needs some.";
 }

@@ -1,0 +1,308 @@
+//! The tests of a configuration: what holds, what doesn't, and what can't be played.
+
+use std::{path::Path, process::Command};
+
+use crate::{CONFIG, Folder, assert_conversation};
+
+const MOVIE: &str = r#"{ "movieId": "m1", "title": "Old", "status": "WRAPPED" }"#;
+const RESPONSE: &str =
+    r#"{ "data": { "movie": { "movieId": "m1", "title": "New", "status": "RELEASED" } } }"#;
+
+fn folder(tests: &str) -> Folder {
+    let folder = Folder::new();
+    folder.write("index.yaml", &format!("{CONFIG}tests:\n{tests}"));
+    folder.write("m1.json", MOVIE).write("m1.response.json", RESPONSE);
+    folder.write("event.json", "{\n  \"value\": { \"movieId\": \"m1\" }\n}\n");
+    folder.write("bad.json", "{ \"value\": { \"movieId\": {} } }\n");
+    folder.write("gone.response.json", r#"{ "data": { "movie": null } }"#);
+    folder
+}
+
+#[test]
+fn what_holds_and_what_does_not() {
+    let folder = folder(
+        "  - name: a change is fetched
+    index: [./m1.json]
+    event: { source: changes, file: ./event.json }
+    graph: { m1: ./m1.response.json }
+    expect: { ids: [m1], documents: { m1: { title: New } } }
+    search: { text: new, filter: \"status == 'RELEASED'\", expect: [m1] }
+  - name: what the first test left
+    search: { text: old, expect: [] }
+  - name: a wrong expectation
+    index: [./m1.json]
+    event: { source: changes, file: ./event.json }
+    graph: { m1: ./m1.response.json }
+    expect: { ids: [m1, m2], documents: { m1: { title: Newer, status: RELEASED }, m2: { title: x } } }
+    search: { facets: { status: { RELEASED: 2 } }, expect: [m2] }
+  - name: a graph that has more to say
+    event: { source: changes, file: ./event.json }
+    expect: { ids: [m1] }
+  - name: an event that nobody understands
+    event: { source: changes, file: ./bad.json }
+    expect: { ids: [] }
+  - name: a movie that is gone
+    index: [./m1.json]
+    event: { source: changes, file: ./event.json }
+    graph: { m1: ./gone.response.json }
+    expect: { ids: [m1], documents: { m1: null } }
+  - name: a search that can not be
+    search: { filter: \"titel == 'x'\", expect: [] }
+",
+    );
+    let commands = ["test", "test --filter left", "test --filter gone --json", "test --filter nothing"];
+    assert_conversation!(folder, commands, @r#"
+    $ studio-search test
+    ok      a change is fetched
+    ok      what the first test left
+    FAILED  a wrong expectation
+            m2 was not rebuilt
+            m1.title: expected "Newer", found "New"
+            m2 is not in the index
+            m2 was not found
+            m1 was found, and nobody expects it
+            status counts RELEASED 1 times, expected 2
+    FAILED  a graph that has more to say
+            the graph was asked for m1, and `graph:` has no response for it
+    FAILED  an event that nobody understands
+            ./bad.json can't be understood: value.movieId: an id must be a string or an integer, this is an object
+    ok      a movie that is gone
+    FAILED  a search that can not be
+            the search failed: there is no field titel (did you mean title?)
+    3 passed, 4 failed
+    --- stderr
+    [time] ERROR number 1: value.movieId: an id must be a string or an integer, this is an object; kept as a dead letter source=changes code="SS302"
+    --- exit 1
+    $ studio-search test --filter left
+    ok      what the first test left
+    1 passed, 0 failed
+    --- exit 0
+    $ studio-search test --filter gone --json
+    {"json_version":"1","data":{"success":true,"tests":[{"file":"index.yaml","name":"a movie that is gone","success":true,"failures":[]}]},"error":null}
+    --- exit 0
+    $ studio-search test --filter nothing
+    --- stderr
+    error: no test has "nothing" in its name
+      help: tests: "a change is fetched", "a graph that has more to say", "a movie that is gone", "a search that can not be", "a wrong expectation", "an event that nobody understands", "what the first test left"
+    --- exit 64
+    "#);
+    assert!(!folder.0.path().join("movies.db").exists(), "the real state is not touched");
+}
+
+#[test]
+fn tests_that_are_written_wrong() {
+    let folder = folder(
+        "  - name: one
+    search: { text: x, expect: [], filtre: x }
+  - name: one
+    event: { source: chnages, file: ./missing.json }
+  - name: two
+    expect: { ids: [] }
+  - { name: three, index: [./missing.json] }
+",
+    );
+    assert_conversation!(folder, ["validate", "test"], @r#"
+    $ studio-search validate
+    9 errors
+    --- stderr
+    error[SS122]: the test "one" searches an index that holds nothing
+        ╭─[index.yaml:13:11]
+     12 │ tests:
+     13 │   - name: one
+        ·           ───
+     14 │     search: { text: x, expect: [], filtre: x }
+        ╰────
+      help: name documents under `index:`; later tests may go on with what this one leaves
+
+      more: studio-search explain SS122
+
+    error[SS102]: unknown key `filtre` in `tests[0].search`
+        ╭─[index.yaml:14:36]
+     13 │   - name: one
+     14 │     search: { text: x, expect: [], filtre: x }
+        ·                                    ──────
+     15 │   - name: one
+        ╰────
+      help: did you mean `filter`?
+
+      more: studio-search explain SS102
+
+    error[SS118]: two tests have the name "one"
+        ╭─[index.yaml:15:11]
+     14 │     search: { text: x, expect: [], filtre: x }
+     15 │   - name: one
+        ·           ───
+     16 │     event: { source: chnages, file: ./missing.json }
+        ╰────
+      help: `--filter` picks tests by their names
+
+      more: studio-search explain SS118
+
+    error[SS122]: the test "one" expects nothing
+        ╭─[index.yaml:16:5]
+     15 │   - name: one
+     16 │     event: { source: chnages, file: ./missing.json }
+        ·     ─────
+     17 │   - name: two
+        ╰────
+      help: say under `expect:` which ids are rebuilt
+
+      more: studio-search explain SS122
+
+    error[SS105]: there is no source "chnages"
+        ╭─[index.yaml:16:22]
+     15 │   - name: one
+     16 │     event: { source: chnages, file: ./missing.json }
+        ·                      ───────
+     17 │   - name: two
+        ╰────
+      help: did you mean changes?
+
+      more: studio-search explain SS105
+
+    error[SS122]: nothing happens in the test "two"
+        ╭─[index.yaml:18:5]
+     17 │   - name: two
+     18 │     expect: { ids: [] }
+        ·     ──────
+     19 │   - { name: three, index: [./missing.json] }
+        ╰────
+      help: give it an `event:`; what a search finds stands under `search.expect`
+
+      more: studio-search explain SS122
+
+    error[SS122]: the test "three" tests nothing
+        ╭─[index.yaml:19:13]
+     18 │     expect: { ids: [] }
+     19 │   - { name: three, index: [./missing.json] }
+        ·             ─────
+        ╰────
+      help: give it `event:` and `expect:`, or `search:`
+
+      more: studio-search explain SS122
+
+    error[SS119]: the event ./missing.json can't be read: it does not exist
+        ╭─[index.yaml:16:37]
+     15 │   - name: one
+     16 │     event: { source: chnages, file: ./missing.json }
+        ·                                     ──────────────
+     17 │   - name: two
+        ╰────
+      help: a path is relative to the folder of index.yaml
+
+      more: studio-search explain SS119
+
+    error[SS119]: the document ./missing.json can't be read: it does not exist
+        ╭─[index.yaml:19:28]
+     18 │     expect: { ids: [] }
+     19 │   - { name: three, index: [./missing.json] }
+        ·                            ──────────────
+        ╰────
+      help: a path is relative to the folder of index.yaml
+
+      more: studio-search explain SS119
+    --- exit 1
+    $ studio-search test
+    --- stderr
+    error[SS122]: the test "one" searches an index that holds nothing
+        ╭─[index.yaml:13:11]
+     12 │ tests:
+     13 │   - name: one
+        ·           ───
+     14 │     search: { text: x, expect: [], filtre: x }
+        ╰────
+      help: name documents under `index:`; later tests may go on with what this one leaves
+
+      more: studio-search explain SS122
+
+    error[SS102]: unknown key `filtre` in `tests[0].search`
+        ╭─[index.yaml:14:36]
+     13 │   - name: one
+     14 │     search: { text: x, expect: [], filtre: x }
+        ·                                    ──────
+     15 │   - name: one
+        ╰────
+      help: did you mean `filter`?
+
+      more: studio-search explain SS102
+
+    error[SS118]: two tests have the name "one"
+        ╭─[index.yaml:15:11]
+     14 │     search: { text: x, expect: [], filtre: x }
+     15 │   - name: one
+        ·           ───
+     16 │     event: { source: chnages, file: ./missing.json }
+        ╰────
+      help: `--filter` picks tests by their names
+
+      more: studio-search explain SS118
+
+    error[SS122]: the test "one" expects nothing
+        ╭─[index.yaml:16:5]
+     15 │   - name: one
+     16 │     event: { source: chnages, file: ./missing.json }
+        ·     ─────
+     17 │   - name: two
+        ╰────
+      help: say under `expect:` which ids are rebuilt
+
+      more: studio-search explain SS122
+
+    error[SS105]: there is no source "chnages"
+        ╭─[index.yaml:16:22]
+     15 │   - name: one
+     16 │     event: { source: chnages, file: ./missing.json }
+        ·                      ───────
+     17 │   - name: two
+        ╰────
+      help: did you mean changes?
+
+      more: studio-search explain SS105
+
+    error[SS122]: nothing happens in the test "two"
+        ╭─[index.yaml:18:5]
+     17 │   - name: two
+     18 │     expect: { ids: [] }
+        ·     ──────
+     19 │   - { name: three, index: [./missing.json] }
+        ╰────
+      help: give it an `event:`; what a search finds stands under `search.expect`
+
+      more: studio-search explain SS122
+
+    error[SS122]: the test "three" tests nothing
+        ╭─[index.yaml:19:13]
+     18 │     expect: { ids: [] }
+     19 │   - { name: three, index: [./missing.json] }
+        ·             ─────
+        ╰────
+      help: give it `event:` and `expect:`, or `search:`
+
+      more: studio-search explain SS122
+    --- exit 1
+    "#);
+}
+
+#[test]
+fn no_tests() {
+    assert_conversation!(Folder::new(), ["test", "test nowhere"], @r#"
+    $ studio-search test
+    there are no tests; see `tests:` in studio-search config schema
+    --- exit 0
+    $ studio-search test nowhere
+    --- stderr
+    error: nowhere can't be read: it does not exist
+      help: name an index.yaml, or a folder that holds one
+    --- exit 64
+    "#);
+}
+
+/// The example's own tests hold.
+#[test]
+fn the_movies_tests_hold() {
+    let movies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/movies");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_studio-search"));
+    let output = command.arg("test").arg(movies).output().expect("it was built");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("4 passed, 0 failed"), "{said}");
+}

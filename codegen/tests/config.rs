@@ -1,0 +1,158 @@
+//! The JSON Schema of `index.yaml` against the reader: what one takes the other takes, and a slip of the hand is told by both.
+
+#![expect(clippy::unwrap_used, reason = "a case that can't be read fails the test")]
+
+use std::{fs, path::Path, sync::Arc};
+
+use codegen::{config::SCHEMA, parse_config};
+use plan::{Diagnostic, SourceText};
+use serde_json::{Map, Value};
+
+fn section(path: &Path) -> Option<String> {
+    let text = fs::read_to_string(path).unwrap();
+    text.split("### ").find_map(|part| part.strip_prefix("index.yaml\n")).map(str::to_owned)
+}
+
+fn tests() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
+}
+
+fn validator() -> jsonschema::Validator {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    assert!(jsonschema::meta::is_valid(&schema), "it is a schema by the draft it names");
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+fn json(yaml: &str) -> Value {
+    serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"))
+}
+
+fn told(yaml: &str) -> Vec<Diagnostic> {
+    let source = Arc::new(SourceText { name: "index.yaml".into(), text: yaml.into() });
+    parse_config(&source, &|_| Some("1".into())).diagnostics
+}
+
+fn whole() -> Value {
+    let mut whole = json(&section(&tests().join("diagnostics/whole_language.case")).unwrap());
+    // One of each two that exclude each other.
+    whole["backfill"]["ids"] = serde_json::json!({ "index": true });
+    whole
+}
+
+#[test]
+fn the_schema_takes_every_right_configuration() {
+    let validator = validator();
+    let mut texts = vec![
+        fs::read_to_string(tests().join("base/index.yaml")).unwrap(),
+        fs::read_to_string(tests().join("../../configs/movies/index.yaml")).unwrap(),
+        whole().to_string(),
+    ];
+    let cases = fs::read_dir(tests().join("ok")).unwrap().map(|entry| entry.unwrap().path());
+    texts.extend(
+        cases
+            .filter(|path| path.extension().is_some_and(|end| end == "case"))
+            .filter_map(|path| section(&path)),
+    );
+    assert!(texts.len() > 5);
+    for text in texts {
+        let found: Vec<String> = validator
+            .iter_errors(&json(&text))
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert_eq!(found, Vec::<String>::new(), "{text}");
+    }
+}
+
+/// Each key misspelt, one at a time: the reader names the right one, and the schema refuses the wrong one.
+#[test]
+fn a_slip_in_any_key_is_told_with_the_nearest_name() {
+    let (validator, whole) = (validator(), whole());
+    let mut paths = Vec::new();
+    keys(&whole, &mut Vec::new(), &mut paths);
+    assert!(paths.len() > 130, "{}", paths.len());
+    for path in &paths {
+        let key = path.last().unwrap();
+        let slip = format!("{key}x");
+        let mut wrong = whole.clone();
+        let parent =
+            path[..path.len() - 1].iter().fold(&mut wrong, |value, step| match step.parse::<usize>() {
+                Ok(index) => &mut value[index],
+                Err(_) => &mut value[step.as_str()],
+            });
+        let map = parent.as_object_mut().unwrap();
+        let value = map.remove(key).unwrap();
+        map.insert(slip.clone(), value);
+        assert!(!validator.is_valid(&wrong), "the schema takes {slip} at {path:?}");
+        let found = told(&wrong.to_string());
+        let unknown = found.iter().find(|found| {
+            found.code.id == "SS102" && found.message.starts_with(&format!("unknown key `{slip}`"))
+        });
+        let unknown = unknown.unwrap_or_else(|| panic!("nobody tells of {slip} at {path:?}: {found:?}"));
+        assert_eq!(unknown.help.as_deref(), Some(format!("did you mean `{key}`?").as_str()), "{path:?}");
+    }
+}
+
+/// A value of a kind that no key takes, at each key, one at a time: never silently ignored.
+#[test]
+fn a_value_of_the_wrong_kind_is_told_at_any_key() {
+    let (validator, whole) = (validator(), whole());
+    let mut paths = Vec::new();
+    keys(&whole, &mut Vec::new(), &mut paths);
+    for path in &paths {
+        let mut wrong = whole.clone();
+        let place = path.iter().fold(&mut wrong, |value, step| match step.parse::<usize>() {
+            Ok(index) => &mut value[index],
+            Err(_) => &mut value[step.as_str()],
+        });
+        // A list in a list is nowhere right.
+        *place = serde_json::json!([[]]);
+        assert!(!validator.is_valid(&wrong), "the schema takes it at {path:?}");
+        let found = told(&wrong.to_string());
+        let is_told = found
+            .iter()
+            .any(|found| found.is_error() && ["SS104", "SS105", "SS117"].contains(&found.code.id));
+        assert!(is_told, "nobody tells of a list in a list at {path:?}: {found:?}");
+    }
+}
+
+/// The paths of all keys that are not names of the user's choice.
+fn keys(value: &Value, at: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+    let is_free = |at: &[String]| {
+        let plain: Vec<&str> =
+            at.iter().filter(|step| step.parse::<usize>().is_err()).map(String::as_str).collect();
+        matches!(
+            plain.as_slice(),
+            ["sources" | "coverage" | "fields"]
+                | ["graph", "headers" | "scalars"]
+                | ["kafka", "properties"]
+                | ["errors", "owners"]
+                | ["store", "settings"]
+                | ["search", "access", "policies"]
+                | ["tests", "graph"]
+                | ["tests", "expect", "documents", ..]
+                | ["tests", "search", "facets", ..]
+        )
+    };
+    match value {
+        Value::Object(map) => below(map, at, found, is_free(at)),
+        Value::Array(items) => {
+            for (number, item) in items.iter().enumerate() {
+                at.push(number.to_string());
+                keys(item, at, found);
+                at.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
+fn below(map: &Map<String, Value>, at: &mut Vec<String>, found: &mut Vec<Vec<String>>, is_free: bool) {
+    for (key, value) in map {
+        at.push(key.clone());
+        if !is_free {
+            found.push(at.clone());
+        }
+        keys(value, at, found);
+        at.pop();
+    }
+}

@@ -1,0 +1,121 @@
+//! Plays events through without a network: real records, routes, lookups, rebuilds and writes, over a gateway of mocks.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan, index_plan::SourceInput};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Endpoints, Index,
+    endpoints::GraphEndpoint,
+    graph::mocks::{Asked, MockGraph},
+    ledger::Ledger,
+    log::{Lane, ReindexLog},
+    provision::provision,
+    run::{Process, RunError, RunOptions},
+    source::inbox,
+    store::{Document, Outcome, Store},
+};
+
+/// Reasons shown of dead letters and of held documents, at most.
+const MAX_REASONS: usize = 20;
+
+/// An index of its own in a file of its own, for one test or several that follow each other.
+pub struct Rehearsal {
+    index: Index,
+    state: PathBuf,
+    documents: u64,
+}
+
+/// What came of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Played {
+    /// What the gateway was asked for.
+    pub asked: Asked,
+    /// Why records could not be understood.
+    pub dead_letters: Vec<String>,
+    /// Documents that failed, each with the reason.
+    pub held: Vec<(String, String)>,
+    /// Why the index paused.
+    pub paused: Option<String>,
+}
+
+impl Rehearsal {
+    /// Makes the index of this plan in a new file.
+    pub fn new(plan: &IndexPlan, state: &Path) -> Result<Self, RunError> {
+        let mut plan = plan.clone();
+        // Events are handed in, whatever brings them otherwise, and nothing comes again by itself.
+        for source in &mut plan.sources {
+            source.input = SourceInput::Http;
+        }
+        provision(state, &plan)?;
+        Ok(Self { index: Index::open(&plan.name, state)?, state: state.to_owned(), documents: 0 })
+    }
+
+    /// The index, for searches.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Puts a document into the index as if it had been fetched; the error says why the store can't take it.
+    pub async fn put(&mut self, id: DocumentId, body: &Value) -> Result<Result<(), String>, RunError> {
+        self.documents += 1;
+        let document = Document {
+            id,
+            version: DocumentVersion::new(Epoch::ZERO, self.documents),
+            body: Some(body.to_string()),
+            fetched_at: 0,
+            missing: Vec::new(),
+        };
+        let outcomes = self.index.store.write(vec![document]).await?;
+        Ok(match outcomes.into_iter().next() {
+            Some(Outcome::Rejected(reason)) => Err(reason),
+            _ => Ok(()),
+        })
+    }
+
+    /// Hands lines to a source, as `POST /events` does, and works until everything that follows from them is done.
+    pub async fn play(
+        &self,
+        source: &str,
+        lines: Vec<Vec<u8>>,
+        responses: BTreeMap<String, Value>,
+    ) -> Result<Played, RunError> {
+        inbox::accept(&self.index.state, source, lines).await?;
+        let graph = Arc::new(MockGraph::new(Arc::clone(&self.index.plan), responses));
+        let endpoints = Endpoints {
+            graph: GraphEndpoint { url: "http://127.0.0.1:9/".to_owned(), headers: Vec::new(), ca: None },
+            state: self.state.clone(),
+            source_files: BTreeMap::new(),
+            ids_file: None,
+            admin: None,
+            tokens: Vec::new(),
+        };
+        let before = self.index.ledger.troubles().await?.1;
+        let process = Process::over(&self.index.plan.name, endpoints, graph.clone()).await?;
+        let end = process.run(RunOptions { once: true }, CancellationToken::new()).await?;
+        debug_assert_eq!(self.index.log.lag(Lane::Live).await?, 0, "a run that ended left nothing");
+        let new = usize::try_from(end.dead_letters.saturating_sub(before)).unwrap_or(MAX_REASONS);
+        let dead_letters = self.index.ledger.dead_letters(new.min(MAX_REASONS)).await?;
+        let held = self.index.ledger.held(None, MAX_REASONS).await?;
+        Ok(Played {
+            asked: graph.asked(),
+            dead_letters: dead_letters.into_iter().take(new).map(|letter| letter.reason).collect(),
+            held: held.into_iter().map(|held| (held.id.to_string(), held.message)).collect(),
+            paused: end.paused,
+        })
+    }
+
+    /// The document as it is indexed; `None` where there is none, or it is gone.
+    pub async fn document(&self, id: &DocumentId) -> Result<Option<Value>, RunError> {
+        let (store, id) = (Arc::clone(self.index.store.index()), id.clone());
+        let stored = self.index.state.read(move |conn| store.get(conn, &id)).await?;
+        let body = stored.and_then(|stored| stored.body);
+        Ok(body.and_then(|body| serde_json::from_str(&body).ok()))
+    }
+}
