@@ -1,5 +1,6 @@
 //! End-to-end tests: the real program against a real federated graph, and the rules of the workspace.
 
+mod avro;
 mod convergence;
 mod crashes;
 mod failures;

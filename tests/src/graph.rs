@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
 
 use crate::{packages, repository};
 
@@ -100,11 +101,24 @@ impl RealGraph {
 
     /// Asks the gateway, as anyone would.
     pub fn ask(&self, query: &str, variables: &Value) -> Value {
+        let parsed = |(name, raw): (String, Box<RawValue>)| {
+            (name, serde_json::from_str(raw.get()).expect("an answer's slice is JSON"))
+        };
+        Value::Object(self.ask_raw(query, variables).into_iter().map(parsed).collect())
+    }
+
+    /// The answer's root fields as they were written.
+    fn ask_raw(&self, query: &str, variables: &Value) -> BTreeMap<String, Box<RawValue>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            data: Option<BTreeMap<String, Box<RawValue>>>,
+            errors: Option<Value>,
+        }
         let body = json!({"query": query, "variables": variables});
         let response = self.client.post(&self.gateway).json(&body).send().expect("the gateway answers");
-        let answer: Value = serde_json::from_str(&response.text().expect("text")).expect("JSON");
-        assert!(answer.get("errors").is_none(), "{query}: {}", answer["errors"]);
-        answer["data"].clone()
+        let answer: Answer = serde_json::from_str(&response.text().expect("text")).expect("JSON");
+        assert!(answer.errors.is_none(), "{query}: {:?}", answer.errors);
+        answer.data.expect("data, where there are no errors")
     }
 
     /// The ids of every movie, by the query that backfills use.
@@ -125,20 +139,29 @@ impl RealGraph {
 
     /// What the gateway answers for every movie, by the selection of `query.graphql`.
     pub fn documents(&self) -> BTreeMap<String, Value> {
+        let parsed = |(id, body): (String, Box<RawValue>)| {
+            (id, serde_json::from_str(body.get()).expect("an answer's slice is JSON"))
+        };
+        self.bodies().into_iter().map(parsed).collect()
+    }
+
+    /// The same, as the gateway wrote it.
+    pub fn bodies(&self) -> BTreeMap<String, Box<RawValue>> {
         let query = read("query.graphql");
         let (_, selection) = query.split_once("movie(movieId: $id)").expect("the template's root field");
         let selection = selection.trim_end().strip_suffix('}').expect("the operation's end");
-        let mut documents = BTreeMap::new();
+        let mut bodies = BTreeMap::new();
         for ids in self.ids().chunks(BATCH) {
             let roots =
                 ids.iter().enumerate().map(|(n, id)| format!("d{n}: movie(movieId: \"{id}\") {{ ...F }}"));
             let fields = roots.collect::<Vec<_>>().join(" ");
-            let data = self.ask(&format!("{{ {fields} }} fragment F on Movie {selection}"), &json!({}));
+            let query = format!("{{ {fields} }} fragment F on Movie {selection}");
+            let mut data = self.ask_raw(&query, &json!({}));
             for (n, id) in ids.iter().enumerate() {
-                documents.insert(id.clone(), data[format!("d{n}")].clone());
+                bodies.insert(id.clone(), data.remove(&format!("d{n}")).expect("an answer for each"));
             }
         }
-        documents
+        bodies
     }
 }
 

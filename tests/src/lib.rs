@@ -1,7 +1,8 @@
 //! The harness of the end-to-end tests: the real federated graph, the real program, and what must be equal at the end.
 //!
-//! Tests need Node and Python beside Rust. What is missing fails a test with a sentence that says so; nothing is skipped.
+//! Tests need Node, Python, Java and Maven beside Rust. What is missing fails a test with a sentence that says so; nothing is skipped.
 
+pub mod avro;
 pub mod folder;
 pub mod graph;
 pub mod graphql_js;
@@ -37,6 +38,12 @@ pub fn program() -> PathBuf {
         program.display()
     );
     program
+}
+
+/// The folder of what is built, which these tests stand in.
+fn target() -> PathBuf {
+    let here = std::env::current_exe().expect("a test knows its own path");
+    here.ancestors().nth(3).expect("target/<profile>/deps").to_owned()
 }
 
 /// When the newest file below a folder was changed.
