@@ -4,7 +4,13 @@ use std::sync::Arc;
 
 use plan::{Diagnostic, SourceText};
 
-use crate::{Checked, schema::Schema, template::Template, validate};
+use crate::{
+    Checked,
+    schema::Schema,
+    shape::{self, ShapeField},
+    template::Template,
+    validate,
+};
 
 /// A schema that queries can be judged by.
 pub struct GraphSchema {
@@ -30,4 +36,44 @@ impl GraphSchema {
         crate::sort(&mut verdict);
         verdict
     }
+
+    /// The subgraphs that can answer each path of the query, parents first, where the schema is a supergraph.
+    ///
+    /// A gateway fetches a path from one of them; which one is up to its plan.
+    pub fn owners(&self, query: &Arc<SourceText>) -> Checked<Vec<PathOwners>> {
+        let verdict = self.check(query);
+        if !verdict.is_empty() {
+            return Checked::new(None, verdict);
+        }
+        let shape =
+            Template::parse(query, "Query").and_then(|template| shape::build(&self.schema, &template, None));
+        let mut paths = Vec::new();
+        match &shape {
+            Ok(fields) => fields.iter().for_each(|field| field.walk(&mut |field| paths.push(told(field)))),
+            Err(diagnostics) => return Checked::new(None, diagnostics.clone()),
+        }
+        Checked::new(Some(paths), Vec::new())
+    }
+}
+
+fn told(field: &ShapeField) -> PathOwners {
+    PathOwners {
+        path: field.path.clone(),
+        coordinates: field.selected_on.iter().map(|(parent, field)| format!("{parent}.{field}")).collect(),
+        is_leaf: field.is_leaf(),
+        owners: field.owners.iter().cloned().collect(),
+    }
+}
+
+/// A path of an answer with the subgraphs that can answer it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathOwners {
+    /// Response keys from `data`, joined by dots.
+    pub path: String,
+    /// The field's coordinates, such as `Movie.title`, one for each type that it was selected on.
+    pub coordinates: Vec<String>,
+    /// Whether nothing stands below it.
+    pub is_leaf: bool,
+    /// Names of subgraphs, sorted; empty where the schema names none.
+    pub owners: Vec<String>,
 }

@@ -98,7 +98,12 @@ fn index_plan(config: &Config, texts: &Texts, diagnostics: &mut Vec<Diagnostic>)
     diagnostics.extend(findings);
     let search = planned::search(config, &tree, diagnostics);
 
-    let sites = coverage::sites(&schema, entity, &document);
+    let named = config.sources.iter().filter_map(|source| source.entity.as_ref());
+    let named = named.chain(config.coverage.iter().map(|line| &line.type_name));
+    let named = named.map(|name| name.value.as_str()).collect();
+    let key_name = key.as_ref().map(|key| key.field.clone());
+    let root = (entity, key_name.as_deref());
+    let sites = coverage::Search { schema: &schema, root, named }.sites(&document);
     let mut coverage = Vec::new();
     // A source that could not be read would be missed here, and the report would mislead.
     if config.sources_are_complete {

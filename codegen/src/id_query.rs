@@ -71,8 +71,10 @@ fn find_ids(
     let mut found: Vec<&ShapeField> = Vec::new();
     for root in roots {
         root.walk(&mut |field| {
-            let holds = field.parents.iter().any(|parent| schema.possible(parent).contains(purpose.entity));
-            if field.field == purpose.key && holds && field.is_leaf() && !field.has_arguments {
+            let is_key = |(parent, name): (&String, &String)| {
+                name == purpose.key && schema.possible(parent).contains(purpose.entity)
+            };
+            if field.selected_on.iter().any(is_key) && field.is_leaf() && !field.has_arguments {
                 found.push(field);
             }
         });

@@ -13,6 +13,7 @@ mod id_query;
 mod key;
 mod lexer;
 mod mapping;
+mod ownership;
 mod plan;
 mod position;
 mod print;
@@ -31,7 +32,7 @@ use std::collections::BTreeMap;
 use ::plan::Diagnostic;
 
 pub use self::{
-    check::GraphSchema,
+    check::{GraphSchema, PathOwners},
     compile::{Compiled, Texts, compile},
     config::{Config, Snippet, WantedFile, parse_config, parse_markdown},
     schema::INTROSPECTION_QUERY,

@@ -64,8 +64,11 @@ impl Sources<'_> {
         let is_root = entity == self.config.entity.value;
         let reverse_lookup =
             if source.id.is_some() { self.reverse_lookup(source, diagnostics) } else { Vec::new() };
-        let inferred =
-            if sites().any(Site::edge_is_related) { EdgeTeller::Related } else { EdgeTeller::Holder };
+        let inferred = if sites().any(|site| coverage::is_related(self.schema, site)) {
+            EdgeTeller::Related
+        } else {
+            EdgeTeller::Holder
+        };
         SourcePlan {
             name: source.name.value.clone(),
             entity: entity.to_owned(),
@@ -91,7 +94,7 @@ impl Sources<'_> {
     /// The key fields of the entity in the document: the inferred ones and those given by hand.
     fn reverse_lookup(&self, source: &SourceConfig, diagnostics: &mut Vec<Diagnostic>) -> Vec<String> {
         let entity = coverage::entity_of(self.config, source);
-        let keys = self.sites.iter().filter(|site| site.entity.name == entity).filter_map(Site::key);
+        let keys = self.sites.iter().filter(|site| site.entity.name == entity).filter_map(|site| site.key);
         let mut paths: BTreeSet<String> = keys.map(|key| key.path.clone()).collect();
         for path in &source.reverse_lookup {
             if let Some(diagnostic) = unknown_path(self.config, self.tree, path) {
@@ -127,8 +130,8 @@ impl Sources<'_> {
 
     /// How a related entity's id is written: as its key that the document carries, or as the field that is looked up.
     fn id_kind(&self, entity: &str, reverse_lookup: &[String]) -> IdKind {
-        let mut carried = self.sites.iter().filter(|site| site.entity.name == entity).filter_map(Site::key);
-        let carried = carried.next().map(|key| key.field.as_str());
+        let mut carried = self.sites.iter().filter(|site| site.entity.name == entity && site.key.is_some());
+        let carried = carried.next().and_then(|site| site.key_name);
         let key =
             self.schema.get(entity).and_then(|ty| ty.field(carried.or_else(|| ty.simple_keys().next())?));
         if let Some(kind) = key.and_then(|key| key::kind(self.config, self.schema, key)) {

@@ -1,6 +1,6 @@
 //! The one intermediate tree: what a valid query answers, field by field, with types, owners and places.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_graphql_parser::{
     Pos, Positioned,
@@ -10,7 +10,8 @@ use async_graphql_value::Value;
 use plan::{Diagnostic, code::graph as codes};
 
 use crate::{
-    schema::{FieldDef, Schema, TypeDef, TypeKind, TypeRef},
+    ownership,
+    schema::{FieldDef, Schema, TypeDef, TypeRef},
     template::Template,
 };
 
@@ -27,8 +28,8 @@ pub(crate) struct ShapeField {
     pub(crate) path: String,
     /// The field's name in the schema.
     pub(crate) field: String,
-    /// The types that it was selected on.
-    pub(crate) parents: BTreeSet<String>,
+    /// The types that it was selected on, each with its field there: one response key may stand for several.
+    pub(crate) selected_on: BTreeMap<String, String>,
     pub(crate) ty: TypeRef,
     /// Whether it may be null or absent, by its type or by a condition.
     pub(crate) nullable: bool,
@@ -38,7 +39,7 @@ pub(crate) struct ShapeField {
     pub(crate) has_arguments: bool,
     /// The values of an enum.
     pub(crate) values: Vec<String>,
-    /// The subgraphs that can answer it.
+    /// The subgraphs that can answer it here, told by [`ownership::tell`].
     pub(crate) owners: BTreeSet<String>,
     pub(crate) doc: Option<String>,
     pub(crate) pos: Pos,
@@ -53,11 +54,6 @@ impl ShapeField {
 
     pub(crate) fn is_leaf(&self) -> bool {
         self.children.is_empty()
-    }
-
-    /// The child that carries this field of the schema as it is: no arguments, any alias.
-    pub(crate) fn child_for(&self, field: &str) -> Option<&ShapeField> {
-        plain_child(&self.children, field)
     }
 
     /// This field and everything below it, parents first.
@@ -86,7 +82,8 @@ pub(crate) fn build(
         sets: vec![(&template.operation.selection_set.node, schema.query.as_str(), false)],
         possible: schema.possible(&schema.query),
     };
-    let fields = builder.level(&occurrence, None);
+    let mut fields = builder.level(&occurrence, None);
+    ownership::tell(schema, &mut fields, entity);
     if builder.diagnostics.is_empty() { Ok(fields) } else { Err(builder.diagnostics) }
 }
 
@@ -222,8 +219,6 @@ impl<'a> Builder<'a> {
         let values = self.schema.get(ty.name()).map_or_else(Vec::new, |ty| ty.values.clone());
         let comment = selected.iter().find_map(|field| self.template.comment(field.pos));
         let doc = comment.or_else(|| definitions.iter().find_map(|(_, definition)| definition.doc.clone()));
-        let owners =
-            definitions.iter().flat_map(|(parent, definition)| self.owners(parent, definition)).collect();
         // The document stands below the root field; everywhere else paths grow by the response key.
         let below = match (prefix, self.entity) {
             (None, Some(_)) => "",
@@ -234,17 +229,20 @@ impl<'a> Builder<'a> {
         if selects && children.is_empty() && self.count <= MAX_FIELDS {
             let message = format!("nothing is left of `{key}`: its fields are never answered");
             let help = "remove it, or select a field without `@skip(if: true)` and `@include(if: false)`";
-            self.diagnostics.push(self.template.error(codes::SS226, first.pos, message, help));
+            self.diagnostics.push(self.template.error(codes::SS227, first.pos, message, help));
         }
         Some(ShapeField {
             name: key.to_owned(),
             field: name.to_owned(),
-            parents: selected.iter().map(|field| field.parent.to_owned()).collect(),
+            selected_on: selected
+                .iter()
+                .map(|field| (field.parent.to_owned(), field.field.name.node.to_string()))
+                .collect(),
             nullable: conditional || ty.is_nullable(),
             conditional,
             has_arguments: selected.iter().any(|field| !field.field.arguments.is_empty()),
             values,
-            owners,
+            owners: BTreeSet::new(),
             doc,
             pos: first.pos,
             children,
@@ -280,19 +278,6 @@ impl<'a> Builder<'a> {
             return Vec::new();
         }
         self.level(&Occurrences { sets, possible }, Some(below))
-    }
-
-    /// The owners of a field; an interface's field is answered by the subgraphs of its objects.
-    fn owners(&self, parent: &TypeDef, definition: &FieldDef) -> BTreeSet<String> {
-        if parent.kind != TypeKind::Interface || self.schema.subgraphs.is_empty() {
-            return definition.owners.clone();
-        }
-        let objects = self.schema.possible(&parent.name).into_iter().filter_map(|name| self.schema.get(name));
-        let fields = objects.filter_map(|object| object.field(&definition.name));
-        fields
-            .flat_map(|field| field.owners.iter().cloned())
-            .chain(definition.owners.iter().cloned())
-            .collect()
     }
 }
 

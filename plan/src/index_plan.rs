@@ -404,6 +404,48 @@ pub struct CoverageLine {
     /// The key field by which its documents are found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reverse_lookup: Option<String>,
+    /// The edge that leads to it; `None` for the root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge: Option<EdgeLine>,
+}
+
+/// An edge of the document, and who tells of a new one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeLine {
+    /// The field that leads to the entity, such as `Movie.production`.
+    pub field: String,
+    /// The entities that hold the field: several where it stands on an interface.
+    pub holders: Vec<String>,
+    /// The subgraphs that can answer the field here, sorted; empty where the schema doesn't tell.
+    pub subgraphs: Vec<String>,
+    /// Whose events tell of a new edge.
+    pub teller: EdgeTeller,
+    /// `source`, `audit` or `ignore`.
+    pub covered_by: CoveredBy,
+    /// The sources that tell of it, each with its way to the roots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<EdgeSource>,
+}
+
+/// A source that tells of new edges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeSource {
+    /// Its name.
+    pub name: String,
+    /// How its events lead to the roots.
+    pub by: EdgeWay,
+}
+
+/// How the event of a new edge leads to the roots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EdgeWay {
+    /// It is an event of the entity that holds the field, which is traced as its own changes are.
+    Holder,
+    /// The record names them.
+    RootId,
+    /// The graph is asked.
+    BackReference,
 }
 
 /// What keeps an entity fresh.

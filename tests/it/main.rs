@@ -7,6 +7,7 @@ mod failures;
 mod generated;
 mod init;
 mod memory;
+mod ownership;
 mod python;
 mod sources;
 mod verdicts;

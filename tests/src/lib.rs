@@ -3,6 +3,7 @@
 //! Tests need Node, Python, Java and Maven beside Rust. What is missing fails a test with a sentence that says so; nothing is skipped.
 
 pub mod avro;
+pub mod federation;
 pub mod folder;
 pub mod graph;
 pub mod graphql_js;

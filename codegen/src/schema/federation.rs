@@ -8,7 +8,7 @@ use std::{
 use plan::{Diagnostic, SourceText, code::graph as codes};
 
 use super::{
-    DirectiveDef, Graph, Key, Schema, TypeDef, TypeKind, Written,
+    Definer, DirectiveDef, Graph, Key, Schema, TypeDef, TypeKind, Written,
     sdl::{self, Definition, Directive, Document, Part},
 };
 
@@ -83,6 +83,8 @@ fn extend(known: &mut TypeDef, extension: TypeDef) {
     known.values.extend(extension.values);
     known.inputs.extend(extension.inputs);
     known.one_of |= extension.one_of;
+    known.subgraphs.extend(extension.subgraphs);
+    known.relations.extend(extension.relations);
     for key in extension.keys {
         if !known.keys.contains(&key) {
             known.keys.push(key);
@@ -113,13 +115,29 @@ fn resolve(definition: Definition, graphs: &BTreeMap<String, Graph>) -> TypeDef 
     let Definition { mut ty, directives, field_directives, value_directives, .. } = definition;
     let name_of = |graph: &str| graphs.get(graph).map(|graph| graph.name.clone());
 
-    // join__type says which subgraphs know the type, and by which keys.
-    let mut all_owners = BTreeSet::new();
+    // join__type says which subgraphs define the type, and by which keys.
+    let mut first_owner = None;
     for directive in &directives {
+        let graph = directive.text("graph").and_then(name_of);
         let key = match directive.name.as_str() {
             "join__type" => {
-                all_owners.extend(directive.text("graph").and_then(name_of));
-                directive.text("key")
+                let key = directive.text("key");
+                if let Some(graph) = graph {
+                    let definer: &mut Definer = ty.subgraphs.entry(graph).or_default();
+                    definer.by_key |= key.is_some() && directive.text("resolvable") != Some("false");
+                    definer.is_interface_object |= directive.is_true("isInterfaceObject");
+                }
+                key
+            }
+            // Federation 1: the subgraph that answers what nothing else is said about.
+            "join__owner" => {
+                first_owner = graph;
+                None
+            }
+            "join__implements" | "join__unionMember" => {
+                let name = directive.text("interface").or_else(|| directive.text("member"));
+                ty.relations.extend(graph.zip(name.map(str::to_owned)));
+                None
             }
             name if is_key(name) => directive.text("fields"),
             "oneOf" => {
@@ -137,8 +155,20 @@ fn resolve(definition: Definition, graphs: &BTreeMap<String, Graph>) -> TypeDef 
     }
 
     let mut hidden = field_directives.iter().map(|directives| is_hidden(directives));
-    for (field, directives) in ty.fields.iter_mut().zip(&field_directives) {
-        field.owners = owners(directives, &all_owners, name_of);
+    for (field, applied) in ty.fields.iter_mut().zip(&field_directives) {
+        let joins: Vec<&Directive> = applied.iter().filter(|one| one.name == "join__field").collect();
+        field.is_of_interface = !joins.is_empty() && joins.iter().all(|join| join.text("graph").is_none());
+        field.provides = joins.iter().filter_map(|join| provided(join, name_of)).collect();
+        field.owners = match &first_owner {
+            Some(owner) => first_owners(&field.name, &joins, owner, &directives, name_of),
+            // Without join__field every subgraph that defines the type can answer it.
+            None if joins.is_empty() => ty.subgraphs.keys().cloned().collect(),
+            None => joins
+                .iter()
+                .filter(|join| answers(join))
+                .filter_map(|join| name_of(join.text("graph")?))
+                .collect(),
+        };
     }
     ty.fields.retain(|_| !hidden.next().unwrap_or(false));
     let mut hidden = value_directives.iter().map(|directives| is_hidden(directives));
@@ -150,20 +180,35 @@ fn resolve(definition: Definition, graphs: &BTreeMap<String, Graph>) -> TypeDef 
     ty
 }
 
-/// The subgraphs that can answer a field. Without `join__field` every subgraph that knows the type can.
-fn owners(
+/// Whether the subgraph of a `join__field` can be asked for the field: an external one is only known there, and an
+/// overridden one is no longer asked there, unless a label decides for each request.
+fn answers(join: &Directive) -> bool {
+    let is_overridden = join.is_true("usedOverridden") && join.text("overrideLabel").is_none();
+    !join.is_true("external") && !is_overridden
+}
+
+fn provided(join: &Directive, name_of: impl Fn(&str) -> Option<String>) -> Option<(String, String)> {
+    Some((name_of(join.text("graph")?)?, join.text("provides")?.to_owned()))
+}
+
+/// The owners of a field of an entity that Federation 1 composed: the subgraph that is named, else the entity's owner;
+/// a key's field is answered by all that have the key.
+fn first_owners(
+    field: &str,
+    joins: &[&Directive],
+    owner: &str,
     directives: &[Directive],
-    all: &BTreeSet<String>,
     name_of: impl Fn(&str) -> Option<String>,
 ) -> BTreeSet<String> {
-    let joins: Vec<&Directive> =
-        directives.iter().filter(|directive| directive.name == "join__field").collect();
-    if joins.is_empty() {
-        return all.clone();
-    }
-    // An external field is only known there, an overridden one is no longer asked there.
-    let answers = |join: &&Directive| !join.is_true("external") && !join.is_true("usedOverridden");
-    joins.into_iter().filter(answers).filter_map(|join| join.text("graph").and_then(&name_of)).collect()
+    let named: BTreeSet<String> = joins.iter().filter_map(|join| name_of(join.text("graph")?)).collect();
+    let mut owners = if named.is_empty() { BTreeSet::from([owner.to_owned()]) } else { named };
+    let has_key = |directive: &&Directive| {
+        let words = directive.text("key").unwrap_or_default();
+        words.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == field)
+    };
+    owners
+        .extend(directives.iter().filter(has_key).filter_map(|directive| name_of(directive.text("graph")?)));
+    owners
 }
 
 fn is_hidden(directives: &[Directive]) -> bool {

@@ -210,7 +210,7 @@ pub(super) fn type_def(
         values: names(reader.list(&parts.values)),
         inputs: reader.list::<JsonInput<'_>>(&parts.inputs).into_iter().map(input).collect(),
         one_of: parts.is_one_of,
-        keys: Vec::new(),
+        ..TypeDef::default()
     }
 }
 
@@ -237,7 +237,7 @@ fn field(field: JsonField<'_>) -> FieldDef {
         doc: field.description.map(Cow::into_owned).filter(|doc| !doc.trim().is_empty()),
         arguments: field.args.into_iter().map(input).collect(),
         ty: type_ref(field.ty, 0),
-        owners: std::collections::BTreeSet::new(),
+        ..FieldDef::default()
     }
 }
 

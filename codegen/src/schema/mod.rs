@@ -94,6 +94,19 @@ pub(crate) struct TypeDef {
     pub(crate) one_of: bool,
     /// The keys, each the names of its fields; nested selections make a key composite.
     pub(crate) keys: Vec<Key>,
+    /// The subgraphs that define it, with the way each does; empty where the schema doesn't tell.
+    pub(crate) subgraphs: BTreeMap<String, Definer>,
+    /// The members of a union, or the interfaces of another type, as each subgraph knows them: (subgraph, name).
+    pub(crate) relations: BTreeSet<(String, String)>,
+}
+
+/// How a subgraph defines a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Definer {
+    /// Whether the gateway can ask it for an object by a key, from anywhere.
+    pub(crate) by_key: bool,
+    /// Whether an interface is an object there (`@interfaceObject`): it can't tell which type implements it.
+    pub(crate) is_interface_object: bool,
 }
 
 /// A key of an entity.
@@ -119,8 +132,12 @@ pub(crate) struct FieldDef {
     pub(crate) doc: Option<String>,
     pub(crate) arguments: Vec<InputDef>,
     pub(crate) ty: TypeRef,
-    /// The subgraphs that can answer it.
+    /// The subgraphs that can answer it, wherever the gateway can ask them for its parent.
     pub(crate) owners: BTreeSet<String>,
+    /// Whether it comes from an interface that is an object in some subgraph, which answers it then.
+    pub(crate) is_of_interface: bool,
+    /// What a subgraph answers below this field and nowhere else (`@provides`): the subgraph and the selection.
+    pub(crate) provides: Vec<(String, String)>,
 }
 
 /// An argument, or a field of an input object.
@@ -232,6 +249,11 @@ impl Schema {
         self.types.iter().map(|(name, entry)| (name.as_str(), entry.kind))
     }
 
+    /// What a type is, without a look at the rest of it.
+    pub(crate) fn kind(&self, name: &str) -> Option<TypeKind> {
+        self.types.get(name).map(|entry| entry.kind)
+    }
+
     /// The types that were asked for.
     pub(crate) fn read(&self) -> impl Iterator<Item = &TypeDef> {
         self.types.values().filter_map(|entry| entry.read.get().map(AsRef::as_ref))
@@ -264,15 +286,6 @@ impl Schema {
             _ => BTreeSet::new(),
         }
     }
-
-    /// The entities among the object types that a value of this type can be.
-    pub(crate) fn entities(&self, name: &str) -> Vec<&TypeDef> {
-        if !self.tells_keys {
-            return Vec::new();
-        }
-        let types = self.possible(name).into_iter().filter_map(|name| self.get(name));
-        types.filter(|ty| !ty.keys.is_empty()).collect()
-    }
 }
 
 impl TypeKind {
@@ -291,7 +304,7 @@ impl TypeDef {
     }
 
     /// The fields of its keys that consist of one field, in the schema's order.
-    pub(crate) fn simple_keys(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn simple_keys(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.keys.iter().filter_map(Key::field)
     }
 }

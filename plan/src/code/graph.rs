@@ -79,4 +79,9 @@ super::codes! {
     SS226 "an object of which nothing is read"
         "Constants in `@skip` and `@include` leave out every field of an object, so that the gateway answers an empty one, which no \
          store and no schema can describe. Remove the object, or read a field of it.";
+    SS227 "a new edge may go untold"
+        "The field that leads to this entity is owned by a subgraph that answers nothing else of the entity, and no value of the one that \
+         holds it, such as a service of links alone. Neither entity's own events need say when an edge is added. Give the source \
+         `root_id:` or `back_reference:`, or add a source of the links: `entity:` of the related type, with `root_id:`. Where the \
+         holder's own events do announce new edges, say so: `edge: holder`.";
 }

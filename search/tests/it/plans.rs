@@ -48,6 +48,7 @@ pub(crate) fn reverse_lookup(path: &str) -> CoverageLine {
         covered_by: CoveredBy::Source,
         sources: Vec::new(),
         reverse_lookup: Some(path.to_owned()),
+        edge: None,
     }
 }
 

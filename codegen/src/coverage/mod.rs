@@ -1,6 +1,9 @@
 //! The proof that each entity of the document has a way to stay fresh: an event that can be traced back, or the
 //! user's word. It is made for each entity at each path, and for each edge that leads to one.
 
+mod edges;
+mod sites;
+
 use std::collections::BTreeSet;
 
 use plan::{
@@ -10,75 +13,15 @@ use plan::{
     index_plan::{CoverageLine, CoveredBy},
 };
 
+pub(crate) use self::{
+    edges::is_related,
+    sites::{Search, Site},
+};
 use crate::{
     config::{Config, CoverageException, Freshness, SourceConfig},
-    schema::{Schema, TypeDef, TypeKind},
-    shape::ShapeField,
+    schema::{Schema, TypeKind},
     template::Template,
 };
-
-/// An entity at one path of the document.
-pub(crate) struct Site<'a> {
-    pub(crate) entity: &'a TypeDef,
-    /// The field that holds it; `None` for the root.
-    pub(crate) field: Option<&'a ShapeField>,
-    fields: &'a [ShapeField],
-}
-
-impl Site<'_> {
-    fn path(&self) -> &str {
-        self.field.map_or("", |field| field.path.as_str())
-    }
-
-    /// The key field by which documents that hold the entity here are found, where one is selected.
-    pub(crate) fn key(&self) -> Option<&ShapeField> {
-        let field = self.field?;
-        self.entity.simple_keys().find_map(|key| field.child_for(key))
-    }
-
-    /// Whether the entity's own subgraph owns the edge: then the holder's events don't tell of a new one.
-    pub(crate) fn edge_is_related(&self) -> bool {
-        self.field.is_some_and(|field| field.owners.intersection(&home(self.entity)).next().is_some())
-    }
-
-    /// Whether a path given by hand leads into the entity here.
-    fn holds(&self, path: &str) -> bool {
-        path.strip_prefix(self.path()).is_some_and(|rest| rest.starts_with('.'))
-    }
-}
-
-/// The subgraphs that own an entity: those that answer more of it than its keys.
-fn home(entity: &TypeDef) -> BTreeSet<String> {
-    let in_keys: BTreeSet<&str> = entity
-        .keys
-        .iter()
-        .flat_map(|key| key.selection.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'))
-        .collect();
-    let own = entity.fields.iter().filter(|field| !in_keys.contains(field.name.as_str()));
-    own.flat_map(|field| field.owners.iter().cloned()).collect()
-}
-
-/// Every entity of the document, the root first, then in the order of the query.
-pub(crate) fn sites<'a>(
-    schema: &'a Schema,
-    entity: &'a TypeDef,
-    document: &'a [ShapeField],
-) -> Vec<Site<'a>> {
-    let mut sites = vec![Site { entity, field: None, fields: document }];
-    for field in document {
-        field.walk(&mut |field| {
-            for entity in schema.entities(field.type_name()) {
-                let reads = |child: &ShapeField| {
-                    child.parents.iter().any(|parent| schema.possible(parent).contains(entity.name.as_str()))
-                };
-                if field.children.iter().any(|child| child.field != "__typename" && reads(child)) {
-                    sites.push(Site { entity, field: Some(field), fields: &field.children });
-                }
-            }
-        });
-    }
-    sites
-}
 
 /// What the proof is made from.
 pub(crate) struct Proof<'a> {
@@ -109,8 +52,7 @@ impl<'a> Proof<'a> {
         for site in sites {
             let sources = self.sources(&site.entity.name);
             let exception = self.exception(&site.entity.name);
-            let traceable: Vec<&SourceConfig> =
-                sources.iter().copied().filter(|source| traces(source, site)).collect();
+            let traceable = self.traceable(site, sites);
             if traceable.is_empty() && exception.is_none() {
                 if sources.is_empty() {
                     if told.insert(site.entity.name.as_str()) {
@@ -124,10 +66,40 @@ impl<'a> Proof<'a> {
                 diagnostics.extend(self.edge(site, &sources));
                 diagnostics.extend(self.key_is_usable(site, &sources));
             }
-            lines.push(line(site, &traceable, exception));
+            lines.push(self.line(site, sites, &traceable));
         }
         self.check_names(sites, diagnostics);
         lines
+    }
+
+    /// The sources whose events lead to the documents that hold the entity here.
+    fn traceable(&self, site: &Site<'_>, sites: &[Site<'_>]) -> Vec<&'a SourceConfig> {
+        let mut sources = self.sources(&site.entity.name);
+        sources.retain(|source| traces(source, site, sites));
+        sources
+    }
+
+    fn covered_by(&self, site: &Site<'_>, traceable: &[&SourceConfig]) -> CoveredBy {
+        match self.exception(&site.entity.name) {
+            _ if !traceable.is_empty() => CoveredBy::Source,
+            Some(exception) => exception.freshness.into(),
+            // An error says that nothing covers it, and there is no plan.
+            None => CoveredBy::Audit,
+        }
+    }
+
+    fn line(&self, site: &Site<'_>, sites: &[Site<'_>], traceable: &[&SourceConfig]) -> CoverageLine {
+        let owners: BTreeSet<&String> = site.fields.iter().flat_map(|field| &field.owners).collect();
+        let by_key = traceable.iter().any(|source| source.id.is_some());
+        CoverageLine {
+            path: site.path().to_owned(),
+            type_name: site.entity.name.clone(),
+            subgraphs: owners.into_iter().cloned().collect(),
+            covered_by: self.covered_by(site, traceable),
+            sources: traceable.iter().map(|source| source.name.value.clone()).collect(),
+            reverse_lookup: site.key.filter(|_| by_key).map(|key| key.path.clone()),
+            edge: self.edge_line(site, sites),
+        }
     }
 
     fn warn_of_keys(&self, diagnostics: &mut Vec<Diagnostic>) {
@@ -167,46 +139,43 @@ impl<'a> Proof<'a> {
             let range = self.config.entity.range.clone();
             return Diagnostic::error(codes::SS214, message).at(&self.config.source, range).help(other);
         };
-        let message =
-            format!("{name} events cannot be traced back to {root}: `{}` doesn't carry its key", field.path);
-        let help = match site.entity.simple_keys().next() {
-            Some(key) => format!("add `{key}` to `{} {{ … }}`, or {other}", field.name),
-            None => format!("the key of {name} is composite, so no field can be looked up; {other}"),
+        let held = if field.type_name() == name { String::new() } else { format!("... on {name} ") };
+        let (message, help) = match site.key_name {
+            _ if site.entity.keys.is_empty() => (
+                format!("{name} events cannot be traced back to {root}: its key is not known"),
+                format!(
+                    "name its key field in the document: `reverse_lookup: {}.id`; or {other}",
+                    field.path
+                ),
+            ),
+            Some(key) if held.is_empty() => (
+                format!(
+                    "{name} events cannot be traced back to {root}: `{}` doesn't carry its key",
+                    field.path
+                ),
+                format!("add `{key}` to `{} {{ … }}`, or {other}", field.name),
+            ),
+            Some(key) => (
+                format!(
+                    "{name} events cannot be traced back to {root}: `{}` doesn't carry its key",
+                    field.path
+                ),
+                format!("add `{held}{{ {key} }}` to `{} {{ … }}`, or {other}", field.name),
+            ),
+            None => (
+                format!(
+                    "{name} events cannot be traced back to {root}: `{}` doesn't carry its key",
+                    field.path
+                ),
+                format!("the key of {name} is composite, so no field can be looked up; {other}"),
+            ),
         };
         self.template.error(codes::SS214, field.pos, message, help)
     }
 
-    /// An edge that the related side owns needs someone who names its root.
-    fn edge(&self, site: &Site<'_>, sources: &[&SourceConfig]) -> Option<Diagnostic> {
-        let field = site.field?;
-        let source = sources.first()?;
-        let told = sources.iter().any(|source| {
-            source.root_id.is_some() || source.back_reference.is_some() || source.edge.is_some()
-        });
-        if told || !site.edge_is_related() {
-            return None;
-        }
-        let name = &site.entity.name;
-        let owners: Vec<&str> = field.owners.iter().map(String::as_str).collect();
-        let holder = field.parents.first().map_or("", String::as_str);
-        let message = format!(
-            "no event tells when a {name} is added to `{}`: {holder}.{} is owned by {}, as {name} itself is",
-            field.path,
-            field.field,
-            owners.join(", "),
-        );
-        let help = format!(
-            "give the source {} `root_id:` or `back_reference:`; or say `edge: holder` where events of {holder} tell of it",
-            source.name.value
-        );
-        let diagnostic = Diagnostic::error(codes::SS215, message);
-        Some(diagnostic.at(&self.config.source, source.name.range.clone()).help(help))
-    }
-
     /// The key that reverse lookups ask for must be searchable, and present in every element.
     fn key_is_usable(&self, site: &Site<'_>, sources: &[&SourceConfig]) -> Option<Diagnostic> {
-        let key = site.key()?;
-        let field = site.field?;
+        let (key, field) = (site.key?, site.field?);
         let source = sources.first()?;
         if !is_searchable(self.tree, &key.path) {
             let message = format!(
@@ -232,7 +201,10 @@ impl<'a> Proof<'a> {
 
     /// Sources and coverage lines must name types, and should name types that the document reads.
     fn check_names(&self, sites: &[Site<'_>], diagnostics: &mut Vec<Diagnostic>) {
-        let read: BTreeSet<&str> = sites.iter().map(|site| site.entity.name.as_str()).collect();
+        let mut read: BTreeSet<&str> = sites.iter().map(|site| site.entity.name.as_str()).collect();
+        for field in self.tree.walk() {
+            read.extend(self.schema.possible(&field.type_name));
+        }
         let entities = self.config.sources.iter().filter_map(|source| {
             let names_roots = source.root_id.is_some() || source.back_reference.is_some();
             source.entity.as_ref().map(|entity| (entity, names_roots || !source.reverse_lookup.is_empty()))
@@ -259,10 +231,19 @@ impl<'a> Proof<'a> {
 }
 
 /// Whether an event of this source leads to the documents that hold the entity here.
-fn traces(source: &SourceConfig, site: &Site<'_>) -> bool {
-    let is_found = || match site.field {
-        None => true,
-        Some(_) => site.key().is_some() || source.reverse_lookup.iter().any(|path| site.holds(&path.value)),
+fn traces(source: &SourceConfig, site: &Site<'_>, sites: &[Site<'_>]) -> bool {
+    // A path given by hand is about the entity that it leads to last.
+    let is_here = |path: &str| {
+        let above = |site: &Site<'_>| {
+            path.strip_prefix(site.path()).is_some_and(|rest| site.path().is_empty() || rest.starts_with('.'))
+        };
+        let nearest = sites.iter().filter(|site| above(site)).map(|site| site.path().len()).max();
+        above(site) && nearest == Some(site.path().len())
+    };
+    let is_found = || {
+        site.field.is_none()
+            || site.key.is_some()
+            || source.reverse_lookup.iter().any(|path| is_here(&path.value))
     };
     source.root_id.is_some() || source.back_reference.is_some() || (source.id.is_some() && is_found())
 }
@@ -283,20 +264,11 @@ pub(crate) fn is_searchable(tree: &FieldTree, path: &str) -> bool {
     })
 }
 
-fn line(site: &Site<'_>, sources: &[&SourceConfig], exception: Option<&CoverageException>) -> CoverageLine {
-    let owners: BTreeSet<&String> = site.fields.iter().flat_map(|field| &field.owners).collect();
-    let covered_by = match exception {
-        _ if !sources.is_empty() => CoveredBy::Source,
-        Some(CoverageException { freshness: Freshness::Ignore, .. }) => CoveredBy::Ignore,
-        _ => CoveredBy::Audit,
-    };
-    let by_key = sources.iter().any(|source| source.id.is_some());
-    CoverageLine {
-        path: site.path().to_owned(),
-        type_name: site.entity.name.clone(),
-        subgraphs: owners.into_iter().cloned().collect(),
-        covered_by,
-        sources: sources.iter().map(|source| source.name.value.clone()).collect(),
-        reverse_lookup: site.key().filter(|_| by_key).map(|key| key.path.clone()),
+impl From<Freshness> for CoveredBy {
+    fn from(freshness: Freshness) -> Self {
+        match freshness {
+            Freshness::Ignore => Self::Ignore,
+            Freshness::Audit => Self::Audit,
+        }
     }
 }
