@@ -119,7 +119,7 @@ pub(crate) enum Command {
         #[arg(long)]
         deny_warnings: bool,
     },
-    /// Write what follows from the query: the Avro schema, the index template, the plan
+    /// Write what follows from the query: the Avro schema, the index template, the plan, the docs
     Generate {
         /// What to write
         kind: Artifact,
@@ -298,6 +298,8 @@ pub(crate) enum Artifact {
     Template,
     /// The plan that `run` runs
     Plan,
+    /// The page about the index: fields, owners, what keeps each fresh
+    Docs,
 }
 
 #[cfg(test)]

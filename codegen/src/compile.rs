@@ -16,6 +16,7 @@ use crate::{
     Checked, avro,
     config::{Config, IdsConfig, Located},
     coverage::{self, Proof},
+    docs,
     fetch::{self, RootField},
     id_query::{self, Purpose},
     key, mapping,
@@ -46,6 +47,8 @@ pub struct Compiled {
     pub avro: serde_json::Value,
     /// The composable index template for Elasticsearch and `OpenSearch`.
     pub index_template: serde_json::Value,
+    /// The page about the index for people, in GitHub's Markdown.
+    pub docs: String,
 }
 
 /// Proves that configuration, query and schema fit each other, and makes the plan and the artifacts.
@@ -64,6 +67,7 @@ pub fn compile(config: &Config, texts: &Texts) -> Checked<Compiled> {
     let compiled = plan.map(|plan| Compiled {
         avro: avro::schema(config, &plan),
         index_template: template_es::template(config, &plan),
+        docs: docs::page(&plan),
         plan,
     });
     Checked::new(compiled, diagnostics)

@@ -8,6 +8,7 @@ mod check;
 mod compile;
 pub mod config;
 mod coverage;
+mod docs;
 mod fetch;
 mod id_query;
 mod key;

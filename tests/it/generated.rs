@@ -7,8 +7,12 @@ use std::fs;
 use harness::{folder::Folder, repository};
 
 /// Kinds of `generate` with the file that holds each.
-const ARTIFACTS: [(&str, &str); 3] =
-    [("avro", "movies.avsc"), ("template", "index-template.json"), ("plan", "plan.json")];
+const ARTIFACTS: [(&str, &str); 4] = [
+    ("avro", "movies.avsc"),
+    ("template", "index-template.json"),
+    ("plan", "plan.json"),
+    ("docs", "movies.md"),
+];
 
 #[test]
 fn committed_artifacts_are_what_the_configuration_makes() {

@@ -3,6 +3,7 @@
 mod avro;
 mod convergence;
 mod crashes;
+mod documentation;
 mod failures;
 mod generated;
 mod init;

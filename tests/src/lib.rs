@@ -7,6 +7,7 @@ pub mod federation;
 pub mod folder;
 pub mod graph;
 pub mod graphql_js;
+pub mod markdown;
 mod packages;
 
 use std::{

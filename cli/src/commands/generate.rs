@@ -27,7 +27,7 @@ pub(crate) async fn generate(
     let (_, compiled) = Project::compile(file, env, output).await?;
     let text = text(kind, &compiled);
     let Some(folder) = out else {
-        // The artifact is JSON in itself; an envelope around it would make it another file.
+        // The artifact is a file in itself; an envelope around it would make it another one.
         output.write(text.as_bytes())?;
         return Ok(Exit::Done);
     };
@@ -44,6 +44,7 @@ fn text(kind: Artifact, compiled: &Compiled) -> String {
         Artifact::Avro => format!("{:#}", compiled.avro),
         Artifact::Template => format!("{:#}", compiled.index_template),
         Artifact::Plan => compiled.plan.to_json(),
+        Artifact::Docs => compiled.docs.clone(),
     };
     text.push('\n');
     text
@@ -54,5 +55,6 @@ fn file_name(kind: Artifact, index: &str) -> String {
         Artifact::Avro => format!("{index}.avsc"),
         Artifact::Template => format!("{index}.template.json"),
         Artifact::Plan => format!("{index}.plan.json"),
+        Artifact::Docs => format!("{index}.md"),
     }
 }

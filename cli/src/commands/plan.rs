@@ -74,16 +74,25 @@ pub(crate) fn change_lines(changes: &[Change], paint: Paint) -> String {
 }
 
 fn coverage_table(plan: &IndexPlan, paint: Paint) -> String {
-    let mut table = Table::new(&["entity", "at", "owned by", "kept fresh by", "found by"]);
+    let mut table = Table::new(&["entity", "at", "owned by", "kept fresh by", "found by", "new edge told by"]);
     for line in &plan.coverage {
-        let fresh = match line.covered_by {
-            CoveredBy::Source => line.sources.join(", "),
-            CoveredBy::Audit => "audit".to_owned(),
-            CoveredBy::Ignore => "nothing, by your word".to_owned(),
-        };
+        let fresh = covered(line.covered_by, &line.sources);
         let path = if line.path.is_empty() { "the document".to_owned() } else { line.path.clone() };
         let lookup = line.reverse_lookup.clone().unwrap_or_default();
-        table.row([line.type_name.clone(), path, line.subgraphs.join(", "), fresh, lookup]);
+        let told = line.edge.as_ref().map_or_else(String::new, |edge| {
+            let mut sources: Vec<String> = edge.sources.iter().map(|source| source.name.clone()).collect();
+            sources.dedup();
+            covered(edge.covered_by, &sources)
+        });
+        table.row([line.type_name.clone(), path, line.subgraphs.join(", "), fresh, lookup, told]);
     }
     table.render(paint)
+}
+
+fn covered(by: CoveredBy, sources: &[String]) -> String {
+    match by {
+        CoveredBy::Source => sources.join(", "),
+        CoveredBy::Audit => "audit".to_owned(),
+        CoveredBy::Ignore => "nothing, by your word".to_owned(),
+    }
 }
