@@ -64,11 +64,14 @@ pub fn compile(config: &Config, texts: &Texts) -> Checked<Compiled> {
         }
         is_new
     });
-    let compiled = plan.map(|plan| Compiled {
-        avro: avro::schema(config, &plan),
-        index_template: template_es::template(config, &plan),
-        docs: docs::page(&plan),
-        plan,
+    let compiled = plan.map(|plan| {
+        let avro = avro::schema(config, &plan);
+        Compiled {
+            index_template: template_es::template(config, &plan),
+            docs: docs::page(&plan, &avro),
+            avro,
+            plan,
+        }
     });
     Checked::new(compiled, diagnostics)
 }

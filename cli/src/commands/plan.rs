@@ -74,7 +74,8 @@ pub(crate) fn change_lines(changes: &[Change], paint: Paint) -> String {
 }
 
 fn coverage_table(plan: &IndexPlan, paint: Paint) -> String {
-    let mut table = Table::new(&["entity", "at", "owned by", "kept fresh by", "found by", "new edge told by"]);
+    let mut table =
+        Table::new(&["entity", "at", "owned by", "kept fresh by", "found by", "new edge told by"]);
     for line in &plan.coverage {
         let fresh = covered(line.covered_by, &line.sources);
         let path = if line.path.is_empty() { "the document".to_owned() } else { line.path.clone() };

@@ -68,7 +68,7 @@ fn from_nothing_to_a_search() {
     $ studio-search plan
     nothing to change
 
-    entity  at            owned by  kept fresh by  found by
+    entity  at            owned by  kept fresh by  found by  new edge told by
     Movie   the document            changes
     --- exit 0
     $ studio-search status
@@ -197,7 +197,7 @@ fn the_files_make_another_plan() {
     ~ change index version movies-000001
                its description changed
 
-    entity  at            owned by  kept fresh by  found by
+    entity  at            owned by  kept fresh by  found by  new edge told by
     Movie   the document            changes
     --- exit 0
     $ studio-search run --once -q

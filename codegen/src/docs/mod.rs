@@ -8,11 +8,15 @@ use plan::{
     index_plan::{CoverageLine, CoveredBy, EdgeWay, EventFormat, IdSource, SourceInput, SourcePlan},
 };
 
+use serde_json::Value;
+
 use self::markdown::{code, codes, list, paragraph, table, text};
 use crate::mapping;
 
 /// The page as GitHub's Markdown, without a line break at its end. The same plan gives the same bytes.
-pub(crate) fn page(plan: &IndexPlan) -> String {
+///
+/// `avro` is the schema of a document, which has a name of its own.
+pub(crate) fn page(plan: &IndexPlan, avro: &Value) -> String {
     let description = plan.description.as_deref().map(paragraph).filter(|words| !words.is_empty());
     let sections = [
         Some(format!("# {}", text(&plan.name))),
@@ -26,7 +30,7 @@ pub(crate) fn page(plan: &IndexPlan) -> String {
         edges(plan).map(|edges| format!("## Freshness of edges\n\n{edges}")),
         Some(format!("## Sources\n\n{}", sources(plan))),
         exceptions(plan).map(|exceptions| format!("## Exceptions\n\n{exceptions}")),
-        Some(format!("## Artifacts\n\n{}", artifacts(plan))),
+        Some(format!("## Artifacts\n\n{}", artifacts(plan, avro))),
     ];
     sections.into_iter().flatten().collect::<Vec<_>>().join("\n\n")
 }
@@ -239,12 +243,13 @@ fn exceptions(plan: &IndexPlan) -> Option<String> {
     (!rows.is_empty()).then(|| table(&["Type", "At", "What it means"], &rows))
 }
 
-fn artifacts(plan: &IndexPlan) -> String {
+fn artifacts(plan: &IndexPlan, avro: &Value) -> String {
     let name = &plan.name;
     let row =
         |kind: &str, file: String, what: String| vec![code(&format!("generate {kind}")), code(&file), what];
-    let record =
-        format!("the Avro schema of a document, {}", code(&format!("studio_search.{name}.{}", plan.entity)));
+    let named = |part: &str| avro[part].as_str().unwrap_or_default().to_owned();
+    let record = format!("{}.{}", named("namespace"), named("name"));
+    let record = format!("the Avro schema of a document, {}", code(record.trim_start_matches('.')));
     let rows = [
         row("avro", format!("{name}.avsc"), record),
         row("template", format!("{name}.template.json"), "the index template".to_owned()),

@@ -227,6 +227,7 @@ fn is_machinery(name: &str) -> bool {
         || name.starts_with("link__")
         || name.starts_with("core__")
         || name.starts_with("federation__")
+        || name.starts_with("context__")
         || name.starts_with("__")
         || matches!(name, "_Any" | "_Entity" | "_Service" | "_FieldSet" | "FieldSet")
 }
