@@ -229,7 +229,7 @@ impl<'a> Builder<'a> {
         if selects && children.is_empty() && self.count <= MAX_FIELDS {
             let message = format!("nothing is left of `{key}`: its fields are never answered");
             let help = "remove it, or select a field without `@skip(if: true)` and `@include(if: false)`";
-            self.diagnostics.push(self.template.error(codes::SS227, first.pos, message, help));
+            self.diagnostics.push(self.template.error(codes::SS226, first.pos, message, help));
         }
         Some(ShapeField {
             name: key.to_owned(),

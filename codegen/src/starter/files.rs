@@ -141,7 +141,8 @@ impl Parts<'_> {
     fn entities(&self) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
         self.document.walk(&mut |_, selected| {
-            for entity in self.schema.entities(selected.field.ty.name()) {
+            for name in self.schema.possible(selected.field.ty.name()) {
+                let Some(entity) = self.schema.get(name).filter(|ty| !ty.keys.is_empty()) else { continue };
                 let key = entity.simple_keys().next().unwrap_or("id");
                 found.insert(entity.name.clone(), key.to_owned());
             }
