@@ -28,6 +28,8 @@ impl DocumentSchema {
     /// null. On an error `datum` is as it was.
     pub fn encode(&self, body: &str, datum: &mut Vec<u8>) -> Result<(), DocumentError> {
         let start = datum.len();
+        // Without its names a document has about half its length.
+        datum.reserve(body.len().min(MAX_JSON_BYTES) / 2);
         let mut encoder = Encoder {
             datum,
             spans: Vec::new(),
