@@ -92,17 +92,8 @@ pub(crate) enum Command {
         /// The type of the documents; left out: the types are listed that an index can be made of
         #[arg(long, value_name = "TYPE")]
         root: Option<String>,
-        /// The schema: a supergraph SDL (best), a plain SDL, or the JSON answer of an introspection
-        #[arg(
-            long,
-            value_name = "FILE",
-            conflicts_with = "introspect",
-            required_unless_present = "introspect"
-        )]
-        schema: Option<PathBuf>,
-        /// Ask this gateway for its schema, and write that down, too
-        #[arg(long, value_name = "URL")]
-        introspect: Option<String>,
+        #[command(flatten)]
+        origin: Origin,
     },
     /// Check configurations, queries and schemas; all problems at once
     ///
@@ -239,6 +230,18 @@ pub(crate) enum Command {
     },
 }
 
+/// Where `init` takes the schema from.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Origin {
+    /// The schema: a supergraph SDL (best), a plain SDL, or the JSON answer of an introspection
+    #[arg(long, value_name = "FILE")]
+    pub(crate) schema: Option<PathBuf>,
+    /// Ask this gateway for its schema, and write that down, too
+    #[arg(long, value_name = "URL")]
+    pub(crate) introspect: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Write the JSON Schema of index.yaml, for editors
@@ -300,6 +303,8 @@ pub(crate) enum Artifact {
     Plan,
     /// The page about the index: fields, owners, what keeps each fresh
     Docs,
+    /// The JSON Schema of a document
+    JsonSchema,
 }
 
 #[cfg(test)]

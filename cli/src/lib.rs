@@ -97,8 +97,8 @@ async fn dispatch(command: Command, env: &Environment, output: &mut Output) -> R
 async fn answer(command: Command, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Run { .. } | Command::Demo { .. } => unreachable!("dispatched above"),
-        Command::Init { dir, root, schema, introspect } => {
-            let origin = commands::init::Origin::of(schema, introspect);
+        Command::Init { dir, root, origin } => {
+            let origin = commands::init::Origin::of(origin.schema, origin.introspect);
             commands::init::init(&dir, root.as_deref(), &origin, output).await
         }
         Command::Test { paths, filter } => commands::test::test(&paths, filter.as_deref(), env, output).await,

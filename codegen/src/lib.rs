@@ -11,6 +11,7 @@ mod coverage;
 mod docs;
 mod fetch;
 mod id_query;
+mod json_schema;
 mod key;
 mod lexer;
 mod mapping;
@@ -36,6 +37,7 @@ pub use self::{
     check::{GraphSchema, PathOwners},
     compile::{Compiled, Texts, compile},
     config::{Config, Snippet, WantedFile, parse_config, parse_markdown},
+    json_schema::document_schema,
     schema::INTROSPECTION_QUERY,
 };
 

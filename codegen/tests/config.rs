@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use codegen::{config::SCHEMA, parse_config};
+use codegen::{Texts, compile, config::SCHEMA, document_schema, parse_config};
 use plan::{Diagnostic, SourceText};
 use serde_json::{Map, Value};
 
@@ -113,6 +113,38 @@ fn a_value_of_the_wrong_kind_is_told_at_any_key() {
             .any(|found| found.is_error() && ["SS104", "SS105", "SS117"].contains(&found.code.id));
         assert!(is_told, "nobody tells of a list in a list at {path:?}: {found:?}");
     }
+}
+
+/// A document of the example is one by the schema of its documents, and what is none is refused.
+#[test]
+fn documents_are_what_their_schema_says() {
+    let folder = tests().join("../../configs/movies");
+    let text = |name: &str| {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        Arc::new(SourceText { name: name.to_owned(), text })
+    };
+    let config = parse_config(&text("index.yaml"), &|_| None).value.unwrap();
+    let others = config.wanted_files().into_iter().map(|file| (file.path.clone(), text(&file.path)));
+    let texts =
+        Texts { query: text("query.graphql"), schema: text("supergraph.graphql"), others: others.collect() };
+    let schema = document_schema(&compile(&config, &texts).value.unwrap().plan);
+    assert!(jsonschema::meta::is_valid(&schema));
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let document: Value = serde_json::from_str(&text("mocks/avatar.json").text).unwrap();
+    let found: Vec<String> = validator.iter_errors(&document).map(|error| error.to_string()).collect();
+    assert_eq!(found, Vec::<String>::new());
+    for (pointer, wrong) in [
+        ("/movieId", Value::Null),
+        ("/popularity", Value::from("many")),
+        ("/type", Value::from("FILM")),
+        ("/production", Value::from("none")),
+        ("/directors/0/name", Value::from(7)),
+    ] {
+        let mut document = document.clone();
+        *document.pointer_mut(pointer).unwrap() = wrong;
+        assert!(!validator.is_valid(&document), "{pointer}");
+    }
+    assert!(!validator.is_valid(&serde_json::json!({ "movieId": "m1", "titel": "x" })));
 }
 
 /// The paths of all keys that are not names of the user's choice.

@@ -33,7 +33,8 @@ fn every_schema_gives_a_valid_start() {
             run(&["init", &target, "--root", root, "--schema", schema]);
             let said = run(&["validate", &target]);
             assert!(said.contains("is valid"), "{said}");
-            let query = fs::read_to_string(folder.path().join(&target).join("query.graphql")).expect("a query");
+            let query =
+                fs::read_to_string(folder.path().join(&target).join("query.graphql")).expect("a query");
             assert!(query.lines().count() > 10, "{root}:\n{query}");
         }
         assert!(run(&["init", "--schema", schema]).lines().count() > 1);

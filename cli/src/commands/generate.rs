@@ -45,6 +45,7 @@ fn text(kind: Artifact, compiled: &Compiled) -> String {
         Artifact::Template => format!("{:#}", compiled.index_template),
         Artifact::Plan => compiled.plan.to_json(),
         Artifact::Docs => compiled.docs.clone(),
+        Artifact::JsonSchema => format!("{:#}", codegen::document_schema(&compiled.plan)),
     };
     text.push('\n');
     text
@@ -56,5 +57,6 @@ fn file_name(kind: Artifact, index: &str) -> String {
         Artifact::Template => format!("{index}.template.json"),
         Artifact::Plan => format!("{index}.plan.json"),
         Artifact::Docs => format!("{index}.md"),
+        Artifact::JsonSchema => format!("{index}.schema.json"),
     }
 }

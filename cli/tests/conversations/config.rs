@@ -94,8 +94,7 @@ fn an_expanded_file_reads_back() {
 
 #[test]
 fn secrets_are_in_no_output() {
-    let folder =
-        Folder::new().with("  timeout: 200ms\n", "  headers: { x-key: s3cret }\n  timeout: 5s\n");
+    let folder = Folder::new().with("  timeout: 200ms\n", "  headers: { x-key: s3cret }\n  timeout: 5s\n");
     let said = folder.talk(&["config expand", "config expand --json", "validate"]);
     assert!(!said.contains("s3cret"), "{said}");
 }

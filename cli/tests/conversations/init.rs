@@ -112,9 +112,9 @@ fn two_files_from_a_schema() {
     $ studio-search init other --root Film
     --- stderr
     error: the following required arguments were not provided:
-      --schema <FILE>
+      <--schema <FILE>|--introspect <URL>>
 
-    Usage: studio-search init --root <TYPE> --schema <FILE> <DIR>
+    Usage: studio-search init --root <TYPE> <--schema <FILE>|--introspect <URL>> <DIR>
 
     For more information, try '--help'.
     --- exit 64
@@ -138,10 +138,88 @@ fn two_files_from_a_schema() {
     let read = |name: &str| {
         fs::read_to_string(folder.0.path().join("new/films").join(name)).expect("it was written")
     };
-    insta::assert_snapshot!(read("index.yaml"), @"");
-    insta::assert_snapshot!(read("query.graphql"), @"");
-    insta::assert_snapshot!(read("ids.graphql"), @"");
-    insta::assert_snapshot!(read("graphql.config.yaml"), @"");
+    insta::assert_snapshot!(read("index.yaml"), @r#"
+    # yaml-language-server: $schema=./index.schema.json
+    version: 1
+    name: films
+
+    entity: Film
+    query: ./query.graphql
+
+    graph:
+      url: "${GATEWAY_URL:-http://localhost:4000/graphql}"
+      schema: "../../graph.graphql"
+      # headers: { authorization: "Bearer ${GATEWAY_TOKEN}" }
+      # How custom scalars are indexed: date, keyword, text, long, double, boolean or flattened.
+      scalars: { Minutes: keyword }
+
+    # What tells of changes: a line of JSON each, such as {"value": {"filmId": "1"}}. With `http: true` in place of
+    # `file:`, they are posted to /events/films/film-changes.
+    sources:
+      film-changes:
+        file: ./events/films.ndjson
+        format: plain
+        id: value.filmId
+      # studio-changes:
+      #   entity: Studio
+      #   file: ./events/studios.ndjson
+      #   format: plain
+      #   id: value.studioId
+
+    # What no source tells of: no event brings a change of these into the documents that hold them. A line goes when its
+    # source comes.
+    coverage:
+      Studio: { freshness: audit }
+
+    search:
+      text: [title, studio.name]
+      facets: [status]
+
+    backfill:
+      ids: { query: ./ids.graphql }
+    "#);
+    insta::assert_snapshot!(read("query.graphql"), @r#"
+    # The query is the document: what it selects is what can be searched, by the names it gives.
+    query FilmIndex($id: ID!) {
+      film(filmId: $id) {
+        filmId
+        title
+        status
+        length
+        studio {
+          studioId
+          name
+          country
+        }
+        rating {
+          stars
+          votes
+        }
+      }
+    }
+    "#);
+    insta::assert_snapshot!(read("ids.graphql"), @r#"
+    # Every Film: what a backfill goes through.
+    query FilmIds($after: String, $first: Int = 100) {
+      films(first: $first, after: $after) {
+        pageInfo {
+          hasNextPage
+          endCursor
+        }
+        edges {
+          node {
+            filmId
+          }
+        }
+      }
+    }
+    "#);
+    insta::assert_snapshot!(read("graphql.config.yaml"), @r#"
+    schema: "../../graph.graphql"
+    documents:
+      - ./query.graphql
+      - ./ids.graphql
+    "#);
 }
 
 /// From the schema to an index that is provisioned, with nothing edited in between.
