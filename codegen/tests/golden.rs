@@ -146,8 +146,8 @@ const CODES_WITHOUT_A_CASE: [(&str, &str); 1] =
 #[test]
 fn every_code_has_a_case() {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let texts = ["ok", "diagnostics"].map(|folder| read_folder(&tests.join(folder)));
-    let expected: Vec<&String> = texts
+    let folders = ["ok", "diagnostics"].map(|folder| read_folder(&tests.join(folder)));
+    let expected: Vec<&String> = folders
         .iter()
         .flatten()
         .filter(|(name, _)| Path::new(name).extension().is_some_and(|extension| extension == "expected"))

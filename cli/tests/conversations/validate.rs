@@ -206,3 +206,32 @@ fn a_gateway_that_is_asked_for_its_schema() {
     --- exit 69
     "#);
 }
+
+/// A device that never ends, a hole of five gigabytes and a folder are told by what they are.
+#[test]
+fn files_that_are_too_large_or_none() {
+    let endless = Folder::new().with("./query.graphql", "/dev/zero");
+    let hole = Folder::new();
+    let schema = fs::File::create(hole.0.path().join("schema.graphql")).expect("the folder is ours");
+    schema.set_len(5 << 30).expect("a hole takes no space");
+    let config = Folder::new();
+    let file = fs::File::create(config.0.path().join("index.yaml")).expect("the folder is ours");
+    file.set_len(100 << 20).expect("a hole takes no space");
+    let in_folder = Folder::new().with("./query.graphql", "./");
+    assert_conversation!(endless, ["validate"], @"");
+    assert_conversation!(hole, ["validate"], @"");
+    assert_conversation!(config, ["validate"], @"");
+    assert_conversation!(in_folder, ["validate"], @"");
+}
+
+/// YAML, GraphQL and the filter language inside of YAML: one form of report.
+#[test]
+fn reports_of_all_languages_look_alike() {
+    let folder = Folder::new()
+        .with("id: value.movieId }", "id: value.movieId, where: \"row.kind = 'x'\" }\nserch: {}");
+    folder.write(
+        "query.graphql",
+        "query MovieIndex($id: ID!) {\n  movie(movieId: $id) {\n    movieId\n    titel\n  }\n}\n",
+    );
+    assert_conversation!(folder, ["validate"], @"");
+}
