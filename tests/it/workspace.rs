@@ -75,7 +75,7 @@ fn codegen_is_pure_and_the_indexer_carries_no_parser() {
 #[test]
 fn every_source_file_says_why_it_exists_and_is_one_idea() {
     let mut files = Vec::new();
-    for folder in ["plan", "codegen", "search", "indexer", "cli", "tests"] {
+    for folder in ["plan", "codegen", "search", "indexer", "cli", "tests", "fuzz"] {
         collect(&repository().join(folder), &mut files);
     }
     assert!(files.len() > 50, "the walk finds the sources");

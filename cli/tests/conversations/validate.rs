@@ -27,13 +27,14 @@ fn broken_yaml() {
     $ studio-search validate
     1 error
     --- stderr
-    error[SS101]: this is not valid YAML: invalid trailing content after double-quoted scalar
-        ╭─[index.yaml:11:19]
-     10 │   changes: { file: ./changes.ndjson, format: plain, id: value.movieId }
-     11 │ admin: { listen: "127.0.0.1:0" }
-        ·                   ─
-        ╰────
-      help: look at the caret and just before it: indentation by tabs, a missing colon, an open quote
+    error[SS101]: this is not valid YAML: this quote is not closed
+       ╭─[index.yaml:3:9]
+     2 │ name: movies
+     3 │ entity: "Movie
+       ·         ─
+     4 │ query: ./query.graphql
+       ╰────
+      help: close it where its value ends; the reader went on to line 11
 
       more: studio-search explain SS101
     --- exit 1
@@ -217,11 +218,64 @@ fn files_that_are_too_large_or_none() {
     let config = Folder::new();
     let file = fs::File::create(config.0.path().join("index.yaml")).expect("the folder is ours");
     file.set_len(100 << 20).expect("a hole takes no space");
-    let in_folder = Folder::new().with("./query.graphql", "./");
-    assert_conversation!(endless, ["validate"], @"");
-    assert_conversation!(hole, ["validate"], @"");
-    assert_conversation!(config, ["validate"], @"");
-    assert_conversation!(in_folder, ["validate"], @"");
+    let in_folder = Folder::new().with("./query.graphql", "./queries");
+    fs::create_dir(in_folder.0.path().join("queries")).expect("the folder is ours");
+    assert_conversation!(endless, ["validate"], @r#"
+    $ studio-search validate
+    1 error
+    --- stderr
+    error[SS119]: the query /dev/zero can't be read: it has more than 16 MiB
+       ╭─[index.yaml:4:8]
+     3 │ entity: Movie
+     4 │ query: /dev/zero
+       ·        ─────────
+     5 │ graph:
+       ╰────
+      help: a path is relative to the folder of index.yaml
+
+      more: studio-search explain SS119
+    --- exit 1
+    "#);
+    assert_conversation!(hole, ["validate"], @r#"
+    $ studio-search validate
+    1 error
+    --- stderr
+    error[SS119]: the schema ./schema.graphql can't be read: it has more than 256 MiB
+       ╭─[index.yaml:7:11]
+     6 │   url: http://127.0.0.1:9/graphql
+     7 │   schema: ./schema.graphql
+       ·           ────────────────
+     8 │   timeout: 200ms
+       ╰────
+      help: a path is relative to the folder of index.yaml
+
+      more: studio-search explain SS119
+    --- exit 1
+    "#);
+    assert_conversation!(config, ["validate"], @r#"
+    $ studio-search validate
+    --- stderr
+    error[SS108]: index.yaml can't be read: it has more than 16 MiB
+      help: a configuration has at most 1 MiB
+      more: studio-search explain SS108
+    --- exit 1
+    "#);
+    assert_conversation!(in_folder, ["validate"], @r#"
+    $ studio-search validate
+    1 error
+    --- stderr
+    error[SS119]: the query ./queries can't be read: it is a folder
+       ╭─[index.yaml:4:8]
+     3 │ entity: Movie
+     4 │ query: ./queries
+       ·        ─────────
+     5 │ graph:
+       ╰────
+      help: a path is relative to the folder of index.yaml
+
+      more: studio-search explain SS119
+    --- exit 1
+    "#);
 }
 
 /// YAML, GraphQL and the filter language inside of YAML: one form of report.
@@ -233,5 +287,42 @@ fn reports_of_all_languages_look_alike() {
         "query.graphql",
         "query MovieIndex($id: ID!) {\n  movie(movieId: $id) {\n    movieId\n    titel\n  }\n}\n",
     );
-    assert_conversation!(folder, ["validate"], @"");
+    assert_conversation!(folder, ["validate"], @r#"
+    $ studio-search validate
+    3 errors
+    --- stderr
+    error[SS701]: = is no operator here
+        ╭─[index.yaml:10:89]
+      9 │ sources:
+     10 │   changes: { file: ./changes.ndjson, format: plain, id: value.movieId, where: "row.kind = 'x'" }
+        ·                                                                                         ─
+     11 │ serch: {}
+        ╰────
+      help: equality is written ==
+
+      more: studio-search explain SS701
+
+    error[SS102]: unknown key `serch` in the file
+        ╭─[index.yaml:11:1]
+     10 │   changes: { file: ./changes.ndjson, format: plain, id: value.movieId, where: "row.kind = 'x'" }
+     11 │ serch: {}
+        · ─────
+     12 │ admin: { listen: "127.0.0.1:0" }
+        ╰────
+      help: did you mean `search`?
+
+      more: studio-search explain SS102
+
+    error[SS203]: type `Movie` does not have a field `titel`
+       ╭─[query.graphql:4:5]
+     3 │     movieId
+     4 │     titel
+       ·     ─────
+     5 │   }
+       ╰────
+      help: did you mean `title`?
+
+      more: studio-search explain SS203
+    --- exit 1
+    "#);
 }
