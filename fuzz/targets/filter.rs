@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use promises::{plan_of_every_kind, filters_keep_their_promises, utf8};
+use promises::{filters_keep_their_promises, plan_of_every_kind, utf8};
 use serde_json::{Value, json};
 
 static PLAN: LazyLock<plan::IndexPlan> = LazyLock::new(plan_of_every_kind);
