@@ -37,6 +37,10 @@ fn run([config, query, schema, ids]: [&str; 4]) -> Vec<Diagnostic> {
         assert_eq!(compiled.value.is_none(), compiled.diagnostics.iter().any(Diagnostic::is_error));
         diagnostics.extend(compiled.diagnostics);
     }
+    for diagnostic in &diagnostics {
+        assert!(diagnostic.place.is_some() && diagnostic.help.is_some(), "{diagnostic:?}");
+        assert!(!diagnostic.message.contains(char::is_control), "{diagnostic:?}");
+    }
     for (source, range) in diagnostics.iter().filter_map(|diagnostic| diagnostic.place.as_ref()) {
         assert!(source.text.get(range.clone()).is_some(), "{range:?} cuts a character of {}", source.name);
     }
