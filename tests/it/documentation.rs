@@ -38,7 +38,7 @@ entity: end
 query: ./query.graphql
 graph: { url: "http://localhost:4000", schema: ./supergraph.graphql }
 sources:
-  ends: { http: true, format: plain, id: key, where: "value.a == 1 || value.b == '`x`'" }
+  ends: { http: true, format: plain, id: key, where: "value.a == 'x | y' OR value.b == '`x`'" }
   subgraphs: { entity: subgraph, http: true, format: plain, id: key, root_id: value.end }
 "##;
 

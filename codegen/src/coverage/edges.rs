@@ -66,9 +66,9 @@ impl Proof<'_> {
     pub(super) fn edge(&self, site: &Site<'_>, sources: &[&SourceConfig]) -> Option<Diagnostic> {
         let field = site.field?;
         let source = sources.first()?;
-        let side = side(self.schema, site);
+        let owning = side(self.schema, site);
         let is_told = sources.iter().any(|source| names_roots(source) || source.edge.is_some());
-        if is_told || side == Side::Holder {
+        if is_told || owning == Side::Holder {
             return None;
         }
         let name = &site.entity.name;
@@ -79,7 +79,7 @@ impl Proof<'_> {
             "give the source {} `root_id:` or `back_reference:`; or say `edge: holder` where events of {holder} tell of it",
             source.name.value
         );
-        let diagnostic = if side == Side::Related {
+        let diagnostic = if owning == Side::Related {
             let message = format!(
                 "no event tells when a {name} is added to `{}`: {coordinates} is owned by {owners}, as {name} itself is",
                 field.path,

@@ -139,7 +139,7 @@ impl<'a> Proof<'a> {
             let range = self.config.entity.range.clone();
             return Diagnostic::error(codes::SS214, message).at(&self.config.source, range).help(other);
         };
-        let held = if field.type_name() == name { String::new() } else { format!("... on {name} ") };
+        let condition = if field.type_name() == name { String::new() } else { format!("... on {name} ") };
         let (message, help) = match site.key_name {
             _ if site.entity.keys.is_empty() => (
                 format!("{name} events cannot be traced back to {root}: its key is not known"),
@@ -148,7 +148,7 @@ impl<'a> Proof<'a> {
                     field.path
                 ),
             ),
-            Some(key) if held.is_empty() => (
+            Some(key) if condition.is_empty() => (
                 format!(
                     "{name} events cannot be traced back to {root}: `{}` doesn't carry its key",
                     field.path
@@ -160,7 +160,7 @@ impl<'a> Proof<'a> {
                     "{name} events cannot be traced back to {root}: `{}` doesn't carry its key",
                     field.path
                 ),
-                format!("add `{held}{{ {key} }}` to `{} {{ … }}`, or {other}", field.name),
+                format!("add `{condition}{{ {key} }}` to `{} {{ … }}`, or {other}", field.name),
             ),
             None => (
                 format!(
