@@ -8,7 +8,7 @@ use plan::SourceText;
 use serde_json::Value;
 
 /// Types and fields with names of Mermaid's own words, and texts that Markdown could take for its own.
-const SUPERGRAPH: &str = r##"
+const SUPERGRAPH: &str = r#"
 schema @link(url: "https://specs.apollo.dev/link/v1.0") @link(url: "https://specs.apollo.dev/join/v0.3", for: EXECUTION) { query: Query }
 scalar join__FieldSet
 enum join__Graph {
@@ -27,9 +27,9 @@ type end @join__type(graph: A, key: "id") @join__type(graph: B, key: "id") {
   style: subgraph @join__field(graph: B)
 }
 type subgraph @join__type(graph: B, key: "click") { click: ID! class: [[String!]!]! }
-"##;
+"#;
 
-const CONFIG: &str = r##"
+const CONFIG: &str = r#"
 version: 1
 name: nasty
 description: "1. | `no` list\n\n# no heading <i>\\|</i>"
@@ -40,7 +40,7 @@ graph: { url: "http://localhost:4000", schema: ./supergraph.graphql }
 sources:
   ends: { http: true, format: plain, id: key, where: "value.a == 'x | y' OR value.b == '`x`'" }
   subgraphs: { entity: subgraph, http: true, format: plain, id: key, root_id: value.end }
-"##;
+"#;
 
 fn compiled() -> Compiled {
     let text = |name: &str, text: &str| Arc::new(SourceText { name: name.to_owned(), text: text.to_owned() });

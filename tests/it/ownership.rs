@@ -56,7 +56,8 @@ fn fault(graph: &Graph, case: &Case, path: &PathOwners) -> Option<String> {
     let is_name = path.coordinates.iter().all(|one| one.ends_with(".__typename"));
     let missed: Vec<&String> = asked.iter().filter(|subgraph| !owners.contains(subgraph.as_str())).collect();
     // It adds names of types for itself, wherever it goes on from.
-    if !missed.is_empty() && !(is_name && missed.len() < asked.len()) {
+    let is_told = missed.is_empty() || is_name && missed.len() < asked.len();
+    if !is_told {
         return Some(format!("{missed:?} are asked, {owners:?} are the owners"));
     }
     let defines = |owner: &str| {
