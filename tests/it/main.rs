@@ -10,6 +10,7 @@ mod init;
 mod memory;
 mod ownership;
 mod python;
+mod servers;
 mod sources;
 mod verdicts;
 mod workspace;

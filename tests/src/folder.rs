@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{eventually, graph::RealGraph, program, repository};
+use crate::{eventually, graph::RealGraph, program, repository, tail};
 
 /// The files of `configs/movies` that make the index.
 const FILES: [&str; 5] =
@@ -232,9 +232,4 @@ pub fn assert_equal(indexed: &BTreeMap<String, Value>, graph: &BTreeMap<String, 
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("its address")
-}
-
-fn tail(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().collect();
-    lines[lines.len().saturating_sub(25)..].join("\n")
 }

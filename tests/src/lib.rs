@@ -1,6 +1,6 @@
 //! The harness of the end-to-end tests: the real federated graph, the real program, and what must be equal at the end.
 //!
-//! Tests need Node, Python, Java and Maven beside Rust. What is missing fails a test with a sentence that says so; nothing is skipped.
+//! Tests need Node, Python, Maven and two JDKs beside Rust. What is missing fails a test with a sentence that says so; nothing is skipped.
 
 pub mod avro;
 pub mod federation;
@@ -9,6 +9,7 @@ pub mod graph;
 pub mod graphql_js;
 pub mod markdown;
 mod packages;
+pub mod servers;
 
 use std::{
     fs,
@@ -68,4 +69,10 @@ pub fn eventually(limit: Duration, mut holds: impl FnMut() -> Result<(), String>
         }
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// The last lines of a log.
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(25)..].join("\n")
 }

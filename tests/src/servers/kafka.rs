@@ -1,0 +1,100 @@
+//! One Kafka broker that is its own controller, in one process.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{
+    java::java,
+    maven,
+    process::{Server, free_port, private_folder},
+};
+
+const JARS: [&str; 3] = [
+    "org.apache.kafka:kafka_2.13:4.1.1",
+    "org.apache.kafka:kafka-tools:4.1.1",
+    "org.slf4j:slf4j-simple:1.7.36",
+];
+
+/// What one node needs to be a whole cluster that starts fast, is never idle, and creates no topic by mistake.
+const SETTINGS: &str = "\
+process.roles=broker,controller
+node.id=1
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=4
+auto.create.topics.enable=false
+group.initial.rebalance.delay.ms=0
+log.cleaner.backoff.ms=500
+log.cleaner.dedupe.buffer.size=16777216
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+";
+
+/// Any sixteen bytes in base64, without padding.
+const CLUSTER: &str = "c3R1ZGlvLXNlYXJjaC10ZQ";
+
+/// A running broker.
+pub struct Kafka {
+    /// Ends with this.
+    _server: Server,
+    jars: PathBuf,
+    /// Its `bootstrap.servers`.
+    pub brokers: String,
+}
+
+pub(super) fn start() -> Kafka {
+    let jars = maven::cached("kafka-4.1.1", |folder| maven::jars(&JARS, folder));
+    let folder = private_folder("kafka");
+    let (broker, controller) = (free_port(), free_port());
+    let settings = folder.join("server.properties");
+    let own = format!(
+        "listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}\n\
+         controller.quorum.voters=1@127.0.0.1:{controller}\n\
+         log.dirs={}\n",
+        folder.join("data").display()
+    );
+    fs::write(&settings, format!("{SETTINGS}{own}")).expect("the folder is writable");
+    let mut format = command(&jars, "kafka.tools.StorageTool");
+    let formatted = format.args(["format", "-t", CLUSTER, "-c"]).arg(&settings).output().expect("Java runs");
+    assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
+    let mut server = command(&jars, "kafka.Kafka");
+    server.arg(&settings);
+    let mut server = Server::start("Kafka", folder, server);
+    server.wait_for(|folder| is_started(folder).then_some(()));
+    Kafka { _server: server, jars, brokers: format!("127.0.0.1:{broker}") }
+}
+
+fn is_started(folder: &Path) -> bool {
+    fs::read_to_string(folder.join("log")).is_ok_and(|log| log.contains("Kafka Server started"))
+}
+
+fn command(jars: &Path, class: &str) -> Command {
+    let mut command = Command::new(java(17..));
+    command.args(["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-cp"]).arg(jars.join("*")).arg(class);
+    command
+}
+
+impl Kafka {
+    /// Runs one of Kafka's own tools, such as `TopicCommand`, and gives what it prints; fails if it does.
+    pub fn tool(&self, name: &str, arguments: &[&str]) -> String {
+        let output = command(&self.jars, &format!("org.apache.kafka.tools.{name}"))
+            .args(["--bootstrap-server", &self.brokers])
+            .args(arguments)
+            .output()
+            .expect("Java runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name} {arguments:?} failed:\n{said}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+}

@@ -1,0 +1,48 @@
+//! The real servers that documents, templates and schemas are tried on: started once a test process, ended with it.
+//!
+//! Each comes from Maven Central on its first use and is kept unpacked in the user's cache. Tests need Maven 3, a JDK 17
+//! and a JDK 21 or newer beside what the rest of the harness needs; what is missing fails a test with a sentence.
+
+mod elasticsearch;
+mod java;
+mod kafka;
+mod maven;
+mod opensearch;
+mod process;
+mod registry;
+mod rest;
+
+use std::sync::LazyLock;
+
+pub use self::{kafka::Kafka, rest::Rest};
+
+static ELASTICSEARCH: LazyLock<Rest> = LazyLock::new(elasticsearch::start);
+static OPENSEARCH: LazyLock<Rest> = LazyLock::new(|| opensearch::start(&opensearch::CURRENT));
+static OPENSEARCH_2: LazyLock<Rest> = LazyLock::new(|| opensearch::start(&opensearch::PREVIOUS));
+static REGISTRY: LazyLock<Rest> = LazyLock::new(registry::start);
+static KAFKA: LazyLock<Kafka> = LazyLock::new(kafka::start);
+
+/// Elasticsearch 9.4, shared by the tests of this process: use names of your own.
+pub fn elasticsearch() -> &'static Rest {
+    &ELASTICSEARCH
+}
+
+/// `OpenSearch` 3.8, shared by the tests of this process.
+pub fn opensearch() -> &'static Rest {
+    &OPENSEARCH
+}
+
+/// `OpenSearch` 2.19, the last of the line before, shared by the tests of this process.
+pub fn opensearch_2() -> &'static Rest {
+    &OPENSEARCH_2
+}
+
+/// Apicurio Registry at its root; Confluent's API is below `/apis/ccompat/v7`. Shared by the tests of this process.
+pub fn registry() -> &'static Rest {
+    &REGISTRY
+}
+
+/// One Kafka broker, shared by the tests of this process.
+pub fn kafka() -> &'static Kafka {
+    &KAFKA
+}

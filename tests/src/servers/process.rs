@@ -1,0 +1,98 @@
+//! A server as a process that can't outlive the tests.
+//!
+//! Statics are never dropped, and a killed test process drops nothing. So a small shell waits beside each server for the
+//! end of a pipe that this process alone holds open; then it ends the server's process group and removes its folder.
+
+use std::{
+    fs::{self, File},
+    net::{Ipv4Addr, TcpListener},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::tail;
+
+/// `$1` is the server's process group, `$2` its folder.
+const WATCH: &str = r#"cat; kill -s KILL -- "-$1"; sleep 0.3; rm -rf -- "$2""#;
+
+/// The slowest start that was ever seen, on two busy cores, took a third of this.
+const START: Duration = Duration::from_mins(3);
+
+/// A running server, its own folder, and the shell that ends both.
+pub(super) struct Server {
+    name: &'static str,
+    process: Child,
+    watch: Child,
+    folder: PathBuf,
+}
+
+/// A folder for one server. It goes when the server goes.
+pub(super) fn private_folder(name: &str) -> PathBuf {
+    let prefix = format!("studio-search-{name}-");
+    tempfile::Builder::new().prefix(&prefix).tempdir().expect("a temporary folder").keep()
+}
+
+/// A port that nobody has right now; for servers that can't choose one themselves.
+pub(super) fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+impl Server {
+    /// Starts a command, in the server's folder where it names no other, with its output in `log` there.
+    pub(super) fn start(name: &'static str, folder: PathBuf, mut command: Command) -> Self {
+        let log = File::create(folder.join("log")).expect("the folder is writable");
+        if command.get_current_dir().is_none() {
+            command.current_dir(&folder);
+        }
+        let process = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file can be shared"))
+            .stderr(log)
+            // Its own group, so that what it forks ends with it.
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} can't be started: {error}"));
+        let watch = Command::new("sh")
+            .args(["-c", WATCH, "watch", &process.id().to_string()])
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Not in ours: an interrupt of the tests must not end the one who cleans up.
+            .process_group(0)
+            .spawn()
+            .expect("a shell");
+        Self { name, process, watch, folder }
+    }
+
+    /// Waits until `is_up` finds what it looks for; fails with the log's end when the server ends or takes too long.
+    pub(super) fn wait_for<T>(&mut self, mut is_up: impl FnMut(&Path) -> Option<T>) -> T {
+        let start = Instant::now();
+        loop {
+            if let Some(found) = is_up(&self.folder) {
+                return found;
+            }
+            if let Some(status) = self.process.try_wait().expect("it is ours") {
+                panic!("{} ended while it started, with {status}:\n{}", self.name, self.log());
+            }
+            assert!(start.elapsed() < START, "{} is not up after {START:?}:\n{}", self.name, self.log());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// The end of what it said.
+    fn log(&self) -> String {
+        tail(&fs::read_to_string(self.folder.join("log")).unwrap_or_default())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.watch.stdin.take());
+        let _ = self.watch.wait();
+        let _ = self.process.wait();
+    }
+}
