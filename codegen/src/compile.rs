@@ -24,7 +24,8 @@ use crate::{
     schema::{Schema, TypeDef, TypeKind},
     shape::{self, ShapeField},
     template::Template,
-    template_es, validate,
+    template_es::{self, Engine},
+    validate,
 };
 
 /// The texts of the files that [`Config::wanted_files`] names.
@@ -45,11 +46,34 @@ pub struct Compiled {
     pub plan: IndexPlan,
     /// The Avro schema of a document.
     pub avro: serde_json::Value,
-    /// The composable index template for Elasticsearch and `OpenSearch`.
+    /// The templates of the index for the store that the configuration names: see [`crate::index_templates`].
     pub index_template: serde_json::Value,
     /// The page about the index for people, in GitHub's Markdown.
     pub docs: String,
 }
+
+/// What Elasticsearch or `OpenSearch` keep of every document beside its own fields, and refuse in a mapping.
+const RESERVED: [&str; 19] = [
+    "_data_stream_timestamp",
+    "_doc_count",
+    "_feature",
+    "_field_names",
+    "_ignored",
+    "_ignored_source",
+    "_index",
+    "_inference_fields",
+    "_nested_path",
+    "_primary_term",
+    "_recovery_source",
+    "_routing",
+    "_seq_no",
+    "_size",
+    "_source",
+    "_tier",
+    "_tsid",
+    "_type",
+    "_version",
+];
 
 /// Proves that configuration, query and schema fit each other, and makes the plan and the artifacts.
 pub fn compile(config: &Config, texts: &Texts) -> Checked<Compiled> {
@@ -67,7 +91,7 @@ pub fn compile(config: &Config, texts: &Texts) -> Checked<Compiled> {
     let compiled = plan.map(|plan| {
         let avro = avro::schema(config, &plan);
         Compiled {
-            index_template: template_es::template(config, &plan),
+            index_template: template_es::index_templates(config, &plan, Engine::of(config.store.kind)),
             docs: docs::page(&plan, &avro),
             avro,
             plan,
@@ -205,9 +229,8 @@ fn answers_entity(
 
 /// `__search` can't come from the graph: the shape refuses names with two underscores. Virtual fields are ours.
 fn reserve_names(template: &Template, document: &[ShapeField], diagnostics: &mut Vec<Diagnostic>) {
-    for field in
-        document.iter().filter(|field| field.name.eq_ignore_ascii_case("_id") || field.name == "_source")
-    {
+    let is_reserved = |name: &str| name.eq_ignore_ascii_case("_id") || RESERVED.contains(&name);
+    for field in document.iter().filter(|field| is_reserved(&field.name)) {
         let message = format!("the response key `{}` is reserved by search engines", field.name);
         diagnostics.push(template.error(
             codes::SS223,

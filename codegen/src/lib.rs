@@ -39,6 +39,7 @@ pub use self::{
     config::{Config, Snippet, WantedFile, parse_config, parse_markdown},
     json_schema::document_schema,
     schema::INTROSPECTION_QUERY,
+    template_es::{Engine, index_templates},
 };
 
 /// A result with everything that was found on the way to it.

@@ -155,16 +155,10 @@ impl Mapper<'_> {
             );
             return false;
         }
-        let is_number = |name: &str| {
-            shape.children.iter().any(|child| {
-                child.name == name
-                    && child.ty.list_depth() == 0
-                    && matches!(child.type_name(), "Float" | "Int")
-            })
-        };
-        if kind.value == GeoPoint && !(is_number("lat") && is_number("lon")) {
-            let help = "a geo_point has numbers under the response keys lat and lon; aliases can rename them";
-            self.error(kind, format!("{what} and has no lat and lon"), help);
+        if kind.value == GeoPoint
+            && let Err((message, help)) = is_point(shape)
+        {
+            self.error(kind, format!("{what} {message}"), help);
             return false;
         }
         true
@@ -184,6 +178,11 @@ impl Mapper<'_> {
             let message = format!("the virtual field `{name}` can't be {}", word(kind));
             self.error(&wish.path, message, "it receives values by `copy_to:`, so it is text or keyword");
             return None;
+        }
+        if let Some(target) = &wish.copy_to {
+            let message = format!("the virtual field `{name}` can't pass on what it receives");
+            let help = format!("say `copy_to: {}` where `{name}` gets its values from", target.value);
+            self.error(target, message, help);
         }
         let mapping = self.refine(Mapping::of(kind), wish);
         Some(Field {
@@ -267,6 +266,28 @@ impl Mapper<'_> {
         let diagnostic = Diagnostic::error(codes::SS114, message);
         self.diagnostics.push(diagnostic.at(&self.config.source, place.range.clone()).help(help));
     }
+}
+
+/// Whether every store can read points from an object; else what is wrong, and the mend.
+fn is_point(shape: &ShapeField) -> Result<(), (String, &'static str)> {
+    let is_number = |name: &str| {
+        shape.children.iter().any(|child| {
+            child.name == name && child.ty.list_depth() == 0 && matches!(child.type_name(), "Float" | "Int")
+        })
+    };
+    if !(is_number("lat") && is_number("lon")) {
+        let help = "a geo_point has numbers under the response keys lat and lon; aliases can rename them";
+        return Err(("and has no lat and lon".into(), help));
+    }
+    // Search engines refuse a point with more to it, and points in a list of lists.
+    if let Some(other) = shape.children.iter().find(|child| !matches!(child.name.as_str(), "lat" | "lon")) {
+        let help = "select lat and lon alone; what else the object has can be read under another alias of it";
+        return Err((format!("and has `{}` beside lat and lon", other.name), help));
+    }
+    if shape.ty.list_depth() > 1 {
+        return Err(("and can't be geo_point".into(), "points can stand in a list, not in a list of lists"));
+    }
+    Ok(())
 }
 
 fn text() -> Mapping {

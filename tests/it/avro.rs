@@ -45,8 +45,8 @@ fn every_movie_of_the_real_graph_reads_back_equal() {
 
 /// Lists of lists, unions, scalars of every kind, both logical types of ours, and names that are words of Avro.
 #[test]
-fn other_libraries_take_every_kind_of_field() {
-    let folder = every_kind();
+fn other_libraries_take_every_type_of_field() {
+    let folder = every_type();
     let avro = avro_of(&folder, &[]);
     let schema = DocumentSchema::parse(&avro).expect("codegen's schema");
     let body = fs::read_to_string(folder.join("answer.json")).expect("an answer");
@@ -107,7 +107,7 @@ fn other_libraries_refuse_what_is_no_schema() {
 /// The query grows by one selection, at the root, in objects and in lists: consumers of the new schema read old datums.
 #[test]
 fn an_added_selection_is_backward_compatible() {
-    let folder = every_kind();
+    let folder = every_type();
     let of = |selection: &str| {
         avro_of(
             &folder,
@@ -147,7 +147,7 @@ fn an_added_selection_is_backward_compatible() {
 
 #[test]
 fn a_changed_type_is_told_incompatible() {
-    let folder = every_kind();
+    let folder = every_type();
     let query = ("query.graphql", "query Q($id: ID!) { thing(id: $id) { id name colours } }");
     let schema = fs::read_to_string(folder.join("schema.graphql")).expect("a schema");
     let old = avro_of(&folder, &[query]);
@@ -173,8 +173,8 @@ fn a_changed_type_is_told_incompatible() {
     }
 }
 
-fn every_kind() -> std::path::PathBuf {
-    repository().join("tests/every-kind")
+fn every_type() -> std::path::PathBuf {
+    repository().join("tests/every-type")
 }
 
 fn libraries() -> [Library; 2] {

@@ -1,16 +1,21 @@
 //! End-to-end tests: the real program against a real federated graph, and the rules of the workspace.
 
+mod analyzers;
 mod avro;
+mod compiled;
 mod convergence;
 mod crashes;
 mod documentation;
+mod engines;
 mod failures;
 mod generated;
 mod init;
 mod memory;
 mod ownership;
 mod python;
+mod registry;
 mod servers;
 mod sources;
+mod templates;
 mod verdicts;
 mod workspace;
