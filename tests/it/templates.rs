@@ -193,6 +193,12 @@ fn texts_and_keys_past_every_limit_keep_no_document_away() {
         let name = "every-kind-000003";
         create_index(server, name);
         index(server, name, &[("w5".into(), document(&endless)), ("w6".into(), document(&words))]);
+        let crowd: Vec<_> =
+            (0..20_000).map(|n| json!({"name": format!("Extra {n}"), "role": "EXTRA"})).collect();
+        index(server, name, &[("w7".into(), json!({"id": "w7", "heading": "Crowd", "credits": crowd}))]);
+        let last =
+            json!({"nested": {"path": "credits", "query": {"term": {"credits.name.raw": "Extra 19999"}}}});
+        assert_eq!(found(server, name, &last), ["w7"], "{}", server.url);
         let longer = json!({"match": {"heading": "longer"}});
         assert_eq!(found(server, name, &longer), ["w6"], "{}", server.url);
     }

@@ -10,6 +10,10 @@ const FIELDS: usize = 1_000;
 const DEPTH: usize = 20;
 const NESTED: usize = 50;
 
+/// Elements of nested lists in one document, as many as the embedded store takes; search engines stop at 10,000 by
+/// themselves. Each is a document of Lucene's, so that more would hold up every other write.
+const ELEMENTS: usize = 100_000;
+
 /// The settings below `index`, for all properties that it will have. What the user says wins.
 pub(super) fn index(config: &Config, properties: &[&Map<String, Value>]) -> Map<String, Value> {
     let said = config.store.settings.iter().map(|(name, value)| {
@@ -30,6 +34,9 @@ pub(super) fn index(config: &Config, properties: &[&Map<String, Value>]) -> Map<
         if needed > allowed {
             index.entry(name).or_insert_with(|| json!(needed));
         }
+    }
+    if size.nested > 0 {
+        index.entry("mapping.nested_objects.limit").or_insert_with(|| json!(ELEMENTS));
     }
     index
 }
