@@ -21,6 +21,7 @@ use crate::{
     id_query::{self, Purpose},
     key, mapping,
     plan::{self as planned, Sources},
+    rehearsal,
     schema::{Schema, TypeDef, TypeKind},
     shape::{self, ShapeField},
     template::Template,
@@ -128,6 +129,7 @@ fn index_plan(config: &Config, texts: &Texts, diagnostics: &mut Vec<Diagnostic>)
     let (tree, findings) = mapping::fields(config, &schema, template, &document);
     diagnostics.extend(findings);
     let search = planned::search(config, &tree, diagnostics);
+    rehearsal::check(config, &tree, diagnostics);
 
     let named = config.sources.iter().filter_map(|source| source.entity.as_ref());
     let named = named.chain(config.coverage.iter().map(|line| &line.type_name));

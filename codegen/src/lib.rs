@@ -20,6 +20,7 @@ mod plan;
 mod position;
 mod print;
 mod prune;
+mod rehearsal;
 mod rules;
 mod schema;
 mod shape;

@@ -46,8 +46,6 @@ fn what_holds_and_what_does_not() {
     event: { source: changes, file: ./event.json }
     graph: { m1: ./gone.response.json }
     expect: { ids: [m1], documents: { m1: null } }
-  - name: a search that can not be
-    search: { filter: \"titel == 'x'\", expect: [] }
 ",
     );
     let commands = ["test", "test --filter left", "test --filter gone --json", "test --filter nothing"];

@@ -15,6 +15,7 @@ mod sources;
 mod unclosed;
 mod units;
 mod variables;
+mod windows;
 mod written;
 
 use std::sync::Arc;

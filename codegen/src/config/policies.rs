@@ -10,7 +10,7 @@ use plan::{
 use super::{
     not_yet,
     reader::{Item, Located, Reader, Section},
-    without_effect,
+    windows, without_effect,
 };
 
 /// Where ids come from and how fast a backfill goes.
@@ -46,11 +46,11 @@ pub(super) fn read_backfill(reader: &mut Reader<'_>, file: &mut Section<'_>) -> 
     let Some(mut backfill) = file.section(reader, "backfill") else { return BackfillConfig::default() };
     let ids = backfill.take("ids").and_then(|item| read_ids(reader, &item));
     let rate_per_second = backfill.read(reader, "rate", Reader::rate);
-    if let Some(windows) = backfill.take("windows") {
-        read_windows(reader, &windows);
+    if let Some(item) = backfill.take("windows") {
+        windows::read(reader, &item);
         without_effect(
             reader,
-            &windows,
+            &item,
             "`backfill.windows`",
             "a backfill runs at any time, at the pace of `rate`",
         );
@@ -108,25 +108,6 @@ fn read_ids(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<IdsConfig> {
         return reader.filled_text(&file).map(IdsConfig::File);
     }
     index.and_then(|index| reader.boolean(&index)).filter(|&on| on).map(|_| IdsConfig::Index)
-}
-
-fn read_windows(reader: &mut Reader<'_>, item: &Item<'_>) {
-    for window in reader.list(item).unwrap_or_default() {
-        let Some(mut window) = reader.section(&window) else { continue };
-        if let Some(times) = window.take("times") {
-            for time in reader.list(&times).unwrap_or_default() {
-                let Some(mut time) = reader.section(&time) else { continue };
-                time.require(reader, "start_time", "such as \"01:00\"", Reader::text);
-                time.require(reader, "end_time", "such as \"05:00\"", Reader::text);
-                time.finish(reader);
-            }
-        }
-        for key in ["weekdays", "days_of_month", "months", "years"] {
-            window.read(reader, key, Reader::texts);
-        }
-        window.read(reader, "location", Reader::text);
-        window.finish(reader);
-    }
 }
 
 pub(super) fn read(reader: &mut Reader<'_>, file: &mut Section<'_>) -> PolicyConfig {
