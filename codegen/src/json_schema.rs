@@ -41,9 +41,8 @@ fn property(field: &Field, is_key: bool) -> Value {
     if !is_key {
         schema = nullable(schema);
     }
-    match (&field.doc, schema.as_object_mut()) {
-        (Some(doc), Some(schema)) => drop(schema.insert("description".into(), json!(doc))),
-        _ => {}
+    if let (Some(doc), Some(schema)) = (&field.doc, schema.as_object_mut()) {
+        schema.insert("description".into(), json!(doc));
     }
     schema
 }

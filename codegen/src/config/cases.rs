@@ -44,6 +44,9 @@ pub struct Expected {
     pub documents: Vec<(Located<String>, Json)>,
 }
 
+/// How many documents hold a value, by value.
+pub type Counts = Vec<(String, u64)>;
+
 /// The search of a test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TestSearch {
@@ -56,7 +59,7 @@ pub struct TestSearch {
     /// `PATH` or `PATH:desc`; the ids are then expected in this order.
     pub sort: Vec<Located<String>>,
     /// Counts by value, by path.
-    pub facets: Vec<(Located<String>, Vec<(String, u64)>)>,
+    pub facets: Vec<(Located<String>, Counts)>,
     /// The ids that it finds, and no others.
     pub expect: Vec<Located<String>>,
 }
@@ -187,9 +190,7 @@ fn json(reader: &mut Reader<'_>, item: &Item<'_>, node: &Node) -> Json {
     match &node.value {
         Value::Null => Json::Null,
         Value::Bool(value) => Json::Bool(*value),
-        Value::Number(number) => {
-            number.parse().map(Json::Number).unwrap_or_else(|_| Json::String(number.clone()))
-        }
+        Value::Number(number) => number.parse().map_or_else(|_| Json::String(number.clone()), Json::Number),
         Value::Text(_) => {
             let item = Item { node, path: item.path.clone(), range: node.range.clone() };
             reader.text(&item).map_or(Json::Null, |text| Json::String(text.value))

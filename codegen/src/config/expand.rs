@@ -1,9 +1,9 @@
 //! `config expand`: the file as it is understood, defaults and variables filled in, secrets hidden.
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use plan::SourceText;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Number, Value as Json};
 
 use super::{
     Config,
@@ -175,14 +175,15 @@ impl Expander<'_> {
 
 /// A number as it is written, or else a text.
 fn exact(number: &str) -> Json {
-    let parsed = number.parse().map(Json::Number);
-    parsed.ok().filter(|json| json.to_string() == number).unwrap_or_else(|| Json::String(number.to_owned()))
+    let parsed: Option<Number> = number.parse().ok();
+    let same = parsed.filter(|parsed| parsed.to_string() == number);
+    same.map_or_else(|| Json::String(number.to_owned()), Json::Number)
 }
 
 /// The largest unit without a fraction.
 fn duration(ms: u64) -> String {
     let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    let unit = units.into_iter().find(|(_, length)| ms % length == 0);
+    let unit = units.into_iter().find(|(_, length)| ms.is_multiple_of(*length));
     unit.map_or_else(|| format!("{ms}ms"), |(unit, length)| format!("{}{unit}", ms / length))
 }
 
@@ -207,7 +208,7 @@ fn hidden(text: &str) -> String {
         let Some((inner, after)) = inner.split_once('}') else { break };
         let (name, alternative) = inner.split_at(inner.find(":-").unwrap_or(inner.len()));
         let default = if alternative.len() > 2 { format!(":-{HIDDEN}") } else { alternative.to_owned() };
-        shown.push_str(&format!("${{{name}{default}}}"));
+        let _ = write!(shown, "${{{name}{default}}}");
         let next = after.find("${").unwrap_or(after.len());
         shown.push_str(if next > 0 { HIDDEN } else { "" });
         rest = &after[next..];
@@ -231,17 +232,17 @@ fn print(value: &Json, depth: usize, yaml: &mut String) {
     match value {
         Json::Object(entries) => {
             for (key, value) in entries {
-                yaml.push_str(&format!("{indent}{}:", scalar(key)));
+                let _ = write!(yaml, "{indent}{}:", scalar(key));
                 print_value(value, depth, yaml);
             }
         }
         Json::Array(items) => {
             for item in items {
-                yaml.push_str(&format!("{indent}-"));
+                let _ = write!(yaml, "{indent}-");
                 print_value(item, depth, yaml);
             }
         }
-        _ => yaml.push_str(&format!("{indent}{value}\n")),
+        _ => drop(writeln!(yaml, "{indent}{value}")),
     }
 }
 
@@ -253,8 +254,8 @@ fn print_value(value: &Json, depth: usize, yaml: &mut String) {
             yaml.push('\n');
             print(value, depth + 1, yaml);
         }
-        Json::String(text) => yaml.push_str(&format!(" {}\n", scalar(text))),
-        other => yaml.push_str(&format!(" {other}\n")),
+        Json::String(text) => drop(writeln!(yaml, " {}", scalar(text))),
+        other => drop(writeln!(yaml, " {other}")),
     }
 }
 

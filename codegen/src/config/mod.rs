@@ -24,7 +24,7 @@ use plan::{Diagnostic, SourceText, code::config as codes};
 
 pub(crate) use self::fields::KINDS;
 pub use self::{
-    cases::{Expected, TestCase, TestEvent, TestSearch},
+    cases::{Counts, Expected, TestCase, TestEvent, TestSearch},
     expand::{Expansion, expand},
     fields::FieldConfig,
     graph::{BatchMode, GraphConfig},

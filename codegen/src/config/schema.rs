@@ -187,6 +187,16 @@ mod tests {
         assert_eq!(markdown, top.into_iter().collect());
     }
 
+    /// The keys that are marked, what stands below them left out.
+    fn marked<'s>(place: Place<'s>, key: &'s str, found: &mut Vec<&'s str>) {
+        if place.is_not_yet() {
+            found.push(key);
+            return;
+        }
+        place.keys().into_iter().flatten().for_each(|(key, below)| marked(below, key, found));
+        place.named().into_iter().chain(place.items()).for_each(|below| marked(below, key, found));
+    }
+
     #[test]
     fn what_is_marked_as_not_yet_is_told() {
         let text = WHOLE.split("### ").find_map(|part| part.strip_prefix("index.yaml\n")).unwrap();
@@ -197,14 +207,6 @@ mod tests {
             .filter(|found| ["SS111", "SS112"].contains(&found.code.id))
             .filter_map(|found| found.place.map(|(source, range)| source.text[range].to_owned()))
             .collect();
-        fn marked<'s>(place: Place<'s>, key: &'s str, found: &mut Vec<&'s str>) {
-            if place.is_not_yet() {
-                found.push(key);
-                return;
-            }
-            place.keys().into_iter().flatten().for_each(|(key, below)| marked(below, key, found));
-            place.named().into_iter().chain(place.items()).for_each(|below| marked(below, key, found));
-        }
         let document = Document::read();
         let mut keys = Vec::new();
         marked(document.root(), "", &mut keys);

@@ -77,7 +77,7 @@ impl Parts<'_> {
         let mut text = format!(
             "# yaml-language-server: $schema=./{EDITOR_SCHEMA}\nversion: 1\nname: {name}\n\nentity: {entity}\n"
         );
-        if !self.schema.tells_keys {
+        if self.entity.simple_keys().next() != Some(self.key.name.as_str()) {
             let _ = writeln!(text, "key: {}", self.key.name);
         }
         let url = self.wish.url.unwrap_or("http://localhost:4000/graphql");

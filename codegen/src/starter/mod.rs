@@ -50,11 +50,16 @@ const MAX_CANDIDATES: usize = 50;
 pub fn candidates(source: &Arc<SourceText>) -> Result<Vec<Candidate>, Vec<Diagnostic>> {
     let schema = Schema::parse(source)?;
     let objects = schema.names().filter(|(_, kind)| *kind == TypeKind::Object);
+    let query = schema.get(&schema.query);
     let entities = objects.filter_map(|(name, _)| {
         let entity = schema.get(name)?;
-        let key = key(&schema, entity)?;
-        // Where nothing tells keys, nearly everything has an id; what the query type answers directly is meant to be read.
-        let root = root(&schema, entity, key).filter(|root| schema.tells_keys || !root.is_narrowed)?;
+        // Where nothing tells keys, nearly everything has an id; what the query type answers is meant to be read.
+        let is_answered =
+            || query.is_some_and(|query| query.fields.iter().any(|field| field.ty.name() == name));
+        if entity.keys.is_empty() && !is_answered() {
+            return None;
+        }
+        let (key, root) = key_and_root(&schema, entity)?;
         Some(Candidate {
             type_name: name.to_owned(),
             key: key.name.clone(),
@@ -71,26 +76,7 @@ pub fn candidates(source: &Arc<SourceText>) -> Result<Vec<Candidate>, Vec<Diagno
 pub fn start(source: &Arc<SourceText>, wish: &Start<'_>) -> Result<Vec<StarterFile>, Vec<Diagnostic>> {
     let schema = Schema::parse(source)?;
     let entity = entity(&schema, wish.root).map_err(|mistake| vec![mistake])?;
-    let refuse = |message: String, help: String| vec![Diagnostic::error(codes::SS211, message).help(help)];
-    let key = key(&schema, entity).ok_or_else(|| {
-        let help = "a document needs an id: a field `id`, or one of type `ID!`, without arguments";
-        refuse(format!("{} has no key of one field", entity.name), help.to_owned())
-    })?;
-    let root = root(&schema, entity, key).ok_or_else(|| {
-        let answering = schema.get(&schema.query).into_iter().flat_map(|query| &query.fields);
-        let answering = answering.filter(|field| field.ty.name() == entity.name);
-        let answering: Vec<String> = answering.map(|field| format!("`{}`", field.name)).collect();
-        let help = match answering.as_slice() {
-            [] => format!(
-                "a document is fetched by its id: {} needs a field that takes `{}`",
-                schema.query, key.name
-            ),
-            fields => {
-                format!("{} answer it, and none takes nothing but its `{}`", fields.join(", "), key.name)
-            }
-        };
-        refuse(format!("no field of {} answers one {} by its key", schema.query, entity.name), help)
-    })?;
+    let (key, root) = key_and_root(&schema, entity).ok_or_else(|| refusal(&schema, entity))?;
     let document = select::Document::of(&schema, entity, key);
     let ids = id_query(&schema, entity, key);
     let parts = files::Parts {
@@ -139,16 +125,51 @@ fn entity<'s>(schema: &'s Schema, name: &str) -> Result<&'s TypeDef, Diagnostic>
     Err(Diagnostic::error(codes::SS210, format!("the schema has no type {name}")).help(help))
 }
 
-/// The field of the type's key: the schema's first simple one, or else what looks like one.
-fn key<'s>(schema: &Schema, entity: &'s TypeDef) -> Option<&'s FieldDef> {
-    let is_id = |field: &&FieldDef| {
-        field.arguments.is_empty() && field.ty.list_depth() == 0 && is_id_type(schema, field.ty.name())
+/// Why no document of this type can be asked for by its id.
+fn refusal(schema: &Schema, entity: &TypeDef) -> Vec<Diagnostic> {
+    let refuse = |message: String, help: String| vec![Diagnostic::error(codes::SS211, message).help(help)];
+    let Some(key) = key(schema, entity) else {
+        let help = "a document needs an id: a field `id`, or one of type `ID!`, without arguments";
+        return refuse(format!("{} has no key of one field", entity.name), help.to_owned());
     };
-    if schema.tells_keys {
-        return entity.simple_keys().filter_map(|key| entity.field(key)).find(is_id);
+    let answering = schema.get(&schema.query).into_iter().flat_map(|query| &query.fields);
+    let answering = answering.filter(|field| field.ty.name() == entity.name);
+    let answering: Vec<String> = answering.map(|field| format!("`{}`", field.name)).collect();
+    let help = match answering.as_slice() {
+        [] => {
+            format!(
+                "a document is fetched by its id: {} needs a field that takes `{}`",
+                schema.query, key.name
+            )
+        }
+        fields => format!("{} answer it, and none takes nothing but its `{}`", fields.join(", "), key.name),
+    };
+    refuse(format!("no field of {} answers one {} by its key", schema.query, entity.name), help)
+}
+
+/// The key with the field that answers by it: the schema's first key that has one; where the schema tells none, what
+/// looks like a key, then whatever a field of the query type asks for alone.
+fn key_and_root<'s>(schema: &'s Schema, entity: &'s TypeDef) -> Option<(&'s FieldDef, Root<'s>)> {
+    let guessed = key(schema, entity).into_iter();
+    let told = entity.simple_keys().filter_map(|key| entity.field(key));
+    let query = schema.get(&schema.query)?;
+    let exact = query.fields.iter().filter(|field| field.ty.name() == entity.name && entity.keys.is_empty());
+    let asked = exact.flat_map(|field| &field.arguments).filter(|argument| is_required(argument));
+    let asked = asked.filter_map(|argument| entity.field(&argument.name));
+    let mut keys = guessed.chain(told).chain(asked).filter(|field| is_key(schema, field));
+    keys.find_map(|key| Some((key, root(schema, entity, key)?)))
+}
+
+/// The field of the type's key: the schema's first simple one; where it tells none, what looks like one.
+fn key<'s>(schema: &Schema, entity: &'s TypeDef) -> Option<&'s FieldDef> {
+    if entity.keys.is_empty() {
+        return entity.field(crate::key::guess(entity)?).filter(|field| is_key(schema, field));
     }
-    let guessed = crate::key::guess(entity)?;
-    entity.field(guessed).filter(is_id)
+    entity.simple_keys().filter_map(|key| entity.field(key)).find(|field| is_key(schema, field))
+}
+
+fn is_key(schema: &Schema, field: &FieldDef) -> bool {
+    field.arguments.is_empty() && field.ty.list_depth() == 0 && is_id_type(schema, field.ty.name())
 }
 
 /// A scalar that a key can have without being declared.
@@ -183,15 +204,6 @@ fn root<'s>(schema: &'s Schema, entity: &TypeDef, key: &FieldDef) -> Option<Root
         let fields = exact().filter(|field| field.ty.list_depth() == 1);
         fields.into_iter().find_map(|field| taking(schema, field, &[&plural, "ids"], 1))
     };
-    let any = || {
-        // One required argument alone can only be what tells documents apart.
-        let fields = exact().filter(|field| field.ty.list_depth() == 0);
-        fields.into_iter().find_map(|field| {
-            let mut required = field.arguments.iter().filter(|argument| is_required(argument));
-            let (only, None) = (required.next()?, required.next()) else { return None };
-            taking(schema, field, &[only.name.as_str()], 0)
-        })
-    };
     let abstracted = || {
         let fields = candidates().filter(|field| {
             field.ty.list_depth() == 0
@@ -200,10 +212,8 @@ fn root<'s>(schema: &'s Schema, entity: &TypeDef, key: &FieldDef) -> Option<Root
         });
         fields.into_iter().find_map(|field| taking(schema, field, &[&key.name, "id"], 0))
     };
-    let found = one(&[&key.name])
-        .or_else(|| one(&["id"]))
-        .or_else(many)
-        .or_else(|| abstracted().map(|(field, argument)| (field, argument)).or_else(any));
+    // An argument `id` is the key's, unless the key has another name and its own argument elsewhere.
+    let found = one(&[&key.name]).or_else(|| one(&["id"])).or_else(many).or_else(abstracted);
     found.map(|(field, argument)| Root { field, argument, is_narrowed: field.ty.name() != entity.name })
 }
 
@@ -266,7 +276,7 @@ fn is_paged(schema: &Schema, connection: &TypeDef) -> bool {
 fn nodes(schema: &Schema, connection: &TypeDef, entity: &TypeDef, key: &FieldDef) -> Option<String> {
     let is_entity = |field: &&FieldDef| field.ty.name() == entity.name;
     if let Some(edges) = connection.field("edges")
-        && schema.get(edges.ty.name())?.field("node").filter(is_entity).is_some()
+        && schema.get(edges.ty.name())?.field("node").is_some_and(|node| is_entity(&node))
     {
         return Some(format!("    edges {{\n      node {{\n        {}\n      }}\n    }}\n", key.name));
     }
