@@ -97,8 +97,8 @@ pub(crate) enum Command {
     },
     /// Check configurations, queries and schemas; all problems at once
     ///
-    /// A folder stands for every index.yaml and every Markdown file in it and below it; hidden folders, node_modules and
-    /// target are left out. In Markdown, fenced `yaml` blocks are checked that look like a configuration: most keys at
+    /// A folder stands for every index.yaml and every Markdown file in it and below it; hidden folders, `node_modules` and
+    /// `target` are left out. In Markdown, fenced `yaml` blocks are checked that look like a configuration: most keys at
     /// their top are keys of one, and one of them is peculiar to it; or their first line is `# index.yaml`. One with
     /// `version` and `name` or `entity` is whole, and is checked with the files it names where these are there; of any
     /// other block only what it says is checked. Unset variables are no findings there, and a fence `yaml ignore` is left alone.

@@ -55,8 +55,9 @@ fn two_files_from_a_schema() {
     ];
     assert_conversation!(folder, commands, @r#"
     $ studio-search init --schema graph.graphql
-    type  key     answered by
-    Film  filmId  film
+    type     key     answered by
+    Country  code    country
+    Film     filmId  film
     --- stderr
     An index can be made of these; name one with --root.
     --- exit 0
