@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use plan::{Diagnostic, SourceText};
+use plan::{Diagnostic, SourceText, code::config as codes};
 
 use super::{
     Config, MAX_BYTES, read,
@@ -57,9 +57,10 @@ pub struct Snippet {
     pub config: Option<Config>,
 }
 
-/// A fenced block: the bytes of its content, and whether each line begins with `>`.
+/// A fenced block: the bytes of its content, its first line from 1, and whether each line begins with `>`.
 struct Block {
     range: Range<usize>,
+    line: usize,
     is_quoted: bool,
 }
 
@@ -78,10 +79,17 @@ fn read_block(source: &Arc<SourceText>, block: &Block, variable: Lookup<'_>) -> 
     let written = &source.text[block.range.clone()];
     let text = if block.is_quoted { unquoted(written) } else { written.to_owned() };
     let is_marked = text.trim_start().lines().next().is_some_and(|line| line.trim_end() == "# index.yaml");
-    let line = source.text[..block.range.start].matches('\n').count() + 1;
-    let start = block.range.start;
+    let (line, start) = (block.line, block.range.start);
     if text.len() > MAX_BYTES {
-        return None;
+        let keys = lines_keys(&text);
+        let long = Diagnostic::error(codes::SS108, format!("the block has {} bytes", text.len()));
+        let long = long.at(source, start..start).help("a configuration has at most 1 MiB");
+        return (is_marked || looks_like_one(&keys)).then(|| Snippet {
+            line,
+            is_whole: is_whole(&keys),
+            diagnostics: vec![long],
+            config: None,
+        });
     }
     let alone = Arc::new(SourceText { name: source.name.clone(), text });
     let root = match written::parse(&alone) {
@@ -152,15 +160,15 @@ fn lines_keys(text: &str) -> Vec<&str> {
 /// The fenced blocks whose info string begins with `yaml` or `yml`, as `CommonMark` finds fences.
 fn yaml_blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
-    let mut open: Option<(Fence<'_>, usize)> = None;
+    let mut open: Option<(Fence<'_>, usize, usize)> = None;
     let mut at = 0;
-    for line in text.split_inclusive('\n') {
+    for (number, line) in text.split_inclusive('\n').enumerate() {
         let end = at + line.len();
         let fence = Fence::read(line);
         match (&open, fence) {
-            (None, Some(fence)) => open = Some((fence, end)),
-            (Some((opening, start)), Some(fence)) if opening.is_closed_by(&fence) => {
-                blocks.extend(opening.is_yaml().then(|| opening.block(*start..at)));
+            (None, Some(fence)) => open = Some((fence, end, number + 2)),
+            (Some((opening, start, first)), Some(fence)) if opening.is_closed_by(&fence) => {
+                blocks.extend(opening.is_yaml().then(|| opening.block(*start..at, *first)));
                 open = None;
             }
             _ => {}
@@ -168,8 +176,8 @@ fn yaml_blocks(text: &str) -> Vec<Block> {
         at = end;
     }
     // A fence that nobody closes ends with the document.
-    if let Some((opening, start)) = open {
-        blocks.extend(opening.is_yaml().then(|| opening.block(start..at)));
+    if let Some((opening, start, first)) = open {
+        blocks.extend(opening.is_yaml().then(|| opening.block(start..at, first)));
     }
     blocks
 }
@@ -204,8 +212,8 @@ impl<'t> Fence<'t> {
         is_yaml && !words.any(|word| word == "ignore")
     }
 
-    fn block(&self, range: Range<usize>) -> Block {
-        Block { range, is_quoted: self.is_quoted }
+    fn block(&self, range: Range<usize>, line: usize) -> Block {
+        Block { range, line, is_quoted: self.is_quoted }
     }
 }
 
@@ -257,6 +265,16 @@ mod tests {
         );
         let broken = "```yaml\nsources:\n  a: { file: x\nfreshness: {}\n```";
         assert_eq!(told(broken)[0].2.len(), 1, "what looks like one and can't be read is told");
+    }
+
+    #[test]
+    fn a_block_without_end_is_refused_and_many_blocks_are_no_work() {
+        let long = format!("```yaml\ngraph: {{}}\nkey: {}\n```\n", "x".repeat(MAX_BYTES));
+        assert_eq!(told(&long)[0].2, ["2:1 SS108 "]);
+        let many = "```yaml\non: push\n```\n".repeat(50_000) + "~~~yaml\ngraf: {}\nsources: {}\ngraph: {}\n";
+        let told = told(&many);
+        assert_eq!(told.len(), 1);
+        assert_eq!((told[0].0, &told[0].2), (150_002, &vec!["150002:1 SS102 graf".to_owned()]));
     }
 
     #[test]
