@@ -296,7 +296,8 @@ pub(crate) async fn introspect(
 
 /// Reads a file that the user named on the command line.
 pub(crate) fn read_named(path: &Path) -> Result<Arc<SourceText>, Failure> {
-    read_text(path, MAX_SCHEMA_BYTES).map_err(|reason| Failure::usage(format!("{} can't be read: {reason}", path.display())))
+    read_text(path, MAX_SCHEMA_BYTES)
+        .map_err(|reason| Failure::usage(format!("{} can't be read: {reason}", path.display())))
 }
 
 struct Read {
