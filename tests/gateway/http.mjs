@@ -10,7 +10,8 @@ async function bodyOf(request) {
 
 /** Listens on the port (0: any free one) of the loopback interface and answers with the port. */
 export async function listen(port, handle) {
-  const server = createServer((request, response) => {
+  // A caller may send on a connection at the moment when an idle timeout closes it; connections end with their callers here.
+  const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     handle(request, response).catch((error) => {
       if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain" });
       response.end(`${error.message}\n`);
