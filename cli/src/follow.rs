@@ -5,7 +5,7 @@ use std::time::Duration;
 use indexer::{
     Index,
     index::BackfillProgress,
-    ledger::{BackfillState, IndexState, Ledger},
+    ledger::{BackfillState, IndexState},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 

@@ -3,6 +3,10 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use plan::IndexPlan;
+use search::{
+    Searcher,
+    sqlite::{SqliteIndex, SqliteSearcher},
+};
 use serde::Serialize;
 
 use crate::{
@@ -26,11 +30,13 @@ pub struct Index {
     /// The file that all of it lives in.
     pub state: StateFile,
     /// The reindex log.
-    pub log: Arc<SqliteLog>,
+    pub log: Arc<dyn ReindexLog>,
     /// The ledger.
-    pub ledger: Arc<SqliteLedger>,
+    pub ledger: Arc<dyn Ledger>,
     /// The documents and the index over them.
-    pub store: Arc<SqliteStore>,
+    pub store: Arc<dyn Store>,
+    /// Searches of the served version.
+    pub searcher: Arc<dyn Searcher>,
 }
 
 /// What `status` says about an index.
@@ -99,10 +105,13 @@ impl Index {
         let plan = Arc::new(served.plan);
         let pauses =
             RetryPauses { initial_ms: plan.errors.retry_initial_ms, max_ms: plan.errors.retry_max_ms };
+        let store = SqliteStore::new(state.clone(), Arc::clone(&plan), served.version);
+        let searcher = SqliteSearcher::new(path, SqliteIndex::clone(store.index()));
         Ok(Self {
             log: Arc::new(SqliteLog::new(state.clone())),
             ledger: Arc::new(SqliteLedger::new(state.clone(), pauses)),
-            store: Arc::new(SqliteStore::new(state.clone(), Arc::clone(&plan), served.version)),
+            store: Arc::new(store),
+            searcher: Arc::new(searcher),
             version: served.version,
             plan,
             state,

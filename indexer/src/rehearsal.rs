@@ -14,12 +14,11 @@ use crate::{
     Endpoints, Index,
     endpoints::GraphEndpoint,
     graph::mocks::{Asked, MockGraph},
-    ledger::Ledger,
-    log::{Lane, ReindexLog},
+    log::Lane,
     provision::provision,
     run::{Process, RunError, RunOptions},
     source::inbox,
-    store::{Document, Outcome, Store},
+    store::{Document, Outcome},
 };
 
 /// Reasons shown of dead letters and of held documents, at most.
@@ -113,9 +112,7 @@ impl Rehearsal {
 
     /// The document as it is indexed; `None` where there is none, or it is gone.
     pub async fn document(&self, id: &DocumentId) -> Result<Option<Value>, RunError> {
-        let (store, id) = (Arc::clone(self.index.store.index()), id.clone());
-        let stored = self.index.state.read(move |conn| store.get(conn, &id)).await?;
-        let body = stored.and_then(|stored| stored.body);
+        let body = self.index.store.get(id).await?.and_then(|stored| stored.body);
         Ok(body.and_then(|body| serde_json::from_str(&body).ok()))
     }
 }

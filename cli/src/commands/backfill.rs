@@ -5,7 +5,7 @@ use std::path::Path;
 use indexer::{
     Index,
     index::BackfillProgress,
-    ledger::{BackfillIds, BackfillState, Ledger},
+    ledger::{BackfillIds, BackfillState},
 };
 use plan::{DocumentId, code::backfill as codes};
 use serde::Serialize;

@@ -11,7 +11,7 @@ use std::{
 
 use indexer::{
     Endpoints, Index,
-    ledger::{BackfillIds, BackfillState, Ledger},
+    ledger::{BackfillIds, BackfillState},
     run::{Process, RunEnd, RunError, RunOptions},
 };
 use tokio::{net::TcpListener, task::JoinHandle};

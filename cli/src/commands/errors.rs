@@ -4,7 +4,7 @@ use std::path::Path;
 
 use indexer::{
     Index,
-    ledger::{DeadLetterRow, Held, Ledger},
+    ledger::{DeadLetterRow, Held},
 };
 use serde::Serialize;
 

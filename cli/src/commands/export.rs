@@ -1,8 +1,8 @@
 //! `export`: every live document of the served version as a line of JSON, by id, for comparing and for moving.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
-use indexer::Index;
+use indexer::{Index, store::Stored};
 use plan::DocumentId;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -37,9 +37,8 @@ pub(crate) async fn export(file: &Path, env: &Environment, output: &mut Output) 
 }
 
 async fn page(index: &Index, after: Option<DocumentId>) -> Result<Vec<(DocumentId, Vec<u8>)>, Failure> {
-    let store = Arc::clone(index.store.index());
-    let documents = index.state.read(move |conn| store.scan(conn, after.as_ref(), PAGE)).await?;
-    let line = |stored: ::search::sqlite::StoredDocument| {
+    let documents = index.store.scan(after.as_ref(), PAGE).await?;
+    let line = |stored: Stored| {
         let body = stored.body.as_deref().unwrap_or("null");
         let unreadable =
             |error| Failure::new(format!("the stored document {} is damaged: {error}", stored.id));

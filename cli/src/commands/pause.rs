@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use indexer::ledger::{IndexState, Ledger};
+use indexer::ledger::IndexState;
 use serde::Serialize;
 
 use crate::{environment::Environment, exit::Exit, failure::Failure, output::Output, project::Project};

@@ -2,10 +2,7 @@
 
 use std::{convert::Infallible, path::Path, sync::Arc};
 
-use ::search::{
-    Cursor, Facet, FacetValue, Hit, SearchError, SearchRequest, SearchResponse, Searcher,
-    sqlite::SqliteSearcher,
-};
+use ::search::{Cursor, Facet, FacetValue, Hit, SearchError, SearchRequest, SearchResponse};
 use indexer::Index;
 use plan::{
     FieldKind, IndexPlan, SourceText,
@@ -79,8 +76,7 @@ pub(super) async fn find(index: &Index, wish: Wish) -> Result<SearchResponse, Fa
         first: wish.first,
         after: wish.after.map(Cursor::new),
     };
-    let searcher = SqliteSearcher::new(index.state.path(), index.store.index().as_ref().clone());
-    Ok(searcher.search(request).await?)
+    Ok(index.searcher.search(request).await?)
 }
 
 fn checked(plan: &IndexPlan, text: String) -> Result<CheckedFilter, Failure> {

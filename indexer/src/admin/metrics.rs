@@ -7,8 +7,7 @@ use axum::{extract::State, http::StatusCode};
 use super::Shared;
 use crate::{
     StateError,
-    ledger::{Figures, IndexState, Ledger},
-    store::Store,
+    ledger::{Figures, IndexState},
 };
 
 /// Name, type, meaning, and where its value comes from.

@@ -15,7 +15,6 @@ use axum::{
     response::IntoResponse,
     routing::{get, post},
 };
-use search::sqlite::{SqliteIndex, SqliteSearcher};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -32,15 +31,13 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Admin {
     index: Index,
-    searcher: SqliteSearcher,
     tokens: Arc<Vec<SecretString>>,
 }
 
 impl Admin {
     /// The pages of one index.
     pub fn new(index: Index, endpoints: &Endpoints) -> Self {
-        let searcher = SqliteSearcher::new(index.state.path(), SqliteIndex::clone(index.store.index()));
-        Self { searcher, index, tokens: Arc::new(endpoints.tokens.clone()) }
+        Self { index, tokens: Arc::new(endpoints.tokens.clone()) }
     }
 }
 

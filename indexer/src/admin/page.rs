@@ -8,7 +8,7 @@ use axum::{
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use plan::{Diagnostic, IndexPlan, SourceText, diagnostic::line_and_column, field::MappingKind, filter};
-use search::{Cursor, Facet, Highlight, Hit, SearchRequest, SearchResponse, Searcher, Sort};
+use search::{Cursor, Facet, Highlight, Hit, SearchRequest, SearchResponse, Sort};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -46,7 +46,7 @@ pub(super) async fn show(
 ) -> Html<String> {
     let plan = &admin.index.plan;
     let found = match request(&asked, plan) {
-        Ok(request) => admin.searcher.search(request).await.map_err(|error| {
+        Ok(request) => admin.index.searcher.search(request).await.map_err(|error| {
             let help = error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
             format!("{}: {error}{help}", error.code())
         }),

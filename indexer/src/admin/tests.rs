@@ -10,12 +10,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{
-    endpoints::GraphEndpoint,
-    ledger::{IndexState, Ledger},
-    provision::provision,
-    testing,
-};
+use crate::{endpoints::GraphEndpoint, ledger::IndexState, provision::provision, testing};
 
 /// An admin port at work.
 struct Port {

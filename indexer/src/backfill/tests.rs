@@ -11,7 +11,7 @@ use crate::{
     Endpoints, Index, StateFile,
     endpoints::GraphEndpoint,
     graph::GraphRequest,
-    ledger::sqlite::SqliteLedger,
+    ledger::Ledger,
     provision::provision,
     run::{Process, RunError, RunOptions},
     source::inbox,
@@ -38,7 +38,7 @@ impl Graph for Failing {
 struct Bench {
     _folder: tempfile::TempDir,
     state: StateFile,
-    ledger: Arc<SqliteLedger>,
+    ledger: Arc<dyn Ledger>,
     backfills: Backfills,
 }
 

@@ -22,13 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Process, RunError, RunOptions};
 use crate::{
-    Endpoints, Index,
-    endpoints::GraphEndpoint,
-    ledger::{IndexState, Ledger},
-    log::ReindexLog,
-    provision::provision,
-    source::inbox,
-    store::Store,
+    Endpoints, Index, endpoints::GraphEndpoint, ledger::IndexState, provision::provision, source::inbox,
     testing,
 };
 
@@ -137,8 +131,7 @@ impl Running {
     }
 
     async fn indexed(&self, id: &str) -> Option<Value> {
-        let (store, id) = (Arc::clone(self.index.store.index()), DocumentId::new(id).unwrap());
-        let stored = self.index.state.read(move |conn| store.get(conn, &id)).await.unwrap();
+        let stored = self.index.store.get(&DocumentId::new(id).unwrap()).await.unwrap();
         serde_json::from_str(&stored?.body?).ok()
     }
 

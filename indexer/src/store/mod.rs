@@ -22,6 +22,17 @@ pub struct Document {
     pub missing: Vec<String>,
 }
 
+/// A document as it is stored; a tombstone has no body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its id.
+    pub id: DocumentId,
+    /// The version that it was written under.
+    pub version: DocumentVersion,
+    /// The body as it was written.
+    pub body: Option<String>,
+}
+
 /// What became of one write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -52,6 +63,12 @@ pub trait Store: Send + Sync {
 
     /// The ids of live documents after an id, at most `limit`, ordered.
     async fn ids(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<DocumentId>, StateError>;
+
+    /// One document or tombstone, as it is now.
+    async fn get(&self, id: &DocumentId) -> Result<Option<Stored>, StateError>;
+
+    /// Live documents after an id, at most `limit`, ordered by their ids.
+    async fn scan(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Stored>, StateError>;
 
     /// How many live documents there are.
     async fn live_documents(&self) -> Result<u64, StateError>;

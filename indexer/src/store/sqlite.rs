@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use plan::{DocumentId, IndexPlan};
-use search::sqlite::{DocumentWrite, PutOutcome, SqliteIndex};
+use search::sqlite::{DocumentWrite, PutOutcome, SqliteIndex, StoredDocument};
 
-use super::{Document, Outcome, Store};
+use super::{Document, Outcome, Store, Stored};
 use crate::{StateError, StateFile};
 
 /// The store of the embedded world.
@@ -82,10 +82,26 @@ impl Store for SqliteStore {
         self.state.read(move |conn| index.ids(conn, after.as_ref(), limit)).await
     }
 
+    async fn get(&self, id: &DocumentId) -> Result<Option<Stored>, StateError> {
+        let (index, id) = (Arc::clone(&self.index), id.clone());
+        self.state.read(move |conn| index.get(conn, &id)).await.map(|found| found.map(stored))
+    }
+
+    async fn scan(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Stored>, StateError> {
+        let (index, after) = (Arc::clone(&self.index), after.cloned());
+        let found = self.state.read(move |conn| index.scan(conn, after.as_ref(), limit)).await?;
+        Ok(found.into_iter().map(stored).collect())
+    }
+
     async fn live_documents(&self) -> Result<u64, StateError> {
         let index = Arc::clone(&self.index);
         self.state.read(move |conn| index.counts(conn)).await.map(|counts| counts.live)
     }
+}
+
+fn stored(document: StoredDocument) -> Stored {
+    let StoredDocument { id, version, body, .. } = document;
+    Stored { id, version, body }
 }
 
 #[cfg(test)]
