@@ -8,9 +8,12 @@ use std::{
 
 use crate::{modified, target};
 
+/// Pinned, so that a new release of the plugin changes nothing here.
+const MAVEN_PLUGIN: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1";
+
 /// Installs the packages of a folder with more options for npm, once for all tests of all processes.
 pub(crate) fn install(folder: &Path, options: &[&str]) {
-    let _lock = lock(folder);
+    let _lock = lock_folder(folder);
     let installed = modified(&folder.join("node_modules/.package-lock.json"));
     if installed.is_some() && installed >= modified(&folder.join("package-lock.json")) {
         return;
@@ -25,7 +28,7 @@ pub(crate) fn python(folder: &Path) -> PathBuf {
     let requirements = folder.join("requirements.txt");
     let environment = target().join("tools").join(folder.file_name().expect("a folder has a name"));
     fs::create_dir_all(&environment).expect("target/ is writable");
-    let _lock = lock(&environment);
+    let _lock = lock_folder(&environment);
     let python = environment.join("bin/python");
     let installed = environment.join("installed.txt");
     let wanted = fs::read(&requirements).expect("a file of versions");
@@ -46,23 +49,32 @@ pub(crate) fn python(folder: &Path) -> PathBuf {
 pub(crate) fn class_path(folder: &Path) -> String {
     let place = target().join("tools").join(folder.file_name().expect("a folder has a name"));
     fs::create_dir_all(&place).expect("target/ is writable");
-    let _lock = lock(&place);
+    let _lock = lock_folder(&place);
     let (pom, known) = (folder.join("pom.xml"), place.join("class-path.txt"));
     let is_whole = |path: &String| std::env::split_paths(path).all(|jar| jar.exists());
     let kept = fs::read_to_string(&known).ok().filter(|_| modified(&known) > modified(&pom));
     if let Some(path) = kept.filter(is_whole) {
         return path;
     }
-    let mut maven = Command::new("mvn");
-    maven.args(["-q", "-B", "dependency:build-classpath", "-f"]).arg(&pom);
-    maven.arg(format!("-Dmdep.outputFile={}", known.display()));
-    succeed(&mut maven, "mvn dependency:build-classpath (Debian: apt-get install maven)");
+    maven("build-classpath", &[&format!("-Dmdep.outputFile={}", known.display())], folder);
     fs::read_to_string(&known).expect("Maven has written it")
 }
 
-/// Keeps other tests, of this process and of others, from installing there.
-fn lock(folder: &Path) -> File {
-    let lock = File::create(folder.join(".install.lock")).expect("the folder is writable");
+/// Runs a goal of the dependency plugin on the `pom.xml` of a folder, or without one.
+pub(crate) fn maven(goal: &str, options: &[&str], folder: &Path) {
+    let mut maven = Command::new("mvn");
+    maven.args(["--quiet", "--batch-mode"]).arg(format!("{MAVEN_PLUGIN}:{goal}")).args(options);
+    succeed(maven.current_dir(folder), &format!("mvn {goal} {options:?} (Debian: apt-get install maven)"));
+}
+
+/// Keeps other tests, of this process and of others, from installing in a folder.
+fn lock_folder(folder: &Path) -> File {
+    lock(&folder.join(".install.lock"))
+}
+
+/// Waits until nobody else holds the lock; it ends with the file.
+pub(crate) fn lock(path: &Path) -> File {
+    let lock = File::create(path).unwrap_or_else(|error| panic!("{} can't be made: {error}", path.display()));
     lock.lock().expect("a file lock");
     lock
 }

@@ -2,21 +2,17 @@
 
 use std::{
     env, fs,
-    fs::File,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-/// Pinned, so that a new release of the plugin changes nothing here.
-const PLUGIN: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1";
+use crate::packages;
 
 /// The folder in the cache that `fill` filled, now or in the past. Whoever fills it is alone, and it appears whole.
 pub(super) fn cached(name: &str, fill: impl FnOnce(&Path)) -> PathBuf {
     let cache = cache();
     fs::create_dir_all(&cache).unwrap_or_else(|error| panic!("{} can't be made: {error}", cache.display()));
-    let lock = File::create(cache.join(format!("{name}.lock"))).expect("the cache is writable");
-    lock.lock().expect("a file lock");
+    let _lock = packages::lock(&cache.join(format!("{name}.lock")));
     let folder = cache.join(name);
     if folder.is_dir() {
         return folder;
@@ -53,7 +49,7 @@ pub(super) fn unpack(artifact: &str, includes: &str, into: &Path) {
     let artifact = format!("-Dartifact={artifact}");
     let includes = format!("-Dmdep.unpack.includes={includes}");
     let repository = format!("-Dmaven.repo.local={}", repository.display());
-    maven(&["unpack", &output, &artifact, &includes, &repository], folder);
+    packages::maven("unpack", &[&output, &artifact, &includes, &repository], folder);
 }
 
 /// Copies the jars `group:artifact:version` with all that they depend on.
@@ -71,18 +67,5 @@ pub(super) fn jars(artifacts: &[&str], into: &Path) {
     );
     let folder = into.parent().expect("a folder in the cache");
     fs::write(folder.join("pom.xml"), project).expect("the cache is writable");
-    maven(&["copy-dependencies", &format!("-DoutputDirectory={}", into.display())], folder);
-}
-
-fn maven(arguments: &[&str], folder: &Path) {
-    let (goal, options) = arguments.split_first().expect("a goal");
-    let output = Command::new("mvn")
-        .args(["--quiet", "--batch-mode"])
-        .arg(format!("{PLUGIN}:{goal}"))
-        .args(options)
-        .current_dir(folder)
-        .output()
-        .expect("these tests need Maven on the PATH: `apt-get install maven`");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "mvn {arguments:?} failed:\n{said}");
+    packages::maven("copy-dependencies", &[&format!("-DoutputDirectory={}", into.display())], folder);
 }
