@@ -107,6 +107,7 @@ fn index_plan(config: &Config, texts: &Texts, diagnostics: &mut Vec<Diagnostic>)
     let schema = taken(Schema::parse(&texts.schema), diagnostics)?;
     let queries = id_queries(config, &schema, texts, diagnostics);
     let entity = entity(config, &schema, diagnostics);
+    coverage::check_types(config, &schema, diagnostics);
     let mut template = template?;
     let verdict = validate::against(&schema, &texts.schema, &texts.query);
     if !verdict.is_empty() {

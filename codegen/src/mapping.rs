@@ -304,11 +304,7 @@ pub(crate) fn unknown_path(config: &Config, tree: &FieldTree, path: &Located<Str
     if tree.get(&path.value).is_some() {
         return None;
     }
-    let all: Vec<&Field> = tree.walk().collect();
-    let last = path.value.rsplit('.').next().unwrap_or_default();
-    let by_path = nearest(&path.value, all.iter().map(|field| field.path.as_str()));
-    let by_name = || all.iter().find(|field| field.name == last).map(|field| field.path.as_str());
-    let help = match by_path.or_else(by_name) {
+    let help = match tree.nearest(&path.value) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "paths are the response keys of the query, joined by dots; select the field there first"
             .to_owned(),

@@ -19,6 +19,10 @@ use crate::{
 /// each other twice double with each one.
 const MAX_FIELDS: usize = 2_000;
 
+/// Levels of JSON in the Avro schema of a document: most parsers stop at 128, and registries wrap it in some more. The
+/// plan, which is stored and read back, takes half as many.
+const MAX_AVRO_DEPTH: usize = 120;
+
 /// One field of the answer.
 #[derive(Debug)]
 pub(crate) struct ShapeField {
@@ -84,7 +88,22 @@ pub(crate) fn build(
     };
     let mut fields = builder.level(&occurrence, None);
     ownership::tell(schema, &mut fields, entity);
+    if let Some(deep) = fields.iter().find_map(|field| too_deep(field, 0)) {
+        let message = format!("the document is nested too deep at `{}`", deep.path);
+        let help = "read less there: readers of JSON stop at 128 levels, and an Avro schema takes six for each list of objects";
+        builder.diagnostics.push(template.error(codes::SS224, deep.pos, message, help));
+    }
     if builder.diagnostics.is_empty() { Ok(fields) } else { Err(builder.diagnostics) }
+}
+
+/// The first field that an Avro schema would hold too deep; `above` counts the levels of JSON around it.
+fn too_deep(field: &ShapeField, above: usize) -> Option<&ShapeField> {
+    // A record, its list of fields, the field and its union with null; each list and what it holds are two more.
+    let depth = above + 4 + 2 * usize::from(field.ty.list_depth());
+    if depth > MAX_AVRO_DEPTH {
+        return Some(field);
+    }
+    field.children.iter().find_map(|child| too_deep(child, depth))
 }
 
 struct Builder<'a> {

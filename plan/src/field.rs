@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostic::nearest;
+
 /// One field of the document, named by its response key (the alias, where the query gives one).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Field {
@@ -146,6 +148,17 @@ impl FieldTree {
             found.push(field);
         }
         Some(found)
+    }
+
+    /// The path that is meant by one that names nothing: the nearest as a whole, else the first that ends in its last
+    /// name or in one that is near it.
+    pub fn nearest(&self, path: &str) -> Option<&str> {
+        let last = path.rsplit('.').next().unwrap_or(path);
+        let named = || {
+            let name = nearest(last, self.walk().map(|field| field.name.as_str()))?;
+            self.walk().find(|field| field.name == name).map(|field| field.path.as_str())
+        };
+        nearest(path, self.walk().map(|field| field.path.as_str())).or_else(named)
     }
 
     /// Every field, parents before children.

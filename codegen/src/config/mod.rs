@@ -5,6 +5,7 @@ mod expand;
 mod fields;
 mod graph;
 mod markdown;
+mod masking;
 mod policies;
 mod reader;
 mod schema;
@@ -29,6 +30,7 @@ pub use self::{
     fields::FieldConfig,
     graph::{BatchMode, GraphConfig},
     markdown::{Snippet, parse_markdown},
+    masking::masked,
     policies::{BackfillConfig, IdsConfig, PolicyConfig},
     reader::Located,
     schema::SCHEMA,
@@ -239,6 +241,7 @@ fn read_version(reader: &mut Reader<'_>, file: &mut Section<'_>) {
     }
 }
 
+/// A name that is refused is kept: what else is wrong shall be told, too.
 fn read_name(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Located<String>> {
     let name = reader.filled_text(item)?;
     if is_index_name(&name.value) {
@@ -247,7 +250,7 @@ fn read_name(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Located<String>
     let message = format!("{:?} can't name an index", name.value);
     let help = format!("a small letter, then at most {} small letters, digits or dashes", MAX_NAME - 1);
     reader.error(codes::SS109, &name.range, message, help);
-    None
+    Some(name)
 }
 
 /// Names of indexes and sources: they become parts of aliases, topics, groups and URLs.

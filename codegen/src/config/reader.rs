@@ -209,6 +209,11 @@ impl<'a> Reader<'a> {
         for failure in failures {
             match failure {
                 Failure::Unset { .. } if self.standing != Standing::File => {}
+                Failure::Unset { name, range, .. } if name.starts_with("file.") => {
+                    let message = format!("the file of `${{{name}}}` can't be read");
+                    let help = "it holds UTF-8 text of at most 1 MiB; its path is relative to the folder of index.yaml";
+                    self.error(codes::SS106, &place(&range), message, help);
+                }
                 Failure::Unset { name, message, range } => {
                     let told = message.map_or(String::new(), |message| format!(": {message}"));
                     let range = place(&range);
@@ -217,7 +222,8 @@ impl<'a> Reader<'a> {
                     self.error(codes::SS106, &range, message, help);
                 }
                 Failure::Malformed { range } => {
-                    let message = format!("`{}` is no variable", &text[range.clone()]);
+                    // It may be a part of a secret, which no message shows.
+                    let message = format!("`{}` holds `${{` and no variable behind it", item.path);
                     let range = self.locate(item, text, &range);
                     let help =
                         "write `${NAME}`, `${NAME:-default}` or `${NAME:?message}`; `$${` stands for `${`";

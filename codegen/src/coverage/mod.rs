@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use plan::{
     Diagnostic, FieldTree,
     code::graph as codes,
+    diagnostic::nearest,
     field::MappingKind,
     index_plan::{CoverageLine, CoveredBy},
 };
@@ -19,7 +20,7 @@ pub(crate) use self::{
 };
 use crate::{
     config::{Config, CoverageException, Freshness, SourceConfig},
-    schema::{Schema, TypeKind},
+    schema::{Schema, TypeDef, TypeKind},
     template::Template,
 };
 
@@ -199,7 +200,7 @@ impl<'a> Proof<'a> {
         None
     }
 
-    /// Sources and coverage lines must name types, and should name types that the document reads.
+    /// Sources and coverage lines should name types that the document reads.
     fn check_names(&self, sites: &[Site<'_>], diagnostics: &mut Vec<Diagnostic>) {
         let mut read: BTreeSet<&str> = sites.iter().map(|site| site.entity.name.as_str()).collect();
         for field in self.tree.walk() {
@@ -211,22 +212,32 @@ impl<'a> Proof<'a> {
         });
         let exceptions = self.config.coverage.iter().map(|line| (&line.type_name, false));
         for (name, is_traced) in entities.chain(exceptions) {
-            let object = self.schema.get(&name.value).filter(|ty| ty.is_composite());
+            let is_known = self.schema.get(&name.value).is_some_and(TypeDef::is_composite);
             let (source, range) = (&self.config.source, name.range.clone());
-            if object.is_none() {
-                let names = self.schema.names().filter(|(_, kind)| kind.is_composite()).map(|(name, _)| name);
-                let help = match plan::diagnostic::nearest(&name.value, names) {
-                    Some(near) => format!("did you mean {near}?"),
-                    None => "name a type of the schema".to_owned(),
-                };
-                let message = format!("the schema has no type {}", name.value);
-                diagnostics.push(Diagnostic::error(codes::SS210, message).at(source, range).help(help));
-            } else if !is_traced && !read.contains(name.value.as_str()) && self.schema.tells_keys {
+            if is_known && !is_traced && !read.contains(name.value.as_str()) && self.schema.tells_keys {
                 let message = format!("the document doesn't read {}, so this has no effect", name.value);
                 let help = "remove it, or select fields of that type";
                 diagnostics.push(Diagnostic::warning(codes::SS221, message).at(source, range).help(help));
             }
         }
+    }
+}
+
+/// Sources and coverage lines must name types of the schema, whatever the query is worth.
+pub(crate) fn check_types(config: &Config, schema: &Schema, diagnostics: &mut Vec<Diagnostic>) {
+    let sources = config.sources.iter().filter_map(|source| source.entity.as_ref());
+    for name in sources.chain(config.coverage.iter().map(|line| &line.type_name)) {
+        if schema.get(&name.value).is_some_and(TypeDef::is_composite) {
+            continue;
+        }
+        let names = schema.names().filter(|(_, kind)| kind.is_composite()).map(|(name, _)| name);
+        let help = match nearest(&name.value, names) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "name a type of the schema".to_owned(),
+        };
+        let message = format!("the schema has no type {}", name.value);
+        let unknown = Diagnostic::error(codes::SS210, message);
+        diagnostics.push(unknown.at(&config.source, name.range.clone()).help(help));
     }
 }
 

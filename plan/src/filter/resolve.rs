@@ -89,7 +89,10 @@ impl<'f> Scope<'f> {
             (None, Some(field)) if self.list.is_some() => diagnostic
                 .help(format!("names in [...] start at the element; {} stands outside of it", field.path)),
             (None, Some(field)) => diagnostic.help(format!("did you mean {}?", field.path)),
-            (None, None) => diagnostic.help(fields_of(level)),
+            (None, None) => match self.fields.nearest(name).filter(|_| self.list.is_none()) {
+                Some(near) => diagnostic.help(format!("did you mean {near}?")),
+                None => diagnostic.help(fields_of(level)),
+            },
         }
     }
 }
