@@ -1,11 +1,11 @@
 //! Where `${NAME}` in a configuration gets its value: the environment, then `--env-file`.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
-use crate::failure::Failure;
+use crate::{
+    failure::Failure,
+    files::{MAX_VALUE_BYTES, read_text},
+};
 
 /// Variables by name.
 #[derive(Debug, Clone, Default)]
@@ -20,12 +20,15 @@ impl Environment {
     /// The environment, and behind it the lines of a file.
     pub(crate) fn new(file: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = file else { return Ok(Self::default()) };
-        let unreadable = |reason: &dyn std::fmt::Display| {
+        let lines = "it holds lines of the form NAME=value";
+        let refused = |reason: &dyn std::fmt::Display, help: &str| {
             Failure::usage(format!("the file of variables {} can't be read: {reason}", path.display()))
-                .help("it holds lines of the form NAME=value")
+                .help(help)
         };
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
-        let file = parse(&text).map_err(|line| unreadable(&format!("line {line} is not NAME=value")))?;
+        let source = read_text(path, MAX_VALUE_BYTES)
+            .map_err(|reason| refused(&reason, reason.mend().unwrap_or(lines)))?;
+        let file =
+            parse(&source.text).map_err(|line| refused(&format!("line {line} is not NAME=value"), lines))?;
         Ok(Self { own: BTreeMap::new(), file })
     }
 
@@ -40,8 +43,8 @@ impl Environment {
     /// A path is relative to `folder`.
     pub(crate) fn get(&self, name: &str, folder: &Path) -> Option<String> {
         if let Some(path) = name.strip_prefix("file.") {
-            let text = std::fs::read_to_string(folder.join(PathBuf::from(path))).ok()?;
-            return Some(text.trim_end_matches(['\r', '\n']).to_owned());
+            let source = read_text(&folder.join(path), MAX_VALUE_BYTES).ok()?;
+            return Some(source.text.trim_end_matches(['\r', '\n']).to_owned());
         }
         let own = self.own.get(name).cloned();
         own.or_else(|| std::env::var(name).ok()).or_else(|| self.file.get(name).cloned())

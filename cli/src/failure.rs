@@ -5,7 +5,7 @@ use std::{error::Error, io};
 use indexer::{StateError, graph::GraphError, run::RunError};
 use plan::{Code, Diagnostic, code};
 
-use crate::{exit::Exit, report};
+use crate::{exit::Exit, lines::Shelf, report};
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
@@ -35,7 +35,8 @@ pub(crate) struct Trouble {
 impl Trouble {
     /// What lies below it, and what was found in the user's texts, each with its place.
     pub(crate) fn all_causes(&self) -> Vec<String> {
-        let found = self.diagnostics.iter().map(|diagnostic| match report::place(diagnostic) {
+        let mut shelf = Shelf::default();
+        let found = self.diagnostics.iter().map(|diagnostic| match report::place(diagnostic, &mut shelf) {
             Some(place) => format!("{place}: {} ({})", diagnostic.message, diagnostic.code),
             None => format!("{} ({})", diagnostic.message, diagnostic.code),
         });

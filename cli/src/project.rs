@@ -2,8 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    io::{self, Read as _},
     net::{SocketAddr, ToSocketAddrs},
     path::{Component, Path, PathBuf},
     sync::Arc,
@@ -11,7 +9,7 @@ use std::{
 };
 
 use codegen::{
-    Checked, Compiled, Config, INTROSPECTION_QUERY, Texts,
+    Checked, Compiled, Config, INTROSPECTION_QUERY, Texts, WantedFile,
     config::{Expansion, IdsConfig, SourceEndpoint},
 };
 use indexer::{
@@ -26,17 +24,16 @@ use plan::{
 use secrecy::SecretString;
 use serde_json::Map;
 
-use crate::{environment::Environment, exit::Exit, failure::Failure, output::Output};
+use crate::{
+    environment::Environment,
+    exit::Exit,
+    failure::Failure,
+    files::{self, MAX_SCHEMA_BYTES, MAX_WRITTEN_BYTES, Unreadable, read_text},
+    output::Output,
+};
 
 /// The file that is looked for in a folder.
 pub(crate) const FILE_NAME: &str = "index.yaml";
-
-/// The longest text that a person wrote, in bytes; codegen's own limits are lower and tell more. It bounds what a file
-/// that never ends can make us read.
-const MAX_WRITTEN_BYTES: u64 = 16 << 20;
-
-/// The longest schema, in bytes: some twenty times the largest introspection that is public.
-const MAX_SCHEMA_BYTES: u64 = 256 << 20;
 
 /// A readable configuration and the folder that its paths are relative to.
 #[derive(Debug)]
@@ -246,7 +243,7 @@ impl Project {
             let limit = if wanted.what == "schema" { MAX_SCHEMA_BYTES } else { MAX_WRITTEN_BYTES };
             match read_text(&resolve(&self.folder, &wanted.path), limit) {
                 Ok(text) => drop(texts.insert(wanted.path, text)),
-                Err(reason) => unreadable.push(self.config.unreadable(&wanted, &reason.to_string())),
+                Err(reason) => unreadable.push(self.unreadable(&wanted, &reason)),
             }
         }
         let named = self.config.graph.schema.as_ref().and_then(|path| texts.get(&path.value).cloned());
@@ -262,10 +259,18 @@ impl Project {
         for wanted in self.config.test_files() {
             match read_text(&resolve(&self.folder, &wanted.path), MAX_WRITTEN_BYTES) {
                 Ok(text) => drop(texts.insert(wanted.path, text)),
-                Err(reason) => unreadable.push(self.config.unreadable(&wanted, &reason.to_string())),
+                Err(reason) => unreadable.push(self.unreadable(&wanted, &reason)),
             }
         }
         if unreadable.is_empty() { Ok(texts) } else { Err(unreadable) }
+    }
+
+    fn unreadable(&self, wanted: &WantedFile, reason: &Unreadable) -> Diagnostic {
+        let found = self.config.unreadable(wanted, &reason.to_string());
+        match reason.mend() {
+            Some(mend) => found.help(mend),
+            None => found,
+        }
     }
 
     /// Asks the gateway for its schema.
@@ -296,8 +301,13 @@ pub(crate) async fn introspect(
 
 /// Reads a file that the user named on the command line.
 pub(crate) fn read_named(path: &Path) -> Result<Arc<SourceText>, Failure> {
-    read_text(path, MAX_SCHEMA_BYTES)
-        .map_err(|reason| Failure::usage(format!("{} can't be read: {reason}", path.display())))
+    read_text(path, MAX_SCHEMA_BYTES).map_err(|reason| {
+        let failure = Failure::usage(format!("{} can't be read: {reason}", path.display()));
+        match reason.mend() {
+            Some(mend) => failure.help(mend),
+            None => failure,
+        }
+    })
 }
 
 struct Read {
@@ -326,55 +336,12 @@ fn read_config(file: &Path) -> Result<Arc<SourceText>, Failure> {
         match reason {
             Unreadable::NotText { .. } => failure.code(SS101).help("it must be YAML in UTF-8"),
             Unreadable::TooLarge { .. } => failure.code(SS108).help("a configuration has at most 1 MiB"),
+            Unreadable::NoFile => failure.exit(Exit::Usage).help(files::PIPES),
             Unreadable::System(_) => {
                 failure.exit(Exit::Usage).help(format!("name an {FILE_NAME}, or a folder that holds one"))
             }
         }
     })
-}
-
-/// Why a file has no text for us.
-#[derive(Debug)]
-enum Unreadable {
-    /// What the system says.
-    System(io::Error),
-    /// It is something else than UTF-8 from this byte on, counted from 1.
-    NotText { byte: usize },
-    /// It has more bytes than this.
-    TooLarge { limit: u64 },
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::System(error) if error.kind() == io::ErrorKind::NotFound => {
-                f.write_str("it does not exist")
-            }
-            Self::System(error) if error.kind() == io::ErrorKind::IsADirectory => {
-                f.write_str("it is a folder")
-            }
-            Self::System(error) => error.fmt(f),
-            Self::NotText { byte } => write!(f, "byte {byte} is not UTF-8 text"),
-            Self::TooLarge { limit } => write!(f, "it has more than {} MiB", limit >> 20),
-        }
-    }
-}
-
-/// Reads a file of at most `limit` bytes. Its length is asked first; pipes and devices tell none, so it is watched, too.
-fn read_text(path: &Path, limit: u64) -> Result<Arc<SourceText>, Unreadable> {
-    let file = std::fs::File::open(path).map_err(Unreadable::System)?;
-    let length = file.metadata().map_err(Unreadable::System)?.len();
-    if length > limit {
-        return Err(Unreadable::TooLarge { limit });
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(Unreadable::System)?;
-    if bytes.len() as u64 > limit {
-        return Err(Unreadable::TooLarge { limit });
-    }
-    let text = String::from_utf8(bytes);
-    let text = text.map_err(|error| Unreadable::NotText { byte: error.utf8_error().valid_up_to() + 1 })?;
-    Ok(Arc::new(SourceText { name: path.display().to_string(), text }))
 }
 
 /// A path of the configuration, which is relative to its folder.

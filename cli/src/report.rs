@@ -1,14 +1,18 @@
 //! Diagnostics as people read them: the code, the place, the line with carets under it, the mend.
 
-use std::fmt;
+use std::{fmt, ops::Range, sync::Arc};
 
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceSpan,
 };
-use plan::{Diagnostic, Severity, SourceText, diagnostic::line_and_column};
+use plan::{Diagnostic, Severity};
 use serde::Serialize;
 
-use crate::{failure::Trouble, paint::Paint};
+use crate::{
+    failure::Trouble,
+    lines::{Lines, Shelf},
+    paint::Paint,
+};
 
 /// A longer line says nothing on a screen. Introspection files are one line of a megabyte.
 const LONGEST_SHOWN_LINE: usize = 400;
@@ -19,7 +23,7 @@ pub(crate) struct MachineReport<'d> {
     severity: &'static str,
     code: &'static str,
     message: &'d str,
-    file: Option<&'d str>,
+    file: Option<String>,
     line: Option<usize>,
     column: Option<usize>,
     end_line: Option<usize>,
@@ -27,17 +31,23 @@ pub(crate) struct MachineReport<'d> {
     help: Option<&'d str>,
 }
 
+/// Diagnostics as machines read them, with lines and columns counted.
+pub(crate) fn for_machines(diagnostics: &[Diagnostic]) -> Vec<MachineReport<'_>> {
+    let mut shelf = Shelf::default();
+    let report = |diagnostic| MachineReport::of(diagnostic, &mut shelf);
+    diagnostics.iter().map(report).collect()
+}
+
 impl<'d> MachineReport<'d> {
-    /// Counts lines and columns.
-    pub(crate) fn of(diagnostic: &'d Diagnostic) -> Self {
-        let place = diagnostic.place.as_ref();
-        let start = place.map(|(source, range)| line_and_column(&source.text, range.start));
-        let end = place.map(|(source, range)| line_and_column(&source.text, range.end));
+    fn of(diagnostic: &'d Diagnostic, shelf: &mut Shelf) -> Self {
+        let place = shelf.place(diagnostic);
+        let start = place.as_ref().map(|(lines, range)| lines.position(range.start));
+        let end = place.as_ref().map(|(lines, range)| lines.position(range.end));
         Self {
             severity: word(diagnostic.severity),
             code: diagnostic.code.id,
             message: &diagnostic.message,
-            file: place.map(|(source, _)| source.name.as_str()),
+            file: place.map(|(lines, _)| lines.name.clone()),
             line: start.map(|(line, _)| line),
             column: start.map(|(_, column)| column),
             end_line: end.map(|(line, _)| line),
@@ -48,14 +58,14 @@ impl<'d> MachineReport<'d> {
 }
 
 /// Where a diagnostic stands, `index.yaml:3:7`.
-pub(crate) fn place(diagnostic: &Diagnostic) -> Option<String> {
-    let (source, range) = diagnostic.place.as_ref()?;
-    let (line, column) = line_and_column(&source.text, range.start);
-    Some(format!("{}:{line}:{column}", source.name))
+pub(crate) fn place(diagnostic: &Diagnostic, shelf: &mut Shelf) -> Option<String> {
+    let (lines, range) = shelf.place(diagnostic)?;
+    let (line, column) = lines.position(range.start);
+    Some(format!("{}:{line}:{column}", lines.name))
 }
 
 /// The report of one diagnostic, with the line it is about.
-pub(crate) fn diagnostic(diagnostic: &Diagnostic, paint: Paint) -> String {
+pub(crate) fn diagnostic(diagnostic: &Diagnostic, shelf: &mut Shelf, paint: Paint) -> String {
     let mut theme = if paint.is_on() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let heading = format!("{}[{}]:", word(diagnostic.severity), diagnostic.code);
     theme.characters.error.clone_from(&heading);
@@ -64,7 +74,7 @@ pub(crate) fn diagnostic(diagnostic: &Diagnostic, paint: Paint) -> String {
         .with_wrap_lines(false)
         .with_context_lines(1)
         .with_footer(more(diagnostic.code));
-    let snippet = diagnostic.place.as_ref().map(|(source, range)| Snippet::new(source, range.clone()));
+    let snippet = shelf.place(diagnostic).map(|(lines, range)| Snippet::new(lines, range));
     let is_shown = snippet.as_ref().is_some_and(Snippet::is_shown);
     let shown = Shown { diagnostic, snippet: snippet.filter(Snippet::is_shown) };
     let mut text = String::new();
@@ -72,7 +82,7 @@ pub(crate) fn diagnostic(diagnostic: &Diagnostic, paint: Paint) -> String {
     let text =
         if rendered.is_ok() { text } else { format!("{} {}\n", heading_of(diagnostic), diagnostic.message) };
     let mut text = text.trim_start().to_owned();
-    if let (Some(place), false) = (place(diagnostic), is_shown && rendered.is_ok()) {
+    if let (Some(place), false) = (place(diagnostic, shelf), is_shown && rendered.is_ok()) {
         // Right below the heading, where the snippet would name it.
         let end_of_heading = text.find('\n').map_or(text.len(), |at| at + 1);
         text.insert_str(end_of_heading, &format!("   --> {place}\n"));
@@ -111,7 +121,7 @@ fn word(severity: Severity) -> &'static str {
 /// One diagnostic in miette's terms.
 struct Shown<'d> {
     diagnostic: &'d Diagnostic,
-    snippet: Option<Snippet<'d>>,
+    snippet: Option<Snippet>,
 }
 
 impl fmt::Display for Shown<'_> {
@@ -151,46 +161,53 @@ impl miette::Diagnostic for Shown<'_> {
 }
 
 /// A text with the part of it that is underlined: never past the end of its first line, so that a whole map stays one line.
-struct Snippet<'t> {
-    source: &'t SourceText,
+struct Snippet {
+    lines: Arc<Lines>,
     span: SourceSpan,
     longest_line: usize,
 }
 
-impl<'t> Snippet<'t> {
-    fn new(source: &'t SourceText, range: std::ops::Range<usize>) -> Self {
-        let text = &source.text;
-        let line_end = text[range.start..].find(['\r', '\n']).map_or(text.len(), |at| range.start + at);
+impl Snippet {
+    fn new(lines: Arc<Lines>, range: Range<usize>) -> Self {
+        let number = lines.number(range.start);
         // The neighbouring lines are shown, too.
-        let before = text[..range.start].rsplit('\n').take(2).map(str::len).max().unwrap_or(0);
-        let after = text[range.start..].split('\n').take(2).map(str::len).max().unwrap_or(0);
+        let neighbours = number.saturating_sub(1)..number + 2;
+        let longest_line = neighbours.map(|line| lines.range(line..line + 1).len()).max().unwrap_or(0);
+        let rest = range.start..lines.range(number..number + 1).end;
+        let line_end = lines.shown[rest].find(['\r', '\n']).map_or(lines.shown.len(), |at| range.start + at);
         let span = SourceSpan::from((range.start, range.end.min(line_end) - range.start));
-        Self { source, span, longest_line: before.max(after) }
+        Self { lines, span, longest_line }
     }
 
     fn is_shown(&self) -> bool {
-        self.longest_line <= LONGEST_SHOWN_LINE && !self.source.text.is_empty()
+        self.longest_line <= LONGEST_SHOWN_LINE && !self.lines.shown.is_empty()
     }
 }
 
-impl miette::SourceCode for Snippet<'_> {
+impl miette::SourceCode for Snippet {
     fn read_span<'a>(
         &'a self,
         span: &SourceSpan,
         lines_before: usize,
         lines_after: usize,
     ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, MietteError> {
-        let contents = self.source.text.read_span(span, lines_before, lines_after)?;
+        // miette reads a text from its start for each span; the lines around it are enough.
+        let (start, end) = (span.offset(), span.offset() + span.len());
+        let first = self.lines.number(start).saturating_sub(lines_before);
+        let window = self.lines.range(first..self.lines.number(end) + lines_after + 1);
+        let inside = SourceSpan::from((start - window.start, span.len()));
+        let contents = self.lines.shown[window.clone()].read_span(&inside, lines_before, lines_after)?;
         // miette counts columns in bytes; people and editors count characters.
         let column = match lines_before {
-            0 => line_and_column(&self.source.text, span.offset()).1 - 1,
+            0 => self.lines.position(start).1 - 1,
             _ => contents.column(),
         };
+        let shown = contents.span();
         Ok(Box::new(MietteSpanContents::new_named(
-            self.source.name.clone(),
+            self.lines.name.clone(),
             contents.data(),
-            *contents.span(),
-            contents.line(),
+            SourceSpan::from((shown.offset() + window.start, shown.len())),
+            contents.line() + first,
             column,
             contents.line_count(),
         )))

@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use codegen::config::{TestCase, TestEvent, TestSearch};
+use codegen::{
+    Compiled,
+    config::{TestCase, TestEvent, TestSearch},
+};
 use indexer::rehearsal::{Played, Rehearsal};
 use plan::{DocumentId, IndexPlan, SourceText, diagnostic::nearest};
 use serde::Serialize;
@@ -18,10 +21,10 @@ use crate::{
     discover::{self, Target},
     environment::Environment,
     exit::Exit,
-    failure::Failure,
+    failure::{Failure, Trouble},
     output::Output,
     paint::Paint,
-    project::Project,
+    project::{Project, tidy},
 };
 
 /// Hits looked at: as many as one search may answer.
@@ -56,15 +59,27 @@ pub(crate) async fn test(
 ) -> Result<Exit, Failure> {
     let mut verdicts = Vec::new();
     let mut names = BTreeSet::new();
+    let mut files = Vec::new();
     for path in paths {
-        for target in discover::targets(path)? {
-            let Target::Config(file) = target else { continue };
-            let (project, compiled) = Project::compile(&file, env, output).await?;
-            let mocks = project.mocks().map_err(Failure::of_diagnostics)?;
-            let cases = &project.config.tests;
-            names.extend(cases.iter().map(|case| case.name.value.clone()));
-            verdicts.extend(run_all(&project.file, cases, filter, &compiled.plan, &mocks).await?);
-        }
+        let targets = discover::targets(path)?.into_iter();
+        files.extend(targets.filter_map(|target| match target {
+            Target::Config(file) => Some(file),
+            Target::Markdown(_) => None,
+        }));
+    }
+    for file in &files {
+        let (project, compiled, mocks) = match prepared(file, env, output).await {
+            Ok(prepared) => prepared,
+            // Alone it fails as in any command; among others it must not keep them from being tested.
+            Err(Failure::Told(trouble)) if files.len() > 1 => {
+                verdicts.push(Verdict::of_refused(file, &trouble));
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
+        let cases = &project.config.tests;
+        names.extend(cases.iter().map(|case| case.name.value.clone()));
+        verdicts.extend(run_all(&project.file, cases, filter, &compiled.plan, &mocks).await?);
     }
     if let (Some(filter), true) = (filter, verdicts.is_empty()) {
         let failure = Failure::usage(format!("no test has {filter:?} in its name"));
@@ -79,6 +94,28 @@ pub(crate) async fn test(
     let tested = Tested { success, tests: verdicts };
     output.answer(&tested, |paint| shown(&tested.tests, paint))?;
     Ok(if success { Exit::Done } else { Exit::Failed })
+}
+
+impl Verdict {
+    /// A configuration whose tests can't begin.
+    fn of_refused(file: &Path, trouble: &Trouble) -> Self {
+        let mut failures = trouble.all_causes();
+        if trouble.diagnostics.is_empty() {
+            failures.insert(0, trouble.message.clone());
+        }
+        Self { file: tidy(file), name: "the configuration is refused".to_owned(), success: false, failures }
+    }
+}
+
+/// A configuration with all that its tests need.
+async fn prepared(
+    file: &Path,
+    env: &Environment,
+    output: &Output,
+) -> Result<(Project, Compiled, Texts), Failure> {
+    let (project, compiled) = Project::compile(file, env, output).await?;
+    let mocks = project.mocks().map_err(Failure::of_diagnostics)?;
+    Ok((project, compiled, mocks))
 }
 
 /// The tests of one configuration, in its order. What a test goes on from is played, too, and not judged.

@@ -15,7 +15,7 @@ use crate::{
     failure::Failure,
     output::Output,
     project::{Examined, ExaminedMarkdown, Mocks, Project, tidy},
-    report::MachineReport,
+    report::{self, MachineReport},
 };
 
 #[derive(Serialize)]
@@ -50,7 +50,7 @@ pub(crate) async fn validate(
     if output.is_text() {
         output.report(&diagnostics);
     }
-    let reports = diagnostics.iter().map(MachineReport::of).collect();
+    let reports = report::for_machines(&diagnostics);
     output.answer(&Validated { success, diagnostics: reports }, |paint| {
         let mut lines: Vec<String> = summaries.iter().map(|line| paint.good(line)).collect();
         if !diagnostics.is_empty() {

@@ -1,6 +1,6 @@
 //! The tests of a configuration: what holds, what doesn't, and what can't be played.
 
-use std::{path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use crate::{CONFIG, Folder, assert_conversation};
 
@@ -301,4 +301,31 @@ fn the_movies_tests_hold() {
     let output = command.arg("test").arg(movies).output().expect("it was built");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("4 passed, 0 failed"), "{said}");
+}
+
+#[test]
+fn a_refused_configuration_keeps_no_other_from_being_tested() {
+    let folder = Folder::new();
+    let search =
+        "tests:\n  - { name: nothing is there, index: [./m1.json], search: { text: x, expect: [] } }\n";
+    for (name, config) in
+        [("a", format!("{}nmae: x\n", crate::CONFIG)), ("b", format!("{}{search}", crate::CONFIG))]
+    {
+        fs::create_dir(folder.0.path().join(name)).expect("the folder is ours");
+        folder.write(&format!("{name}/index.yaml"), &config);
+        folder.write(&format!("{name}/query.graphql"), crate::QUERY);
+        folder.write(&format!("{name}/schema.graphql"), crate::SCHEMA);
+    }
+    folder.write("b/m1.json", r#"{ "movieId": "m1", "title": "y", "status": "RELEASED" }"#);
+    assert_conversation!(folder, ["test a b", "test a b -o json"], @r#"
+    $ studio-search test a b
+    FAILED  a/index.yaml: the configuration is refused
+            a/index.yaml:12:1: unknown key `nmae` in the file (SS102)
+    ok      b/index.yaml: nothing is there
+    1 passed, 1 failed
+    --- exit 1
+    $ studio-search test a b -o json
+    {"json_version":"1","data":{"success":false,"tests":[{"file":"a/index.yaml","name":"the configuration is refused","success":false,"failures":["a/index.yaml:12:1: unknown key `nmae` in the file (SS102)"]},{"file":"b/index.yaml","name":"nothing is there","success":true,"failures":[]}]},"error":null}
+    --- exit 1
+    "#);
 }

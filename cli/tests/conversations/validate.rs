@@ -231,7 +231,7 @@ fn files_that_are_too_large_or_none() {
        ·        ─────────
      5 │ graph:
        ╰────
-      help: a path is relative to the folder of index.yaml
+      help: is this the file that was meant? a schema has at most 256 MiB, other texts 16 MiB or less
 
       more: studio-search explain SS119
     --- exit 1
@@ -247,7 +247,7 @@ fn files_that_are_too_large_or_none() {
        ·           ────────────────
      8 │   timeout: 200ms
        ╰────
-      help: a path is relative to the folder of index.yaml
+      help: is this the file that was meant? a schema has at most 256 MiB, other texts 16 MiB or less
 
       more: studio-search explain SS119
     --- exit 1
@@ -325,4 +325,99 @@ fn reports_of_all_languages_look_alike() {
       more: studio-search explain SS203
     --- exit 1
     "#);
+}
+
+/// The lines around a mistake are shown, and a secret may stand on one of them.
+#[test]
+fn a_secret_beside_a_mistake_is_not_shown() {
+    for headers in [
+        "  headers: { authorization: \"Bearer s3cret\" }\n  timeuot: 200ms",
+        "  headers:\n    authorization: \"Bearer s3cret\"\n  timeuot: 200ms",
+        "  heders:\n    authorization: Bearer s3cret\n  timeout: 200ms",
+        "  headers: { authorization: \"Bearer s3cret }\n  timeout: 200ms",
+        "  headers: { authorization: \"Bearer s3cret${\" }\n  timeout: 200ms",
+    ] {
+        let folder = Folder::new().with("  timeout: 200ms", headers);
+        for told in
+            [folder.exchange("validate"), folder.exchange("status"), folder.exchange("validate --json")]
+        {
+            assert!(told.contains("--- exit 1\n"), "{told}");
+            assert!(!told.contains("s3cret"), "{told}");
+        }
+    }
+    let folder = Folder::new().with("  timeout: 200ms", "  headers: { x: s3cret }\n  timeuot: 200ms");
+    assert_conversation!(folder, ["validate"], @r#"
+    $ studio-search validate
+    1 error
+    --- stderr
+    error[SS102]: unknown key `timeuot` in `graph`
+        ╭─[index.yaml:9:3]
+      8 │   headers: { x: ****** }
+      9 │   timeuot: 200ms
+        ·   ───────
+     10 │ sources:
+        ╰────
+      help: did you mean `timeout`?
+
+      more: studio-search explain SS102
+    --- exit 1
+    "#);
+}
+
+/// Opening a pipe waits for its writer, and there may be none.
+#[test]
+#[cfg(unix)]
+fn a_pipe_that_nobody_writes_is_no_file() {
+    let folder = Folder::new();
+    let pipe = |name: &str| {
+        let path = folder.0.path().join(name);
+        let _ = fs::remove_file(&path);
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.is_ok_and(|status| status.success()), "mkfifo");
+    };
+    pipe("query.graphql");
+    pipe("other.yaml");
+    assert_conversation!(folder, ["validate", "validate other.yaml", "status --env-file other.yaml"], @r#"
+    $ studio-search validate
+    1 error
+    --- stderr
+    error[SS119]: the query ./query.graphql can't be read: it is a pipe or a device
+       ╭─[index.yaml:4:8]
+     3 │ entity: Movie
+     4 │ query: ./query.graphql
+       ·        ───────────────
+     5 │ graph:
+       ╰────
+      help: write it into a file, or hand it over as /dev/stdin or `<(command)`
+
+      more: studio-search explain SS119
+    --- exit 1
+    $ studio-search validate other.yaml
+    --- stderr
+    error: other.yaml can't be read: it is a pipe or a device
+      help: write it into a file, or hand it over as /dev/stdin or `<(command)`
+    --- exit 64
+    $ studio-search status --env-file other.yaml
+    --- stderr
+    error: the file of variables other.yaml can't be read: it is a pipe or a device
+      help: write it into a file, or hand it over as /dev/stdin or `<(command)`
+    --- exit 64
+    "#);
+    let mut shell = std::process::Command::new("bash");
+    shell.args(["-c", "\"$0\" status --env-file <(echo A=1) <(echo version: 1)"]);
+    shell.arg(env!("CARGO_BIN_EXE_studio-search")).current_dir(folder.0.path());
+    let said = shell.output().expect("bash");
+    assert!(String::from_utf8_lossy(&said.stderr).contains("`name` is missing"), "{said:?}");
+}
+
+/// Each report names its line; counting them anew from the start would take minutes.
+#[test]
+fn twenty_thousand_mistakes_are_told_in_a_moment() {
+    let folder = Folder::new();
+    let keys: String = (0..20_000).map(|number| format!("k{number}: 1\n")).collect();
+    folder.write("index.yaml", &format!("{}{keys}", crate::CONFIG));
+    let start = std::time::Instant::now();
+    let told = folder.exchange("validate");
+    assert_eq!(told.matches("unknown key `k").count(), 20_000);
+    assert!(start.elapsed() < std::time::Duration::from_secs(60), "{:?}", start.elapsed());
 }
