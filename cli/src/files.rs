@@ -1,10 +1,10 @@
-//! Reads the files of a user: as UTF-8, never more than a bound, and never from a pipe that nobody may be writing.
+//! The files of a user: read as UTF-8, never more than a bound, never from a pipe that nobody may be writing; written whole.
 
 use std::{
     fmt,
     fs::{self, File},
     io::{self, Read as _},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -89,4 +89,31 @@ pub(crate) fn read_text(path: &Path, limit: u64) -> Result<Arc<SourceText>, Unre
     let text = String::from_utf8(bytes);
     let text = text.map_err(|error| Unreadable::NotText { byte: error.utf8_error().valid_up_to() + 1 })?;
     Ok(Arc::new(SourceText { name: path.display().to_string(), text }))
+}
+
+/// Writes a file in place of what stood there: a reader finds the old text or the new one, never a part of one.
+pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    // What is no file of ours to replace, such as /dev/stdout, is written into; a link stays a link.
+    if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return fs::write(path, text);
+    }
+    let beside = beside(path);
+    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, path));
+    written.inspect_err(|_| drop(fs::remove_file(&beside)))
+}
+
+/// Writes a file that must not be there yet: a link never replaces what somebody else wrote there meanwhile.
+pub(crate) fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let beside = beside(path);
+    let linked = fs::write(&beside, text).and_then(|()| fs::hard_link(&beside, path));
+    // Where even writing failed there may be nothing to remove, and that failure is the one to tell.
+    let removed = fs::remove_file(&beside);
+    linked.and(removed)
+}
+
+/// A name of this process alone in the same folder, so that it can take the place of the file.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    path.with_file_name(name)
 }

@@ -137,9 +137,9 @@ impl Output {
 
     /// Shows diagnostics to a person: errors always, warnings unless `-qq`.
     pub(crate) fn report(&self, diagnostics: &[Diagnostic]) {
-        let mut shelf = Shelf::default();
+        let mut texts = Shelf::default();
         for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.is_error() || self.quiet < 2) {
-            let _ = writeln!(io::stderr(), "{}", report::diagnostic(diagnostic, &mut shelf, self.talk_paint));
+            let _ = writeln!(io::stderr(), "{}", report::diagnostic(diagnostic, &mut texts, self.talk_paint));
         }
     }
 

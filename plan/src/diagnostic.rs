@@ -91,10 +91,14 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
 
 /// The name nearest to `word` among `names`, if near enough to be a slip of the hand.
 pub fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let limit = (word.chars().count() / 3).max(1);
+    let word = word.to_lowercase();
+    let length = word.chars().count();
+    let limit = (length / 3).max(1);
     names
         .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&word.to_lowercase(), &name.to_lowercase()), name))
+        // So many edits change the length by no more; most names of a large schema end here.
+        .filter(|name| name.chars().count().abs_diff(length) <= limit)
+        .map(|name| (strsim::damerau_levenshtein(&word, &name.to_lowercase()), name))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, name)| (*distance, *name))
         .map(|(_, name)| name)

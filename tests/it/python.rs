@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use harness::{folder::Folder, program, repository};
+use harness::{folder::Folder, packages, program, repository};
 
 /// Asks for what the command line prints with `-o json`, and for an error.
 const SCRIPT: &str = r#"
@@ -26,18 +26,11 @@ print("ok")
 fn the_wheel_works_in_a_fresh_environment() {
     // The wheel is made by the profile and into the folder of these tests, so that nothing is compiled twice.
     let target = program().parent().and_then(Path::parent).expect("target/<profile>").to_owned();
-    let tools = target.join("python-tools");
-    if !tools.join("bin/maturin").exists() {
-        virtual_environment(&tools);
-        succeed(
-            Command::new(tools.join("bin/pip")).args(["install", "--quiet", "maturin>=1.9,<2"]),
-            "pip install maturin",
-        );
-    }
+    let python = packages::python(&repository().join("tests/wheel"));
     let wheels = tempfile::tempdir().expect("a temporary folder");
-    let mut build = Command::new(tools.join("bin/maturin"));
+    let mut build = Command::new(python.with_file_name("maturin"));
     build.args(["build", "--profile", "dev", "--manifest-path"]).arg(repository().join("cli/Cargo.toml"));
-    build.arg("--interpreter").arg(tools.join("bin/python")).arg("--out").arg(wheels.path());
+    build.arg("--interpreter").arg(&python).arg("--out").arg(wheels.path());
     succeed(build.env("CARGO_TARGET_DIR", &target), "maturin build");
     let wheel =
         fs::read_dir(wheels.path()).expect("a folder").flatten().next().expect("a wheel was built").path();

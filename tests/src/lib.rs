@@ -8,7 +8,7 @@ pub mod folder;
 pub mod graph;
 pub mod graphql_js;
 pub mod markdown;
-mod packages;
+pub mod packages;
 pub mod servers;
 
 use std::{

@@ -24,7 +24,7 @@ pub(crate) fn install(folder: &Path, options: &[&str]) {
 }
 
 /// The Python of a virtual environment below `target/` that has what a folder's `requirements.txt` wants.
-pub(crate) fn python(folder: &Path) -> PathBuf {
+pub fn python(folder: &Path) -> PathBuf {
     let requirements = folder.join("requirements.txt");
     let environment = target().join("tools").join(folder.file_name().expect("a folder has a name"));
     fs::create_dir_all(&environment).expect("target/ is writable");

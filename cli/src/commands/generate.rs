@@ -6,7 +6,8 @@ use codegen::Compiled;
 use serde::Serialize;
 
 use crate::{
-    args::Artifact, environment::Environment, exit::Exit, failure::Failure, output::Output, project::Project,
+    args::Artifact, environment::Environment, exit::Exit, failure::Failure, files::write_whole,
+    output::Output, project::Project,
 };
 
 #[derive(Serialize)]
@@ -32,7 +33,7 @@ pub(crate) async fn generate(
         return Ok(Exit::Done);
     };
     let path = folder.join(file_name(kind, &compiled.plan.name));
-    let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text));
+    let written = std::fs::create_dir_all(folder).and_then(|()| write_whole(&path, &text));
     written.map_err(|error| Failure::new(format!("{} can't be written: {error}", path.display())))?;
     let shown = path.display().to_string();
     output.answer(&Generated { success: true, path }, |_| shown)?;

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::{
     exit::Exit,
     failure::Failure,
+    files::write_new,
     output::Output,
     project::{introspect, read_named},
     table::Table,
@@ -142,16 +143,6 @@ fn write_all(dir: &Path, files: &[StarterFile]) -> Result<Vec<PathBuf>, Failure>
         }
     }
     Ok(paths)
-}
-
-/// Writes beside the place first; a link never replaces what somebody else wrote there meanwhile.
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let beside = path.with_file_name(name);
-    let linked = fs::write(&beside, text).and_then(|()| fs::hard_link(&beside, path));
-    fs::remove_file(&beside)?;
-    linked
 }
 
 fn not_writable(path: &Path, error: &io::Error) -> Failure {

@@ -414,10 +414,10 @@ fn a_pipe_that_nobody_writes_is_no_file() {
 #[test]
 fn twenty_thousand_mistakes_are_told_in_a_moment() {
     let folder = Folder::new();
-    let keys: String = (0..20_000).map(|number| format!("k{number}: 1\n")).collect();
+    let keys: String = (0..20_000).fold(String::new(), |keys, number| keys + &format!("k{number}: 1\n"));
     folder.write("index.yaml", &format!("{}{keys}", crate::CONFIG));
     let start = std::time::Instant::now();
     let told = folder.exchange("validate");
     assert_eq!(told.matches("unknown key `k").count(), 20_000);
-    assert!(start.elapsed() < std::time::Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(start.elapsed() < std::time::Duration::from_mins(1), "{:?}", start.elapsed());
 }

@@ -1,5 +1,7 @@
 //! `tests:` — what `studio-search test` plays through without a network.
 
+use std::collections::BTreeSet;
+
 use plan::{code::config as codes, diagnostic::nearest};
 use serde_json::{Map, Value as Json};
 
@@ -86,9 +88,10 @@ pub(super) fn read(
 ) -> Vec<TestCase> {
     let items = file.read(reader, "tests", Reader::list).unwrap_or_default();
     let mut cases: Vec<TestCase> = Vec::new();
+    let mut names = BTreeSet::new();
     for item in items {
         let Some(case) = read_case(reader, &item, sources) else { continue };
-        if cases.iter().any(|other| other.name.value == case.name.value) {
+        if !names.insert(case.name.value.clone()) {
             let message = format!("two tests have the name {:?}", case.name.value);
             reader.error(codes::SS118, &case.name.range, message, "`--filter` picks tests by their names");
         }

@@ -254,6 +254,7 @@ fn artifacts(plan: &IndexPlan, avro: &Value) -> String {
         row("avro", format!("{name}.avsc"), record),
         row("template", format!("{name}.template.json"), "the index template".to_owned()),
         row("plan", format!("{name}.plan.json"), "the plan".to_owned()),
+        row("json-schema", format!("{name}.schema.json"), "the JSON Schema of a document".to_owned()),
         row("docs", format!("{name}.md"), "this page".to_owned()),
     ];
     table(&["Command", "File", "What"], &rows)
