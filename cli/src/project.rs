@@ -116,7 +116,14 @@ impl Project {
         let mut diagnostics = checked.diagnostics.clone();
         let Some(config) = checked.best_effort() else { return Ok(Examined { diagnostics, result: None }) };
         let project = Self { file, config: config.clone(), folder, warnings: Vec::new() };
-        let (texts, unreadable) = project.texts().await?;
+        let (texts, unreadable) = match project.texts().await {
+            Ok(texts) => texts,
+            // A gateway that doesn't answer must not hide what is wrong with the file.
+            Err(_) if diagnostics.iter().any(Diagnostic::is_error) => {
+                return Ok(Examined { diagnostics, result: None });
+            }
+            Err(failure) => return Err(failure),
+        };
         let is_readable = unreadable.is_empty();
         diagnostics.extend(unreadable);
         if mocks == Mocks::Wanted {

@@ -173,9 +173,9 @@ impl Snippet {
         // The neighbouring lines are shown, too.
         let neighbours = number.saturating_sub(1)..number + 2;
         let longest_line = neighbours.map(|line| lines.range(line..line + 1).len()).max().unwrap_or(0);
-        let rest = range.start..lines.range(number..number + 1).end;
-        let line_end = lines.shown[rest].find(['\r', '\n']).map_or(lines.shown.len(), |at| range.start + at);
-        let span = SourceSpan::from((range.start, range.end.min(line_end) - range.start));
+        let line = lines.range(number..number + 1);
+        let line_end = line.start + lines.shown[line].trim_end_matches(['\r', '\n']).len();
+        let span = SourceSpan::from((range.start, range.end.min(line_end).saturating_sub(range.start)));
         Self { lines, span, longest_line }
     }
 

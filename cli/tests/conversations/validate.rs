@@ -206,6 +206,9 @@ fn a_gateway_that_is_asked_for_its_schema() {
       more: studio-search explain SS401
     --- exit 69
     "#);
+    folder.write("index.yaml", &crate::CONFIG.replace("  schema: ./schema.graphql\n", "  shcema: x\n"));
+    let told = folder.exchange("validate");
+    assert!(told.contains("unknown key `shcema`") && told.ends_with("--- exit 1\n"), "{told}");
 }
 
 /// A device that never ends, a hole of five gigabytes and a folder are told by what they are.

@@ -12,8 +12,9 @@ use serde_saphyr::{DuplicateKeyPolicy, Spanned};
 use super::unclosed;
 use crate::position;
 
-/// Containers inside each other at most. The deepest key of `index.yaml` stands at six.
-const MAX_DEPTH: usize = 64;
+/// Containers inside each other at most. The deepest key of `index.yaml` stands at six, documents that a test expects go
+/// deeper. serde-saphyr recurses: a thread of 2 MiB ends at some 60 levels of a build without optimisation.
+const MAX_DEPTH: usize = 32;
 
 /// Nodes at most: a full megabyte has fewer.
 const MAX_NODES: usize = 200_000;
@@ -98,16 +99,7 @@ impl Node {
 }
 
 fn refusal(source: &Arc<SourceText>, error: &serde_saphyr::Error) -> Diagnostic {
-    let mut message = match error.without_snippet() {
-        serde_saphyr::Error::MultipleDocuments { .. } => "a line `---` begins a second document".to_owned(),
-        error => error.render(),
-    };
-    // The place is told by the diagnostic; serde-saphyr repeats it in words.
-    for separator in ["\n", " at line "] {
-        if let Some(at) = message.find(separator) {
-            message.truncate(at);
-        }
-    }
+    let (message, help) = in_plain_words(error.without_snippet());
     let range = error.location().map_or(0..0, |location| {
         let start = byte_range(&location, &source.text).start;
         start..next_boundary(&source.text, start)
@@ -119,9 +111,50 @@ fn refusal(source: &Arc<SourceText>, error: &serde_saphyr::Error) -> Diagnostic 
             .at(source, opened.at..opened.at + 1)
             .help(format!("close it where its value ends; the reader went on to line {line}"));
     }
-    Diagnostic::error(codes::SS101, format!("this is not valid YAML: {}", message.trim_end_matches('.')))
-        .at(source, range)
-        .help("look at the caret and just before it: indentation by tabs, a missing colon, an open quote")
+    Diagnostic::error(codes::SS101, message).at(source, range).help(help)
+}
+
+/// What stopped the reader, and the mend; its own words speak of budgets and recursion.
+fn in_plain_words(error: &serde_saphyr::Error) -> (String, &'static str) {
+    if matches!(error, serde_saphyr::Error::MultipleDocuments { .. }) {
+        let message = "this is not valid YAML: a line `---` begins a second document";
+        return (
+            message.to_owned(),
+            "one file holds one configuration: remove that line and what follows it",
+        );
+    }
+    let mut told = error.render();
+    // The place is told by the diagnostic; serde-saphyr repeats it in words.
+    for separator in ["\n", " at line "] {
+        if let Some(at) = told.find(separator) {
+            told.truncate(at);
+        }
+    }
+    let is = |start: &str| told.to_ascii_lowercase().starts_with(start);
+    if is("budget breached: depth") || is("recursion limit") {
+        let message = format!("its lists and maps stand inside each other in more than {MAX_DEPTH} levels");
+        return (
+            message,
+            "the deepest key of a configuration stands at the sixth level: a bracket too many?",
+        );
+    }
+    if is("budget breached") || is("alias replay") || is("alias expansion") {
+        let message = "the file has more parts than a configuration can have";
+        return (
+            message.to_owned(),
+            "aliases count as often as they repeat something: write out what is needed",
+        );
+    }
+    if is("recursive references") {
+        let message = "this alias stands inside what it repeats";
+        return (message.to_owned(), "write the value out, or put it in quotes where text is meant");
+    }
+    let help = if is("alias references unknown anchor") {
+        "`*name` repeats what `&name` marked above it; put it in quotes where text is meant"
+    } else {
+        "look at the caret and just before it: indentation by tabs, a missing colon, an open quote"
+    };
+    (format!("this is not valid YAML: {}", told.trim_end_matches('.')), help)
 }
 
 /// A caret of one character, never past the end of its line.
