@@ -227,7 +227,7 @@ fn an_index_whose_name_begins_with_the_name_of_another_gets_its_own_template() {
     }
 }
 
-/// 1,900 fields, 60 nested lists, 30 objects inside of each other.
+/// 1,900 fields, 60 nested lists, 25 objects inside of each other.
 #[test]
 fn the_largest_document_fits() {
     let mut schema = String::from(
@@ -244,12 +244,12 @@ fn the_largest_document_fits() {
         let _ = write!(query, "n{n} {{ x }} ");
     }
     let _ = writeln!(schema, "{root}}}\ntype Item {{ x: Int }}");
-    for n in 0..30 {
+    for n in 0..25 {
         let _ = writeln!(schema, "type L{n} {{ x: Int level: L{} }}", n + 1);
         let _ = write!(query, "level {{ x ");
     }
-    let _ = writeln!(schema, "type L30 {{ x: Int }}");
-    let _ = write!(query, "{}", "} ".repeat(32));
+    let _ = writeln!(schema, "type L25 {{ x: Int }}");
+    let _ = write!(query, "{}", "} ".repeat(27));
     let config = "version: 1\nname: large\nentity: Root\nquery: q\ngraph: { url: \"http://localhost/\", schema: s }\n\
                   sources: { roots: { http: true, format: plain, id: key } }\n\
                   store: { settings: { number_of_replicas: 0 } }\n";
