@@ -301,6 +301,7 @@ impl Process {
             lookup: Arc::new(lookup),
             source,
             log: self.index.log.clone(),
+            ledger: self.index.ledger.clone(),
             fetches: Arc::clone(&self.fetches),
             meter: Arc::clone(&self.meter),
             stop: stop.clone(),

@@ -9,7 +9,7 @@ use serde_json::Value;
 pub const MAX_ID_BYTES: usize = 512;
 
 /// What Debezium writes in place of an unchanged TOAST column; it says nothing about the value.
-const DEBEZIUM_UNAVAILABLE: &str = "__debezium_unavailable_value";
+pub const DEBEZIUM_UNAVAILABLE: &str = "__debezium_unavailable_value";
 
 /// How a key is written in GraphQL: `ID` and `String` are strings, integer scalars are integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

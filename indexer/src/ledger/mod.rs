@@ -4,7 +4,10 @@ pub mod figures;
 pub mod sqlite;
 
 use async_trait::async_trait;
-use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan};
+use plan::{
+    DocumentId, DocumentVersion, Epoch, IndexPlan,
+    code::{fetch::SS406, kafka::SS310},
+};
 use serde::{Deserialize, Serialize};
 
 pub use self::figures::Figures;
@@ -102,6 +105,15 @@ impl IndexState {
             Self::Running => "RUNNING",
             Self::Paused => "PAUSED",
             Self::Failed { .. } => "FAILED",
+        }
+    }
+
+    /// Whether only a person can let the index go on. What else fails is probed, and goes on by itself when it is mended.
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Running => false,
+            Self::Paused => true,
+            Self::Failed { code, .. } => [SS310, SS406].iter().any(|stop| code == stop.id),
         }
     }
 }

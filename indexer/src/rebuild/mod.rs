@@ -158,11 +158,7 @@ impl Rebuild {
 
     /// Whether only a person can let the index go on.
     fn is_stopped(&self) -> bool {
-        match &self.state {
-            IndexState::Running => false,
-            IndexState::Paused => true,
-            failed @ IndexState::Failed { .. } => is_gone_alarm(failed),
-        }
+        self.state.needs_a_person()
     }
 
     async fn poll_state(&mut self) -> Result<(), StateError> {
@@ -403,7 +399,7 @@ impl Rebuild {
     }
 }
 
-/// Whether a state says that too many documents are gone: only a person lets the index go on then.
+/// Whether a state says that too many documents are gone.
 fn is_gone_alarm(state: &IndexState) -> bool {
     matches!(state, IndexState::Failed { code, .. } if code == SS406.id)
 }

@@ -1,10 +1,14 @@
-//! What a record says: the images of the row, whether it is gone, and the ids in it. One reading a format.
+//! What a record says: what happened to the row, and the ids in its images. [`super::format`] reads each format.
+
+use std::borrow::Cow;
 
 use plan::{
     DocumentId, IdKind, Record, RecordPath, filter::Filter, id::IdError, index_plan::EventFormat,
     record::RecordRoot,
 };
 use serde_json::Value;
+
+use super::format::{self, Reading, Rows};
 
 /// A record, understood.
 #[derive(Debug)]
@@ -15,9 +19,9 @@ pub struct Event<'r> {
     pub at: Option<i64>,
     record: &'r Record,
     key: &'r Value,
-    value: &'r Value,
-    /// Before and after the change, whichever exist.
-    images: Vec<&'r Value>,
+    value: Cow<'r, Value>,
+    /// Where the images are in the value: before and after the change, whichever exist.
+    rows: Rows,
 }
 
 /// What happened to a row.
@@ -29,6 +33,10 @@ pub enum Change {
     Delete,
     /// It was read by a snapshot.
     SnapshotRead,
+    /// All rows of its table were removed at once.
+    Truncate,
+    /// Nothing: the record is about the connector.
+    Nothing,
 }
 
 /// Why a record isn't an event of its format.
@@ -37,9 +45,12 @@ pub enum EventError {
     /// Debezium's envelope is missing.
     #[error("the value is no Debezium envelope: it has no `op`")]
     NoEnvelope,
-    /// The operation is none that concerns a row.
-    #[error("Debezium's operation {0:?} concerns no row; a truncated table needs a backfill")]
+    /// The operation is none of Debezium's.
+    #[error("the operation {0:?} is none of Debezium's")]
     Operation(String),
+    /// Neither form of a CloudEvent.
+    #[error("no CloudEvent: neither is there a `specversion` in the value nor a header `ce_specversion`")]
+    NoCloudEvent,
     /// An id is missing or unusable.
     #[error("{path}: {error}")]
     Id {
@@ -48,62 +59,70 @@ pub enum EventError {
         /// What is wrong.
         error: IdError,
     },
+    /// A deleted row, of which the database tells only the key, where ids are wanted from other columns.
+    #[error("{path}: the deleted row came with its key alone; set REPLICA IDENTITY FULL on its table")]
+    KeyOnly {
+        /// The path in the configuration.
+        path: String,
+    },
 }
 
 impl<'r> Event<'r> {
     /// Reads a record of this format.
     pub fn read(format: EventFormat, record: &'r Record) -> Result<Self, EventError> {
-        let key = unwrap(&record.key);
-        let value = unwrap(&record.value);
-        let plain = |change, images| Self { change, at: record.timestamp, record, key, value, images };
-        if value.is_null() {
-            // Kafka's tombstone: it follows a delete, or is all that a compacted topic has left of it.
-            return Ok(plain(Change::Delete, Vec::new()));
-        }
-        if format != EventFormat::Debezium {
-            return Ok(plain(Change::Upsert, vec![value]));
-        }
-        let operation = value.get("op").and_then(Value::as_str).ok_or(EventError::NoEnvelope)?;
-        let change = match operation {
-            "c" | "u" => Change::Upsert,
-            "d" => Change::Delete,
-            "r" => Change::SnapshotRead,
-            other => return Err(EventError::Operation(other.to_owned())),
-        };
-        let images = ["before", "after"]
-            .iter()
-            .filter_map(|name| value.get(name))
-            .filter(|row| row.is_object())
-            .collect();
-        let committed = value.get("source").and_then(|source| source.get("ts_ms"));
-        let at = committed.or_else(|| value.get("ts_ms")).and_then(Value::as_i64).or(record.timestamp);
-        Ok(Self { at, ..plain(change, images) })
+        let Reading { change, at, value, rows } = format::read(format, record)?;
+        Ok(Self { change, at, record, key: format::unwrap(&record.key), value, rows })
     }
 
     /// The ids at a path, without repetition: one, or for `row.…` those of both images. None is an error, except where a
-    /// row path meets a tombstone or nulls: a row that belongs to nothing.
+    /// row path meets a tombstone or nulls: a row that belongs to nothing, or a deleted one of which only the key is told.
     pub fn ids(&self, path: &RecordPath, kind: IdKind) -> Result<Vec<DocumentId>, EventError> {
         let mut ids: Vec<DocumentId> = Vec::new();
+        let mut unavailable = None;
         for value in self.values(path) {
             match DocumentId::from_json(kind, value) {
+                _ if self.is_filler(path, value) => {}
                 Ok(id) if ids.contains(&id) => {}
                 Ok(id) => ids.push(id),
                 Err(IdError::Missing) => {}
+                // It did not change: the other image may tell it.
+                Err(error @ IdError::Unavailable) => unavailable = Some(error),
                 Err(error) => return Err(EventError::Id { path: path.to_string(), error }),
             }
         }
-        if ids.is_empty() && path.root() != RecordRoot::Row {
-            return Err(EventError::Id { path: path.to_string(), error: IdError::Missing });
+        match unavailable {
+            _ if !ids.is_empty() => Ok(ids),
+            Some(error) => Err(EventError::Id { path: path.to_string(), error }),
+            None if path.root() == RecordRoot::Row => Ok(ids),
+            None => Err(EventError::Id { path: path.to_string(), error: IdError::Missing }),
         }
-        Ok(ids)
+    }
+
+    /// Whether a row was deleted, and this is no tombstone that follows.
+    pub fn is_deleted_row(&self) -> bool {
+        self.change == Change::Delete && !self.rows.is_empty()
+    }
+
+    /// Whether a value may stand for a column that the database didn't tell. Of a deleted row it tells the key alone unless
+    /// REPLICA IDENTITY is FULL; Debezium writes null for the other columns, and an empty text or a zero where null isn't
+    /// allowed.
+    fn is_filler(&self, path: &RecordPath, value: &Value) -> bool {
+        let may_be_untold = self.change == Change::Delete && path.root() == RecordRoot::Row;
+        may_be_untold && (*value == "" || *value == 0)
     }
 
     /// Whether a source's `where` lets the event pass. It is asked of each image alone: an event is dropped only where every
     /// image holds all fields that are tested and none matches, so that a delete that carries only its key always passes.
     pub fn passes(&self, filter: &Filter) -> bool {
         let tested = filter.paths();
-        self.images.is_empty()
-            || self.images.iter().any(|image| {
+        let fields = tested.iter().filter_map(|names| RecordPath::parse(&names.join(".")).ok());
+        // A column of a deleted row holds null, a zero or its default where the database told only the key.
+        let is_unsure =
+            self.change == Change::Delete && fields.into_iter().any(|path| path.root() == RecordRoot::Row);
+        let mut images = self.images().peekable();
+        is_unsure
+            || images.peek().is_none()
+            || images.any(|image| {
                 let resolve = |names: &[String]| {
                     self.value_beside(image, names).cloned().into_iter().collect::<Vec<_>>()
                 };
@@ -112,21 +131,28 @@ impl<'r> Event<'r> {
             })
     }
 
-    /// The value at a path, where `row` is this image.
-    fn value_beside(&self, image: &'r Value, names: &[String]) -> Option<&'r Value> {
+    /// Before and after the change, whichever exist.
+    fn images(&self) -> impl Iterator<Item = &Value> {
+        let row = |path: &&[&str]| path.iter().try_fold(&*self.value, |value, name| value.get(name));
+        self.rows.iter().filter_map(row).filter(|row| !row.is_null())
+    }
+
+    /// The value at a path, where `row` is this image; not what Debezium writes for a large value that did not change.
+    fn value_beside<'e>(&'e self, image: &'e Value, names: &[String]) -> Option<&'e Value> {
         let path = RecordPath::parse(&names.join(".")).ok()?;
-        match path.root() {
+        let value = match path.root() {
             RecordRoot::Row => path.follow(image),
             _ => self.values(&path).first().copied(),
-        }
+        };
+        value.filter(|value| **value != plan::id::DEBEZIUM_UNAVAILABLE)
     }
 
     /// The values at a path that exist.
-    pub fn values(&self, path: &RecordPath) -> Vec<&'r Value> {
+    pub fn values(&self, path: &RecordPath) -> Vec<&Value> {
         match path.root() {
             RecordRoot::Key => path.follow(self.key).into_iter().collect(),
-            RecordRoot::Value => path.follow(self.value).into_iter().collect(),
-            RecordRoot::Row => self.images.iter().filter_map(|image| path.follow(image)).collect(),
+            RecordRoot::Value => path.follow(&self.value).into_iter().collect(),
+            RecordRoot::Row => self.images().filter_map(|image| path.follow(image)).collect(),
             RecordRoot::Headers => path
                 .segments()
                 .split_first()
@@ -137,16 +163,6 @@ impl<'r> Event<'r> {
                 .into_iter()
                 .collect(),
         }
-    }
-}
-
-/// Kafka Connect's JSON converter wraps everything in `{schema, payload}` unless it is told not to.
-fn unwrap(value: &Value) -> &Value {
-    match value {
-        Value::Object(fields) if fields.len() == 2 && fields.contains_key("schema") => {
-            fields.get("payload").unwrap_or(value)
-        }
-        _ => value,
     }
 }
 
@@ -201,7 +217,7 @@ mod tests {
     fn what_is_no_event_says_why() {
         let read = |value| Event::read(EventFormat::Debezium, &record(json!({}), value)).map(drop);
         assert_eq!(read(json!({"movie_id": 1})), Err(EventError::NoEnvelope));
-        assert_eq!(read(json!({"op": "t"})), Err(EventError::Operation("t".into())));
+        assert_eq!(read(json!({"op": "z"})), Err(EventError::Operation("z".into())));
         let event = record(json!({"movie_id": {}}), json!({"op": "c", "after": {}}));
         let event = Event::read(EventFormat::Debezium, &event).unwrap();
         let wrong = event.ids(&RecordPath::parse("key.movie_id").unwrap(), IdKind::String).unwrap_err();

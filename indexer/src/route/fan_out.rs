@@ -4,13 +4,11 @@ use std::collections::HashSet;
 
 use plan::DocumentId;
 
+use super::wishes::Keys;
 use crate::{
     StateError,
     log::{Append, Cause, Entry, Lane, ReindexLog},
 };
-
-/// The keys of related entities with the lane and the time of their events.
-pub(super) type Keys = Vec<(DocumentId, Lane, Option<i64>)>;
 
 /// Queues roots that aren't queued yet.
 pub struct FanOut<'a> {

@@ -7,24 +7,28 @@
 
 pub mod event;
 pub mod fan_out;
+mod format;
 pub mod lookup;
+mod truncate;
+pub mod wishes;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use plan::{DocumentId, Record, code::kafka as codes, filter::Filter, index_plan::SnapshotReads};
+use plan::{DocumentId, code::kafka as codes, filter::Filter};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    event::{Change, Event, EventError},
-    fan_out::{FanOut, Keys},
+    event::EventError,
+    fan_out::FanOut,
     lookup::{Lookup, Unanswered},
+    wishes::{Keys, Wishes},
 };
 use crate::{
     StateError,
     graph::GraphError,
-    ledger::figures::Meter,
-    log::{Append, Cause, DeadLetter, Entry, Lane, Progress, ReindexLog},
+    ledger::{Ledger, figures::Meter},
+    log::{Append, DeadLetter, Progress, ReindexLog},
     rebuild::fetches::Fetches,
     source::{Records, Source, SourceError, SourceRecord},
 };
@@ -67,6 +71,8 @@ pub struct Route {
     pub source: Box<dyn Source>,
     /// Where the ids go.
     pub log: Arc<dyn ReindexLog>,
+    /// Where a truncated table is told.
+    pub ledger: Arc<dyn Ledger>,
     /// What the barrier waits for.
     pub fetches: Arc<Fetches>,
     /// Counters.
@@ -80,9 +86,10 @@ pub struct Route {
 /// What a batch of records asks for.
 #[derive(Default)]
 struct Routed {
-    entries: Vec<Entry>,
-    keys: Keys,
+    wishes: Wishes,
     dead_letters: Vec<DeadLetter>,
+    /// Where the first record stands that tells of a truncated table.
+    truncated: Option<String>,
 }
 
 /// A batch whose second lookup is due when every fetch up to `through` has ended.
@@ -119,7 +126,20 @@ impl Route {
         let name = self.lookup.source.name.clone();
         let mut position = self.log.source_progress(&name).await?.unwrap_or_default();
         let end = self.source.end().await?;
+        // A truncate may have paused the process before this one.
+        let mut may_be_paused = true;
         while !self.stop.is_cancelled() {
+            if may_be_paused && truncate::is_unanswered(&*self.ledger).await? {
+                if self.once {
+                    return Ok(());
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(truncate::POLL) => continue,
+                    () = self.stop.cancelled() => return Ok(()),
+                    () = pending.closed() => return Ok(()), // the second lookup failed, and says why
+                }
+            }
+            may_be_paused = false;
             let Records { records, next } = self.source.read(&position, BATCH).await?;
             // Taken when the events have arrived: whatever starts later reads the graph after them.
             let through = self.fetches.newest();
@@ -138,6 +158,11 @@ impl Route {
             }
             Meter::add(&self.meter.events, records.len());
             let routed = self.understand(&records);
+            if let Some(place) = &routed.truncated {
+                // Told before the position moves past it, so that a crash in between tells it again.
+                truncate::pause(&*self.ledger, &name, place).await?;
+                may_be_paused = true;
+            }
             let progress = Progress { source: name.clone(), position: next.clone() };
             if self.lookup.is_needed() {
                 // A position that moved without records goes this way, too: it must not overtake those before it.
@@ -146,7 +171,7 @@ impl Route {
                     return Ok(()); // the second lookup failed, and says why
                 }
             } else {
-                let Routed { entries, dead_letters, .. } = routed;
+                let Routed { wishes: Wishes { entries, .. }, dead_letters, .. } = routed;
                 self.log.append(Append { entries, dead_letters, progress: Some(progress) }).await?;
             }
             position = next;
@@ -159,17 +184,25 @@ impl Route {
 
     fn understand(&self, records: &[SourceRecord]) -> Routed {
         let mut routed = Routed::default();
-        let source = &self.lookup.source.name;
+        let plan = &self.lookup.source;
+        let source = &plan.name;
         for SourceRecord { place, content, .. } in records {
             match content {
                 Ok(record) => {
-                    if let Err(error) = self.route_record(record, &mut routed) {
-                        let code =
-                            if matches!(error, EventError::Id { .. }) { codes::SS302 } else { codes::SS301 };
+                    let filter = self.filter.as_ref();
+                    let before = routed.wishes.is_truncated;
+                    if let Err(error) = routed.wishes.add(plan, self.lookup.root_kind, filter, record) {
+                        let code = match error {
+                            EventError::Id { .. } | EventError::KeyOnly { .. } => codes::SS302,
+                            _ => codes::SS301,
+                        };
                         tracing::error!(%source, code = code.id, "{place}: {error}; kept as a dead letter");
                         let letter =
                             DeadLetter::of_record(source, place.clone(), code, error.to_string(), record);
                         routed.dead_letters.push(letter);
+                    }
+                    if routed.wishes.is_truncated && !before {
+                        routed.truncated = Some(place.clone());
                     }
                 }
                 Err(bad) => {
@@ -187,36 +220,6 @@ impl Route {
         routed
     }
 
-    /// Adds what one record asks for, all or nothing.
-    fn route_record(&self, record: &Record, routed: &mut Routed) -> Result<(), EventError> {
-        let plan = &self.lookup.source;
-        let event = Event::read(plan.format, record)?;
-        if self.filter.as_ref().is_some_and(|filter| !event.passes(filter)) {
-            return Ok(());
-        }
-        let lane = match (event.change, plan.snapshot_reads) {
-            (Change::SnapshotRead, SnapshotReads::Ignore) => return Ok(()),
-            (Change::SnapshotRead, SnapshotReads::Backfill) => Lane::Backfill,
-            _ => Lane::Live,
-        };
-        let ids = plan.id.as_ref().map_or(Ok(Vec::new()), |path| event.ids(path, plan.id_kind))?;
-        let named =
-            plan.root_id.as_ref().map_or(Ok(Vec::new()), |path| event.ids(path, self.lookup.root_kind))?;
-        let deleted = plan.is_root && event.change == Change::Delete;
-        let roots = if plan.is_root { &ids[..] } else { &[] };
-        routed.entries.extend(roots.iter().chain(&named).map(|id| Entry {
-            id: id.clone(),
-            lane,
-            cause: Cause::Event,
-            event_at: event.at,
-            deleted,
-        }));
-        if self.lookup.is_needed() {
-            routed.keys.extend(ids.into_iter().map(|id| (id, lane, event.at)));
-        }
-        Ok(())
-    }
-
     /// Queues at once what the events name and what the index and the graph know of their keys.
     async fn look_up_at_once(
         &self,
@@ -224,7 +227,7 @@ impl Route {
         through: u64,
         progress: Progress,
     ) -> Result<Pending, RouteError> {
-        let Routed { entries, keys, mut dead_letters } = routed;
+        let Routed { wishes: Wishes { entries, keys, .. }, mut dead_letters, .. } = routed;
         let mut queued: HashSet<DocumentId> = entries.iter().map(|entry| entry.id.clone()).collect();
         if !entries.is_empty() {
             self.log.append(Append { entries, ..Append::default() }).await?;

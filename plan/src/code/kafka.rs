@@ -6,7 +6,9 @@ super::codes! {
          It is kept as a dead letter with its position and the stream goes on. `studio-search errors list` shows it.";
     SS302 "an event names no usable id"
         "The path under `id:` (or `root_id:`) leads to nothing in this record, or to something that can't be an id: an id is a \
-         string or an integer of at most 512 bytes. Compare the path with the record that `studio-search errors list` shows.";
+         string or an integer of at most 512 bytes. Compare the path with the record that `studio-search errors list` shows. Of a \
+         deleted row PostgreSQL tells only the key, and of a changed row no image before the change, unless its table has \
+         `REPLICA IDENTITY FULL`; paths that begin with `row.` need it.";
     SS303 "a source can't be opened"
         "The file of a `file:` source can't be read. A file that doesn't exist yet is waited for; a folder, or a file without read \
          permission, is an error.";
@@ -15,4 +17,9 @@ super::codes! {
          without it. Documents that the index already holds under this key are rebuilt; one that the change newly belongs to may be \
          missing. `studio-search errors list` shows the key and what the gateway says. Mend the graph, then send the event again \
          or rebuild the documents with `studio-search backfill start --id`.";
+    SS310 "a table was truncated"
+        "Debezium told that all rows of a source's table were removed at once. Which rows there were, it doesn't tell, and a truncate is \
+         often the first half of a reload; so nothing is deleted, the source reads no further, and the index is paused. Look at the \
+         table. `studio-search resume` goes on; then `studio-search backfill start` fetches every document again and finds those that \
+         are gone.";
 }
