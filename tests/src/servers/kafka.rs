@@ -48,7 +48,7 @@ const CLUSTER: &str = "c3R1ZGlvLXNlYXJjaC10ZQ";
 pub struct Kafka {
     /// Ends with this.
     _server: Server,
-    jars: PathBuf,
+    pub(super) jars: PathBuf,
     /// Its `bootstrap.servers`.
     pub brokers: String,
 }
@@ -79,7 +79,8 @@ fn is_started(folder: &Path) -> bool {
     fs::read_to_string(folder.join("log")).is_ok_and(|log| log.contains("Kafka Server started"))
 }
 
-fn command(jars: &Path, class: &str) -> Command {
+/// A class of the jars, or the file of a program that uses them.
+pub(super) fn command(jars: &Path, class: &str) -> Command {
     let mut command = Command::new(java(17..));
     command.args(["-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-cp"]).arg(jars.join("*")).arg(class);
     command

@@ -11,8 +11,7 @@ use crate::packages;
 /// The folder in the cache that `fill` filled, now or in the past. Whoever fills it is alone, and it appears whole.
 pub(super) fn cached(name: &str, fill: impl FnOnce(&Path)) -> PathBuf {
     let cache = cache();
-    fs::create_dir_all(&cache).unwrap_or_else(|error| panic!("{} can't be made: {error}", cache.display()));
-    let _lock = packages::lock(&cache.join(format!("{name}.lock")));
+    let _lock = lock(name);
     let folder = cache.join(name);
     if folder.is_dir() {
         return folder;
@@ -23,6 +22,13 @@ pub(super) fn cached(name: &str, fill: impl FnOnce(&Path)) -> PathBuf {
     fill(&filled);
     fs::rename(&filled, &folder).expect("both are in the cache");
     folder
+}
+
+/// Keeps all other tests of this user from what the name stands for.
+pub(super) fn lock(name: &str) -> File {
+    let cache = cache();
+    fs::create_dir_all(&cache).unwrap_or_else(|error| panic!("{} can't be made: {error}", cache.display()));
+    packages::lock(&cache.join(format!("{name}.lock")))
 }
 
 /// Root's cache is the machine's: a server that refuses to be root must be able to read it.

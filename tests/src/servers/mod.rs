@@ -1,26 +1,32 @@
 //! The real servers that documents, templates and schemas are tried on: started once a test process, ended with it.
 //!
-//! Each comes from Maven Central on its first use and is kept unpacked in the user's cache. Tests need Maven 3, a JDK 17
-//! and a JDK 21 or newer beside what the rest of the harness needs; what is missing fails a test with a sentence.
+//! Each comes from Maven Central on its first use and is kept unpacked in the user's cache; PostgreSQL comes from Debian. Tests
+//! need Maven 3, a JDK 17 and a JDK 21 or newer beside what the rest of the harness needs; what is missing fails a test with a
+//! sentence.
 
+mod connect;
 mod elasticsearch;
 mod java;
 mod kafka;
 mod maven;
 mod opensearch;
+mod postgres;
 mod process;
+mod records;
 mod registry;
 mod rest;
 
 use std::sync::LazyLock;
 
-pub use self::{kafka::Kafka, rest::Rest};
+pub use self::{kafka::Kafka, postgres::Postgres, records::Delivered, rest::Rest};
 
 static ELASTICSEARCH: LazyLock<Rest> = LazyLock::new(elasticsearch::start);
 static OPENSEARCH: LazyLock<Rest> = LazyLock::new(|| opensearch::start(&opensearch::CURRENT));
 static OPENSEARCH_2: LazyLock<Rest> = LazyLock::new(|| opensearch::start(&opensearch::PREVIOUS));
 static REGISTRY: LazyLock<Rest> = LazyLock::new(registry::start);
 static KAFKA: LazyLock<Kafka> = LazyLock::new(kafka::start);
+static POSTGRES: LazyLock<Postgres> = LazyLock::new(postgres::start);
+static CONNECT: LazyLock<Rest> = LazyLock::new(connect::start);
 
 /// Elasticsearch 9.4, shared by the tests of this process: use names of your own.
 pub fn elasticsearch() -> &'static Rest {
@@ -45,4 +51,15 @@ pub fn registry() -> &'static Rest {
 /// One Kafka broker, shared by the tests of this process.
 pub fn kafka() -> &'static Kafka {
     &KAFKA
+}
+
+/// `PostgreSQL` with a log that Debezium reads, shared by the tests of this process.
+pub fn postgres() -> &'static Postgres {
+    &POSTGRES
+}
+
+/// Kafka Connect with Debezium at its REST port, beside [`kafka`] and [`postgres`]. Shared by the tests of
+/// this process.
+pub fn connect() -> &'static Rest {
+    &CONNECT
 }

@@ -14,8 +14,8 @@ use std::{
 
 use crate::tail;
 
-/// `$1` is the server's process group, `$2` its folder.
-const WATCH: &str = r#"cat; kill -s KILL -- "-$1"; sleep 0.3; rm -rf -- "$2""#;
+/// `$1` is the server's process group, `$2` its folder, `$3` the signal that it gets first.
+const WATCH: &str = r#"cat; kill -s "$3" -- "-$1"; sleep 0.3; kill -s KILL -- "-$1"; rm -rf -- "$2""#;
 
 /// The slowest start that was ever seen, on two busy cores, took a third of this.
 const START: Duration = Duration::from_mins(3);
@@ -42,7 +42,17 @@ pub(super) fn free_port() -> u16 {
 
 impl Server {
     /// Starts a command, in the server's folder where it names no other, with its output in `log` there.
-    pub(super) fn start(name: &'static str, folder: PathBuf, mut command: Command) -> Self {
+    pub(super) fn start(name: &'static str, folder: PathBuf, command: Command) -> Self {
+        Self::start_to_end_by("KILL", name, folder, command)
+    }
+
+    /// Starts a command that would leave something behind if it were killed: this signal comes first.
+    pub(super) fn start_to_end_by(
+        signal: &str,
+        name: &'static str,
+        folder: PathBuf,
+        mut command: Command,
+    ) -> Self {
         let log = File::create(folder.join("log")).expect("the folder is writable");
         if command.get_current_dir().is_none() {
             command.current_dir(&folder);
@@ -58,6 +68,7 @@ impl Server {
         let watch = Command::new("sh")
             .args(["-c", WATCH, "watch", &process.id().to_string()])
             .arg(&folder)
+            .arg(signal)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
