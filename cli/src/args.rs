@@ -305,6 +305,8 @@ pub(crate) enum Artifact {
     Docs,
     /// The JSON Schema of a document
     JsonSchema,
+    /// The Debezium connectors that fill its topics, for Kafka Connect's REST API
+    Connector,
 }
 
 #[cfg(test)]

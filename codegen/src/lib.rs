@@ -7,6 +7,7 @@ mod avro;
 mod check;
 mod compile;
 pub mod config;
+mod connector;
 mod coverage;
 mod docs;
 mod fetch;
@@ -38,6 +39,7 @@ pub use self::{
     check::{GraphSchema, PathOwners},
     compile::{Compiled, Texts, compile},
     config::{Config, Snippet, WantedFile, parse_config, parse_markdown},
+    connector::connectors,
     json_schema::document_schema,
     schema::INTROSPECTION_QUERY,
     template_es::{Engine, index_templates},

@@ -5,6 +5,7 @@ mod avro;
 mod compiled;
 mod convergence;
 mod crashes;
+mod debezium;
 mod documentation;
 mod engines;
 mod failures;

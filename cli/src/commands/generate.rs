@@ -26,7 +26,7 @@ pub(crate) async fn generate(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let (_, compiled) = Project::compile(file, env, output).await?;
-    let text = text(kind, &compiled);
+    let text = text(kind, &compiled)?;
     let Some(folder) = out else {
         // The artifact is a file in itself; an envelope around it would make it another one.
         output.write(text.as_bytes())?;
@@ -40,16 +40,20 @@ pub(crate) async fn generate(
     Ok(Exit::Done)
 }
 
-fn text(kind: Artifact, compiled: &Compiled) -> String {
+fn text(kind: Artifact, compiled: &Compiled) -> Result<String, Failure> {
     let mut text = match kind {
         Artifact::Avro => format!("{:#}", compiled.avro),
         Artifact::Template => format!("{:#}", compiled.index_template),
         Artifact::Plan => compiled.plan.to_json(),
         Artifact::Docs => compiled.docs.clone(),
         Artifact::JsonSchema => format!("{:#}", codegen::document_schema(&compiled.plan)),
+        Artifact::Connector => {
+            let connectors = codegen::connectors(&compiled.plan);
+            format!("{:#}", connectors.map_err(|error| Failure::of_diagnostics(vec![error]))?)
+        }
     };
     text.push('\n');
-    text
+    Ok(text)
 }
 
 fn file_name(kind: Artifact, index: &str) -> String {
@@ -59,5 +63,6 @@ fn file_name(kind: Artifact, index: &str) -> String {
         Artifact::Plan => format!("{index}.plan.json"),
         Artifact::Docs => format!("{index}.md"),
         Artifact::JsonSchema => format!("{index}.schema.json"),
+        Artifact::Connector => format!("{index}.connector.json"),
     }
 }

@@ -94,3 +94,16 @@ fn a_code_is_explained() {
     --- exit 0
     "#);
 }
+
+#[test]
+fn a_connector_needs_topics_of_debezium() {
+    assert_conversation!(Folder::new(), ["generate connector"], @r#"
+    $ studio-search generate connector
+    --- stderr
+    error[SS311]: no source of this index is filled by Debezium
+      help: a connector follows from sources with a `topic:` and `format: debezium`, `debezium-flat` or `outbox`
+
+      more: studio-search explain SS311
+    --- exit 1
+    "#);
+}

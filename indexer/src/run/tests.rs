@@ -22,7 +22,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Process, RunError, RunOptions};
 use crate::{
-    Endpoints, Index, endpoints::GraphEndpoint, ledger::IndexState, provision::provision, source::inbox,
+    Endpoints, Index,
+    endpoints::GraphEndpoint,
+    ledger::{BackfillIds, IndexState},
+    provision::provision,
+    source::inbox,
     testing,
 };
 
@@ -194,6 +198,28 @@ async fn too_many_gone_at_once_pause_the_index() {
     running.index.ledger.set_state(IndexState::Running).await.unwrap();
     running.movies_changed(ids());
     eventually(async || running.index.store.live_documents().await.unwrap() == 200).await;
+    running.stop().await;
+}
+
+/// A truncated table empties nothing, and nothing is fetched before a person has looked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_truncated_table_pauses_the_index() {
+    let world = World::new();
+    ["m1", "m2"].iter().for_each(|id| world.put(id, "Someone"));
+    let running = Running::over(&world).await;
+    running.movies_changed(["m1".to_owned()]);
+    eventually(async || running.indexed("m1").await.is_some()).await;
+    let path = running.folder.path().join("movies.ndjson");
+    let truncate = json!({"value": {"op": "t", "before": null, "after": null}}).to_string() + "\n";
+    fs::write(&path, fs::read_to_string(&path).unwrap() + &truncate).unwrap();
+    eventually(async || matches!(running.index.ledger.state().await.unwrap(), IndexState::Failed { code, .. } if code == "SS310")).await;
+    sleep(Duration::from_millis(1_500)).await;
+    let asked = BackfillIds::Given(vec![DocumentId::new("m2").unwrap()]);
+    running.index.ledger.start_backfill(asked).await.unwrap();
+    sleep(Duration::from_millis(1_500)).await;
+    assert!(running.indexed("m1").await.is_some() && running.indexed("m2").await.is_none());
+    running.index.ledger.set_state(IndexState::Running).await.unwrap();
+    eventually(async || running.indexed("m2").await.is_some()).await;
     running.stop().await;
 }
 

@@ -22,4 +22,8 @@ super::codes! {
          often the first half of a reload; so nothing is deleted, the source reads no further, and the index is paused. Look at the \
          table. `studio-search resume` goes on; then `studio-search backfill start` fetches every document again and finds those that \
          are gone.";
+    SS311 "no connector follows from the sources"
+        "`studio-search generate connector` writes the Debezium connectors that fill the topics of the index: one for all topics of a \
+         prefix. Debezium names the topic of a table `<prefix>.<schema>.<table>`; a topic with fewer parts was renamed on its way, and \
+         its connector is yours to write. Sources in another format than `debezium`, `debezium-flat` or `outbox` have none.";
 }

@@ -3,6 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use super::{
+    DATABASE,
     java::java,
     kafka, maven, postgres,
     process::{Server, private_folder},
@@ -77,11 +78,12 @@ pub(super) fn start() -> Rest {
         .arg(jars.join("*"))
         .arg("org.apache.kafka.connect.cli.ConnectStandalone")
         .arg(&settings)
-        // What a connector's `${env:…}` stands for.
-        .env("DATABASE_HOSTNAME", "127.0.0.1")
-        .env("DATABASE_PORT", postgres().port.to_string())
-        .env("DATABASE_USER", "postgres")
-        .env("DATABASE_PASSWORD", "none is asked for");
+        // What `${env:…}` stands for in a connector whose topics begin with `studio`.
+        .env("STUDIO_DATABASE_HOSTNAME", "127.0.0.1")
+        .env("STUDIO_DATABASE_PORT", postgres().port.to_string())
+        .env("STUDIO_DATABASE_USER", "postgres")
+        .env("STUDIO_DATABASE_PASSWORD", "none is asked for")
+        .env("STUDIO_DATABASE_NAME", DATABASE);
     Rest::new(Server::start("Kafka Connect", folder, command), listening, "/connectors")
 }
 

@@ -1,7 +1,8 @@
 //! Gets servers from Maven Central, once, into the user's cache.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };

@@ -18,7 +18,12 @@ mod rest;
 
 use std::sync::LazyLock;
 
-pub use self::{kafka::Kafka, postgres::Postgres, records::Delivered, rest::Rest};
+pub use self::{
+    kafka::Kafka,
+    postgres::{DATABASE, Postgres},
+    records::{Delivered, Header},
+    rest::Rest,
+};
 
 static ELASTICSEARCH: LazyLock<Rest> = LazyLock::new(elasticsearch::start);
 static OPENSEARCH: LazyLock<Rest> = LazyLock::new(|| opensearch::start(&opensearch::CURRENT));

@@ -29,6 +29,9 @@ const SETTINGS: [&str; 7] = [
     "fsync=off",
 ];
 
+/// A database that is there from the start.
+pub const DATABASE: &str = "studio";
+
 /// A running server. Its user `postgres` needs no password on the loopback interface.
 pub struct Postgres {
     /// Ends with this.
@@ -61,7 +64,9 @@ pub(super) fn start() -> Postgres {
     let mut is_ready = Command::new(programs.join("pg_isready"));
     is_ready.args(["-q", "-h", "127.0.0.1", "-p", &port.to_string()]);
     server.wait_for(|_| is_ready.status().is_ok_and(|status| status.success()).then_some(()));
-    Postgres { _server: server, programs, port }
+    let postgres = Postgres { _server: server, programs, port };
+    postgres.run("postgres", &format!("CREATE DATABASE {DATABASE}"));
+    postgres
 }
 
 /// The programs of the newest version that is installed, or can be.
@@ -120,15 +125,16 @@ fn succeed(command: &mut Command) -> Output {
 }
 
 impl Postgres {
-    /// Runs statements in a database, each in its own transaction; fails if one fails.
-    pub fn run(&self, database: &str, statements: &str) {
+    /// Runs statements in a database, one a line or more, each in its own transaction, and gives what the rows hold; fails
+    /// if one fails.
+    pub fn run(&self, database: &str, statements: &str) -> String {
         let mut psql = Command::new(self.programs.join("psql"));
-        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
-        psql.args(["-U", USER, "-d", database]);
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]);
+        psql.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", USER, "-d", database]);
         // Several in one `-c` would be one transaction.
         for statement in statements.split_inclusive(";\n") {
             psql.args(["-c", statement]);
         }
-        succeed(&mut psql);
+        String::from_utf8(succeed(&mut psql).stdout).expect("UTF-8")
     }
 }
