@@ -48,7 +48,7 @@ pub enum EventError {
     /// The operation is none of Debezium's.
     #[error("the operation {0:?} is none of Debezium's")]
     Operation(String),
-    /// Neither form of a CloudEvent.
+    /// Neither form of CloudEvents.
     #[error("no CloudEvent: neither is there a `specversion` in the value nor a header `ce_specversion`")]
     NoCloudEvent,
     /// An id is missing or unusable.

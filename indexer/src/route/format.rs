@@ -111,8 +111,9 @@ fn debezium_flat<'r>(record: &'r Record, value: &'r Value) -> Reading<'r> {
     Reading { change, at, value: Cow::Borrowed(value), rows: WHOLE }
 }
 
-/// A CloudEvent in its structured form, or put together from the headers of its binary form, so that `value.data.…` leads to
-/// the same place in both. What Debezium makes of a row has the images in its data and the letter beside it.
+/// An event of CloudEvents in its structured form, or put together from the headers of its binary form, so that
+/// `value.data.…` leads to the same place in both. What Debezium makes of a row has the images in its data and the letter
+/// beside it.
 fn cloud_event<'r>(record: &'r Record, value: &'r Value) -> Result<Reading<'r>, EventError> {
     let value = if is_binary_cloud_event(record) {
         Cow::Owned(from_binary(record, value))
