@@ -1,6 +1,6 @@
 //! The configuration of the Debezium connectors that fill a plan's topics, for Kafka Connect's REST API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use plan::{
     Diagnostic, IndexPlan, SourcePlan, SourceText,
@@ -31,7 +31,7 @@ const MAX_SLOT: usize = 63;
 /// keeps them. Errors: SS311, where a topic tells no table, or no source has one.
 pub fn connectors(plan: &IndexPlan) -> Result<Value, Diagnostic> {
     let mut tables: BTreeMap<&str, Vec<(&str, &SourcePlan)>> = BTreeMap::new();
-    let mut outboxes: BTreeMap<&str, Vec<&SourcePlan>> = BTreeMap::new();
+    let mut outboxes: BTreeSet<&str> = BTreeSet::new();
     for source in &plan.sources {
         let SourceInput::Topic(topic) = &source.input else { continue };
         match source.format {
@@ -41,13 +41,17 @@ pub fn connectors(plan: &IndexPlan) -> Result<Value, Diagnostic> {
             }
             EventFormat::Outbox => {
                 let (prefix, _) = topic.rsplit_once('.').ok_or_else(|| no_table(&source.name, topic))?;
-                outboxes.entry(prefix).or_default().push(source);
+                outboxes.insert(prefix);
             }
             EventFormat::Cloudevents | EventFormat::Plain => {}
         }
     }
-    let of_tables = tables.into_iter().map(|(prefix, tables)| of_tables(&plan.name, prefix, &tables));
-    let of_outboxes = outboxes.into_keys().map(|prefix| of_outbox(&plan.name, prefix));
+    let of_tables = tables.iter().map(|(prefix, tables)| of_tables(&plan.name, prefix, tables));
+    let of_outboxes = outboxes.iter().map(|prefix| {
+        // Two connectors must not share their own prefix, from which the names of their heartbeats follow.
+        let own = format!("{prefix}{}", if tables.contains_key(prefix) { "-outbox" } else { "" });
+        of_outbox(&plan.name, &own, prefix)
+    });
     let mut connectors: Vec<Value> = of_tables.chain(of_outboxes).collect();
     match connectors.len() {
         0 => Err(no_topic()),
@@ -130,7 +134,8 @@ fn of_tables(index: &str, prefix: &str, tables: &[(&str, &SourcePlan)]) -> Value
     json!({ "name": format!("{index}-{prefix}"), "config": config })
 }
 
-fn of_outbox(index: &str, prefix: &str) -> Value {
+/// A connector that routes events to topics of one prefix; its own may be another.
+fn of_outbox(index: &str, prefix: &str, routed: &str) -> Value {
     // Debezium's own names for the table and its columns.
     let mut config = database(index, prefix, &["public.outbox"]);
     config.extend(object(json!({
@@ -140,7 +145,7 @@ fn of_outbox(index: &str, prefix: &str) -> Value {
         "key.converter": TEXT,
         "transforms": "outbox",
         "transforms.outbox.type": OUTBOX,
-        "transforms.outbox.route.topic.replacement": format!("{prefix}.{ROUTED_BY}"),
+        "transforms.outbox.route.topic.replacement": format!("{routed}.{ROUTED_BY}"),
         "transforms.outbox.table.expand.json.payload": "true",
         "transforms.outbox.table.fields.additional.placement": "type:header:eventType",
     })));

@@ -4,7 +4,7 @@
 
 mod world;
 
-use std::{fs, sync::LazyLock, time::Duration};
+use std::{fs, sync::LazyLock};
 
 use harness::{
     eventually,
@@ -19,12 +19,12 @@ use indexer::{
     },
 };
 use plan::{
-    IdKind, Record, RecordPath, SourcePlan,
+    IdKind, IndexPlan, Record, RecordPath, SourcePlan,
     index_plan::{EventFormat, SourceInput},
 };
 use serde_json::{Value, json};
 
-use self::world::TOPICS;
+use self::world::{PATIENCE, TOPICS};
 use crate::compiled::movies;
 
 /// A source of `configs/movies`, reading this format.
@@ -243,7 +243,21 @@ fn what_a_connector_says_about_itself_asks_for_nothing() {
     }
 }
 
-/// As it is written, with its placeholders.
+/// Starts the one connector of a plan as it is written, with its placeholders, after Connect has found nothing wrong with it.
+fn start_generated(plan: &IndexPlan, slot: &str) {
+    let made = codegen::connectors(plan).expect("topics of tables");
+    let name = made["name"].as_str().expect("a name");
+    let class = "io.debezium.connector.postgresql.PostgresConnector";
+    let mut config = made["config"].clone();
+    config["name"] = name.into();
+    let verdict = connect().succeed("PUT", &format!("/connector-plugins/{class}/config/validate"), &config);
+    let settings = verdict["configs"].as_array().expect("a list").iter();
+    let wrong: Vec<&Value> = settings.filter(|setting| setting["value"]["errors"] != json!([])).collect();
+    assert_eq!((&verdict["error_count"], wrong), (&json!(0), vec![]));
+    world::start_connector(name, &made["config"]);
+    world::wait_until_streaming(slot);
+}
+
 #[test]
 fn the_generated_connector_fills_the_topics() {
     // The tables, and no change of ours among those that the other tests count.
@@ -260,27 +274,14 @@ fn the_generated_connector_fills_the_topics() {
     }
     // One topic is flat, so that the connector has to tell them apart.
     plan.sources[2].format = EventFormat::DebeziumFlat;
-    let made = codegen::connectors(&plan).expect("topics of tables");
-    let name = made["name"].as_str().expect("a name");
-    let class = "io.debezium.connector.postgresql.PostgresConnector";
-    let mut config = made["config"].clone();
-    config["name"] = name.into();
-    let verdict = connect().succeed("PUT", &format!("/connector-plugins/{class}/config/validate"), &config);
-    let wrong = verdict["configs"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .filter(|config| config["value"]["errors"].as_array().is_some_and(|errors| !errors.is_empty()));
-    assert_eq!((verdict["error_count"].as_u64(), wrong.collect::<Vec<_>>()), (Some(0), vec![]));
-    world::start_connector(name, &made["config"]);
-    world::wait_until_streaming("movies_studio");
+    start_generated(&plan, "movies_studio");
     let identities = "SELECT relname, relreplident FROM pg_class WHERE relname IN ('movies', 'productions', 'credits') ORDER BY 1";
     assert_eq!(postgres().run(DATABASE, identities), "credits|f\nmovies|d\nproductions|f\n");
     postgres().run(DATABASE, "UPDATE productions SET movie_id = '98' WHERE ptp_id = '99';\nTRUNCATE talents;\nINSERT INTO talents VALUES ('98', 'New', 'ACTOR');\n");
     let tables =
         ["movies", "productions", "talents", "credits"].map(|table| format!("studio.public.{table}"));
     let mut topics = world::read(&tables);
-    eventually(Duration::from_mins(1), || {
+    eventually(PATIENCE, || {
         topics = world::read(&tables);
         let counts: Vec<usize> = tables.iter().map(|topic| topics.get(topic).map_or(0, Vec::len)).collect();
         // Flat rows lose the truncate.
@@ -296,6 +297,30 @@ fn the_generated_connector_fills_the_topics() {
         "the row before the change is told"
     );
     assert_eq!(all("talent-changes", "studio.public.talents"), ["backfill look up 99", "live look up 98"]);
+}
+
+#[test]
+fn the_generated_connector_routes_the_outbox() {
+    LazyLock::force(&TOPICS);
+    let mut plan = movies().compiled.plan;
+    plan.name = "outbox".to_owned();
+    let mut talent = source("talent-changes", EventFormat::Outbox);
+    talent.input = SourceInput::Topic("studio.talent".to_owned());
+    talent.id = Some(RecordPath::parse("key").expect("a path"));
+    plan.sources = vec![talent.clone()];
+    start_generated(&plan, "outbox_studio");
+    postgres().run(
+        DATABASE,
+        "INSERT INTO outbox (aggregatetype, aggregateid, type, payload) VALUES ('talent', '97', 'Renamed', '{}')",
+    );
+    eventually(PATIENCE, || {
+        let topics = world::read(&["studio.talent".to_owned()]);
+        let last = topics.get("studio.talent").and_then(|records| records.last());
+        match last.map(|record| (told(&talent, record), &record.headers["eventType"])) {
+            Some((told, kind)) if told == "live look up 97" && kind == "Renamed" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
 }
 
 /// From PostgreSQL to documents, and the pause that a truncated table makes.

@@ -85,6 +85,16 @@ fn each_prefix_has_a_connector_of_its_own() {
 }
 
 #[test]
+fn an_outbox_beside_tables_has_a_name_of_its_own() {
+    let tables = source("studio.public.movies", EventFormat::Debezium);
+    let made = connectors_of(vec![tables, source("studio.talent", EventFormat::Outbox)]).unwrap();
+    assert_eq!([&made[0]["name"], &made[1]["name"]], ["movies-studio", "movies-studio-outbox"]);
+    let config = &made[1]["config"];
+    assert_eq!(config["topic.prefix"], "studio-outbox");
+    assert_eq!(config["transforms.outbox.route.topic.replacement"], "studio.${routedByValue}");
+}
+
+#[test]
 fn a_topic_that_tells_no_table_is_an_error() {
     for topic in ["movies", "public.movies", ".public.movies", "studio..movies"] {
         let error = connectors_of(vec![source(topic, EventFormat::Debezium)]).unwrap_err();

@@ -11,6 +11,9 @@ use harness::{
 use plan::Record;
 use serde_json::{Map, Value, json};
 
+/// Ten times what a step takes on two busy cores.
+pub(super) const PATIENCE: Duration = Duration::from_mins(5);
+
 /// Credits tell whole rows. The other tables have the replica identity that tables have by default.
 const TABLES: &str = "
 CREATE TABLE movies (movie_id text PRIMARY KEY, title text NOT NULL, type text NOT NULL DEFAULT 'FEATURE', synopsis text,
@@ -176,7 +179,7 @@ pub(super) static TOPICS: LazyLock<BTreeMap<String, Vec<Record>>> = LazyLock::ne
 /// Starts a connector and waits until it runs.
 pub(super) fn start_connector(name: &str, config: &Value) {
     connect().succeed("PUT", &format!("/connectors/{name}/config"), config);
-    eventually(Duration::from_mins(1), || {
+    eventually(PATIENCE, || {
         let (_, status) = connect().call("GET", &format!("/connectors/{name}/status"), &Value::Null);
         match status["tasks"][0]["state"].as_str() {
             Some("RUNNING") => Ok(()),
@@ -187,7 +190,7 @@ pub(super) fn start_connector(name: &str, config: &Value) {
 
 /// Waits until a replication slot is read.
 pub(super) fn wait_until_streaming(slot: &str) {
-    eventually(Duration::from_mins(2), || {
+    eventually(PATIENCE, || {
         let sql = format!("SELECT active FROM pg_replication_slots WHERE slot_name = '{slot}'");
         if postgres().run(DATABASE, &sql).trim() == "t" { Ok(()) } else { Err(format!("{slot} is not read")) }
     });
@@ -206,7 +209,7 @@ pub(super) fn read(topics: &[String]) -> BTreeMap<String, Vec<Record>> {
 /// The records of these topics when each of them ends with its last change, or is about the connector alone.
 fn delivered(topics: &[String]) -> BTreeMap<String, Vec<Record>> {
     let mut found = BTreeMap::new();
-    eventually(Duration::from_mins(2), || {
+    eventually(PATIENCE, || {
         let by_topic = read(topics);
         let mut missing = String::new();
         for topic in topics {
