@@ -87,6 +87,10 @@ fn priority(name: &str) -> usize {
 /// What is kept beside the document. No response key can be in its way: the shape refuses those with two underscores.
 fn bookkeeping() -> Map<String, Value> {
     let fields = json!({
+        // `_id` can't be sorted by, and a tombstone has no key.
+        "id": { "type": "keyword" },
+        // The document as it was answered, where the fields beside it had to be adapted.
+        "original": { "type": "object", "enabled": false },
         "fetched_at": { "type": "date" },
         "missing": { "type": "keyword" },
         "version": { "type": "long" },

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 use super::{Engine, analysis::LONGEST_TOKEN};
 
 /// The dates that the filter language reads: ISO 8601 with and without a time, and the form in which databases write it,
-/// with a space and a fraction of three, six or nine digits.
+/// with a space and a fraction of three, six or nine digits; and numbers of milliseconds.
 const DATES: &str = "strict_date_optional_time_nanos||strict_date_optional_time\
-    ||uuuu-MM-dd HH:mm:ss[.SSSSSSSSS][.SSSSSS][.SSS][XXX][XX][X]";
+    ||uuuu-MM-dd HH:mm:ss[.SSSSSSSSS][.SSSSSS][.SSS][XXX][XX][X]||epoch_millis";
 
 /// JSON as deep as the program reads it. Elasticsearch's own limit is 20.
 const FLATTENED_DEPTH: u32 = 128;
