@@ -2,7 +2,7 @@
 
 use plan::{Code, code::search as codes};
 
-use crate::{MAX_TEXT_BYTES, MAX_WORDS};
+use crate::{MAX_TEXT_BYTES, MAX_WORDS, elastic::ElasticError};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,9 @@ pub enum SearchError {
     /// The embedded store failed.
     #[error("the embedded store can't be searched")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The search server failed.
+    #[error(transparent)]
+    Server(ElasticError),
     /// The search was stopped.
     #[error("the search took longer than {seconds} s and was stopped")]
     TimedOut {
@@ -65,6 +68,8 @@ impl SearchError {
             SearchError::TooMuch { .. } => codes::SS712,
             SearchError::TextTooLong => codes::SS713,
             SearchError::Store(_) => codes::SS714,
+            SearchError::Server(error) if error.is_passing() => codes::SS716,
+            SearchError::Server(_) => codes::SS717,
             SearchError::TimedOut { .. } => codes::SS715,
         }
     }
@@ -86,6 +91,7 @@ impl SearchError {
             SearchError::TooMuch { .. } => None,
             SearchError::TextTooLong => Some("search for the words that matter".to_owned()),
             SearchError::Store(_) => Some("try again; then check the file under `state.path`".to_owned()),
+            SearchError::Server(error) => Some(error.help().to_owned()),
             SearchError::TimedOut { .. } => Some("add a condition that names a value".to_owned()),
         }
     }

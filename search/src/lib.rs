@@ -1,9 +1,14 @@
-//! Searching an index: what is asked, what is answered, and the embedded store that the answers are read from.
+//! Searching an index: what is asked, what is answered, and the stores that the answers are read from.
 //!
-//! A [`SearchRequest`] goes to a [`Searcher`], which answers a [`SearchResponse`]. The embedded store is
-//! [`sqlite::SqliteIndex`], which the indexer writes and [`sqlite::SqliteSearcher`] searches.
+//! A [`SearchRequest`] goes to a [`Searcher`], which answers a [`SearchResponse`]. The stores are siblings: [`sqlite`] is
+//! embedded, [`elastic`] speaks to Elasticsearch and `OpenSearch`. Each has an index, which the indexer writes, and a
+//! searcher over it.
 
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod cursor;
+mod document;
+pub mod elastic;
 mod error;
 mod highlight;
 mod request;
@@ -13,6 +18,7 @@ pub mod sqlite;
 mod text;
 
 pub use cursor::Cursor;
+pub use document::{Counts, DocumentWrite, PutOutcome, StoredDocument};
 pub use error::SearchError;
 pub use highlight::Highlight;
 pub use request::{MAX_FACETS, MAX_FIRST, MAX_SORTS, SearchRequest, Sort};

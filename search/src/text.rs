@@ -56,6 +56,14 @@ impl FreeText {
         format!("{{{}}} : ({})", columns.join(" "), terms.join(" AND "))
     }
 
+    /// The word that may be unfinished, and those that are finished.
+    pub(crate) fn last_and_others(&self) -> (Option<&str>, &[String]) {
+        match self.words.split_last() {
+            Some((last, others)) => (Some(last), others),
+            None => (None, &[]),
+        }
+    }
+
     /// Whether a word of a document is one of those asked for.
     pub(crate) fn finds(&self, folded: &str) -> bool {
         let unfinished = self.words.last().is_some_and(|last| folded.starts_with(last.as_str()));

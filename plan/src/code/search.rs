@@ -50,4 +50,11 @@ super::codes! {
     SS715 "the search took too long"
         "The search was stopped before it ended, so that it does not hold up the others. A filter that names a value is quicker \
          than one that only excludes, and `LIKE` with a fixed beginning quicker than `LIKE '*...'`.";
+    SS716 "the search server does not answer"
+        "Elasticsearch or OpenSearch could not be reached, did not answer in time, or says that it is too busy. Nothing is lost: \
+         ask again. If it stays, check that the server runs, its address under `store:`, the network between, and its own log.";
+    SS717 "the search server refuses the search"
+        "The server was reached and said no: the credentials under `store:` are not believed or may not read this index, the index \
+         is missing or was made by other templates (`studio-search provision` makes it), or a limit of the server is passed, such \
+         as clauses inside of each other, or the states of a `LIKE` pattern. The message has its own words.";
 }

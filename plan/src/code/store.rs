@@ -24,4 +24,12 @@ super::codes! {
     SS508 "an address can't be listened on"
         "The address for the status page (`admin.listen`) or the search API (`serve.listen`) is taken by another program, or this \
          user may not open it. Give another one, or stop the other program.";
+    SS509 "the store does not answer"
+        "Elasticsearch or OpenSearch could not be reached, did not answer in time, or says that it is too busy. Nothing is lost: \
+         ids wait in the reindex log, one request probes after growing pauses, and each document is fetched anew. If it stays, \
+         check that the server runs, its address under `store:`, the network between, its disk and its own log.";
+    SS510 "the store refuses to be written"
+        "The server was reached and said no: the credentials under `store:` are not believed or may not write this index, the index \
+         is missing, or it was made for another plan and lacks a field. The index pauses, and goes on by itself when it is mended: \
+         give the user the rights, or run `studio-search provision`.";
 }

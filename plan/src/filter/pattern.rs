@@ -75,6 +75,15 @@ impl Pattern {
             .collect()
     }
 
+    /// The only text that fits, where there is but one.
+    pub fn literal(&self) -> Option<String> {
+        let chars = self.parts.iter().map(|part| match part {
+            Part::Char(c) => Some(*c),
+            Part::AnyChar | Part::AnyRun => None,
+        });
+        chars.collect()
+    }
+
     /// The pattern as text: reading it gives the same pattern.
     pub fn text(&self) -> String {
         let mut text = String::with_capacity(self.parts.len());
@@ -130,6 +139,7 @@ mod tests {
     fn a_pattern_is_its_text() {
         let pattern = Pattern::new(r"The \*?**x\");
         assert_eq!(Pattern::new(&pattern.text()), pattern);
-        assert_eq!(pattern.prefix(), "The *");
+        assert_eq!((pattern.prefix().as_str(), pattern.literal()), ("The *", None));
+        assert_eq!(Pattern::new(r"\*").literal().as_deref(), Some("*"));
     }
 }

@@ -24,12 +24,13 @@ mod write;
 
 use std::{fmt, sync::Arc};
 
-use plan::{DocumentId, DocumentVersion, IndexPlan};
+use plan::IndexPlan;
 use rusqlite::Connection;
 
 use layout::Layout;
 pub use searcher::SqliteSearcher;
-pub use write::PutOutcome;
+
+use crate::{Counts, DocumentWrite, PutOutcome, StoredDocument};
 
 /// One index version in the embedded store. Cheap to clone; holds no connection.
 #[derive(Clone)]
@@ -51,45 +52,6 @@ struct Tables {
     entry: String,
     value: String,
     text: String,
-}
-
-/// A document on its way into the index.
-#[derive(Debug, Clone, Copy)]
-pub struct DocumentWrite<'a> {
-    /// Its id.
-    pub id: &'a DocumentId,
-    /// Its version; only a greater one than the stored is written.
-    pub version: DocumentVersion,
-    /// The JSON object as it was received; `None` is a tombstone.
-    pub body: Option<&'a str>,
-    /// When its fetch began, milliseconds since the epoch of Unix.
-    pub fetched_at_ms: i64,
-    /// Paths that the graph could not answer.
-    pub missing: &'a [String],
-}
-
-/// A document as the store holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredDocument {
-    /// Its id.
-    pub id: DocumentId,
-    /// Its version.
-    pub version: DocumentVersion,
-    /// The JSON object as it was received; `None` is a tombstone.
-    pub body: Option<String>,
-    /// When its fetch began, milliseconds since the epoch of Unix.
-    pub fetched_at_ms: i64,
-    /// Paths that the graph could not answer.
-    pub missing: Vec<String>,
-}
-
-/// How many documents an index version holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Documents that a search can find.
-    pub live: u64,
-    /// Soft deletes that remember their version.
-    pub tombstones: u64,
 }
 
 impl SqliteIndex {

@@ -8,20 +8,9 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::{
-    DocumentWrite, SqliteIndex,
+    DocumentWrite, PutOutcome, SqliteIndex,
     rows::{self, RowValue, Rows, ValueRow},
 };
-
-/// What became of one document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PutOutcome {
-    /// The index holds it.
-    Written,
-    /// The index holds this version or a newer one; nothing was written.
-    Superseded,
-    /// It can't be indexed as it is, and nothing was written; the reason.
-    Rejected(String),
-}
 
 impl SqliteIndex {
     /// Writes a document or a tombstone inside the caller's transaction, which must be rolled back after an error.

@@ -2,8 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy lets #[test] functions unwrap, and not what they call")]
 
-mod agreement;
+mod conformance;
 mod hostile;
-mod plans;
 mod searches;
 mod store;

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use plan::{DocumentId, DocumentVersion, field::MappingKind};
 use rusqlite::Connection;
-use search::sqlite::{Counts, DocumentWrite, PutOutcome, SqliteIndex};
+use search::{Counts, DocumentWrite, PutOutcome, sqlite::SqliteIndex};
 
-use crate::plans::{self, leaf, nested, object};
+use search::conformance::plans::{self, leaf, nested, object};
 
 fn id(text: &str) -> DocumentId {
     DocumentId::new(text).unwrap()
@@ -26,39 +26,6 @@ fn movies() -> SqliteIndex {
     let mut plan = plans::plan(fields);
     plan.coverage.push(plans::reverse_lookup("actors.hidden"));
     SqliteIndex::new(plan.into(), 1)
-}
-
-#[test]
-fn only_a_greater_version_is_written() {
-    let (index, conn, m1) = (movies(), Connection::open_in_memory().unwrap(), id("m1"));
-    index.create(&conn).unwrap();
-    index.create(&conn).unwrap();
-    let put = |version, body| index.put(&conn, &write(&m1, version, body)).unwrap();
-    assert_eq!(put(5, Some(r#"{"movieId":"m1"}"#)), PutOutcome::Written);
-    assert_eq!(put(5, Some(r#"{"movieId":"other"}"#)), PutOutcome::Superseded);
-    assert_eq!(put(4, None), PutOutcome::Superseded);
-    assert_eq!(index.counts(&conn).unwrap(), Counts { live: 1, tombstones: 0 });
-    assert_eq!(put(6, None), PutOutcome::Written);
-    assert_eq!(index.counts(&conn).unwrap(), Counts { live: 0, tombstones: 1 });
-    assert_eq!(index.get(&conn, &m1).unwrap().unwrap().body, None);
-    assert_eq!(index.highest_version(&conn).unwrap().unwrap().get(), 6);
-    assert_eq!(put(7, Some(r#"{"movieId":"m1"}"#)), PutOutcome::Written);
-    let scanned = index.scan(&conn, None, 10).unwrap();
-    assert_eq!(scanned[0].body.as_deref(), Some(r#"{"movieId":"m1"}"#));
-    assert_eq!((scanned[0].fetched_at_ms, scanned.len()), (7, 1));
-}
-
-#[test]
-fn what_is_no_document_is_rejected_and_leaves_nothing() {
-    let (index, conn, m1) = (movies(), Connection::open_in_memory().unwrap(), id("m1"));
-    index.create(&conn).unwrap();
-    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
-    let many = format!(r#"{{"actors":[{}{{}}]}}"#, "{},".repeat(100_001));
-    for body in ["", "[]", "{", "nothing", deep.as_str(), many.as_str()] {
-        let outcome = index.put(&conn, &write(&m1, 1, Some(body))).unwrap();
-        assert!(matches!(outcome, PutOutcome::Rejected(_)), "{body:.20}: {outcome:?}");
-    }
-    assert_eq!(index.get(&conn, &m1).unwrap(), None);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{
 
 /// A filter with its parts, so that a disagreement can be narrowed down.
 #[derive(Debug, Clone)]
-pub(crate) enum Filter {
+pub(super) enum Filter {
     Test(String),
     Not(Box<Filter>),
     Join(&'static str, Vec<Filter>),
@@ -17,7 +17,7 @@ pub(crate) enum Filter {
 }
 
 impl Filter {
-    pub(crate) fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         match self {
             Filter::Test(text) => text.clone(),
             Filter::Not(inner) => format!("NOT ({})", inner.text()),
@@ -30,7 +30,7 @@ impl Filter {
     }
 
     /// Filters that are a little smaller.
-    pub(crate) fn smaller(&self) -> Vec<Filter> {
+    pub(super) fn smaller(&self) -> Vec<Filter> {
         match self {
             Filter::Test(_) => Vec::new(),
             Filter::Not(inner) => {
@@ -55,7 +55,7 @@ impl Filter {
     }
 }
 
-pub(crate) fn filter(dice: &mut Dice, fields: &[Field], depth: usize) -> Filter {
+pub(super) fn filter(dice: &mut Dice, fields: &[Field], depth: usize) -> Filter {
     match dice.below(if depth < 4 { 12 } else { 5 }) {
         0..5 => test(dice, fields),
         5 | 6 => Filter::Not(Box::new(filter(dice, fields, depth + 1))),

@@ -12,7 +12,7 @@ use plan::{
 };
 
 /// A leaf; text keeps no whole value.
-pub(crate) fn leaf(name: &str, kind: MappingKind) -> Field {
+pub fn leaf(name: &str, kind: MappingKind) -> Field {
     Field {
         name: name.to_owned(),
         path: name.to_owned(),
@@ -30,17 +30,17 @@ pub(crate) fn leaf(name: &str, kind: MappingKind) -> Field {
 }
 
 /// An object that is indexed with its parent.
-pub(crate) fn object(name: &str, children: Vec<Field>) -> Field {
+pub fn object(name: &str, children: Vec<Field>) -> Field {
     Field { kind: FieldKind::Object, children, ..leaf(name, MappingKind::Object) }
 }
 
 /// A list of objects whose elements can be bound.
-pub(crate) fn nested(name: &str, children: Vec<Field>) -> Field {
+pub fn nested(name: &str, children: Vec<Field>) -> Field {
     Field { kind: FieldKind::Object, list_depth: 1, children, ..leaf(name, MappingKind::Nested) }
 }
 
 /// A line that makes a path one of reverse lookups.
-pub(crate) fn reverse_lookup(path: &str) -> CoverageLine {
+pub fn reverse_lookup(path: &str) -> CoverageLine {
     CoverageLine {
         path: String::new(),
         type_name: String::new(),
@@ -53,7 +53,7 @@ pub(crate) fn reverse_lookup(path: &str) -> CoverageLine {
 }
 
 /// A plan of these fields, whose paths are filled in.
-pub(crate) fn plan(mut fields: Vec<Field>) -> IndexPlan {
+pub fn plan(mut fields: Vec<Field>) -> IndexPlan {
     fill_paths(&mut fields, "");
     IndexPlan {
         format: PLAN_FORMAT,

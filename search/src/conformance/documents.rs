@@ -6,14 +6,13 @@ use plan::{
 };
 use serde_json::{Map, Value, json};
 
-use super::dice::Dice;
-use crate::plans::leaf;
+use super::{dice::Dice, plans::leaf};
 
 /// The virtual fields: words and whole values.
-pub(crate) const VIRTUAL_TEXT: &str = "allWords";
-pub(crate) const VIRTUAL_KEYWORD: &str = "allKeywords";
+pub(super) const VIRTUAL_TEXT: &str = "allWords";
+pub(super) const VIRTUAL_KEYWORD: &str = "allKeywords";
 
-pub(crate) const TEXTS: [&str; 18] = [
+pub(super) const TEXTS: [&str; 18] = [
     "",
     "a",
     "A",
@@ -33,7 +32,7 @@ pub(crate) const TEXTS: [&str; 18] = [
     "NEAR \"q\"",
     "12",
 ];
-pub(crate) const ENUM: [&str; 3] = ["ONE", "TWO", "THREE"];
+pub(super) const ENUM: [&str; 3] = ["ONE", "TWO", "THREE"];
 
 const LEAVES: [MappingKind; 8] = [
     MappingKind::Keyword,
@@ -47,7 +46,7 @@ const LEAVES: [MappingKind; 8] = [
 ];
 
 /// The fields of a random plan; paths are still to be filled in.
-pub(crate) fn fields(dice: &mut Dice) -> Vec<Field> {
+pub(super) fn fields(dice: &mut Dice) -> Vec<Field> {
     let mut fields = level(dice, 0);
     for (name, kind) in [(VIRTUAL_TEXT, MappingKind::Text), (VIRTUAL_KEYWORD, MappingKind::Keyword)] {
         fields.push(Field { kind: FieldKind::Virtual, ..leaf(name, kind) });
@@ -87,12 +86,15 @@ fn leaf_field(dice: &mut Dice, name: &str) -> Field {
             "Number".clone_into(&mut field.type_name);
             field.enum_values = ENUM.iter().map(ToString::to_string).collect();
         }
-        _ => field.mapping.copy_to = dice.chance(20).then(|| VIRTUAL_KEYWORD.to_owned()),
+        MappingKind::Keyword => {
+            field.mapping.copy_to = dice.chance(30).then(|| VIRTUAL_KEYWORD.to_owned());
+        }
+        _ => {}
     }
     field
 }
 
-pub(crate) fn document(dice: &mut Dice, fields: &[Field]) -> Value {
+pub(super) fn document(dice: &mut Dice, fields: &[Field]) -> Value {
     let mut object = Map::new();
     for field in fields.iter().filter(|field| field.kind != FieldKind::Virtual) {
         if !dice.chance(12) {

@@ -1,0 +1,163 @@
+//! The evaluator and the store must find the same documents, whatever the plan, the documents and the filter.
+
+use plan::{DocumentId, DocumentVersion, FieldTree, filter::CheckedFilter};
+use serde_json::Value;
+
+use super::{
+    TestIndex, World, checked,
+    dice::Dice,
+    documents,
+    filters::{self, Filter},
+    id, ids, plans,
+};
+use crate::{Counts, DocumentWrite, PutOutcome, SearchRequest};
+
+/// 2024-01-01T00:00:00Z, a moment that many of the dates are near to.
+const NOW: i64 = 1_704_067_200_000;
+
+const DOCUMENTS: usize = 40;
+const FILTERS: usize = 50;
+
+/// Disagreements that are told of one run; the first of each round, as small as it can be made.
+const TOLD: usize = 5;
+
+/// Runs the rounds of these seeds: one plan, forty documents and fifty filters each. A failure names the seed of its round.
+pub async fn run(world: &dyn World, seeds: std::ops::Range<u64>) {
+    let (mut matched, mut pairs, mut told) = (0, 0, Vec::new());
+    for seed in seeds {
+        let mut dice = Dice::new(seed);
+        let round = Round::new(world, &mut dice, seed).await;
+        for _ in 0..FILTERS {
+            let filter = filters::filter(&mut dice, &round.fields.0, 0);
+            if !round.agrees(&filter).await {
+                let filter = round.smallest(filter).await;
+                let disagreement = round.disagreement(&filter).await;
+                told.push(format!("AGREEMENT_SEED={seed} AGREEMENT_ROUNDS=1: {disagreement}"));
+                break;
+            }
+            matched += round.evaluate(&checked(&filter.text(), &round.fields)).len();
+            pairs += round.documents.len();
+        }
+        if told.len() == TOLD {
+            break;
+        }
+    }
+    assert!(told.is_empty(), "{}", told.join("\n\n"));
+    // A generator of filters that always or never hold would prove nothing.
+    assert!(matched * 10 > pairs && matched * 10 < pairs * 9, "{matched} of {pairs} pairs match");
+}
+
+/// The seeds that `AGREEMENT_SEED=<first>` and `AGREEMENT_ROUNDS=<n>` ask for, or the first `rounds`.
+pub fn seeds(rounds: u64) -> std::ops::Range<u64> {
+    let number =
+        |name, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let first = number("AGREEMENT_SEED", 1);
+    first..first + number("AGREEMENT_ROUNDS", rounds)
+}
+
+/// One plan with its documents, stored.
+struct Round {
+    fields: FieldTree,
+    index: Box<dyn TestIndex>,
+    /// The live ones, by id.
+    documents: Vec<(String, Value)>,
+}
+
+impl Round {
+    /// Documents come to be as they may: by themselves, over another one, after a delete; or deleted.
+    async fn new(world: &dyn World, dice: &mut Dice, seed: u64) -> Self {
+        let plan = plans::plan(documents::fields(dice));
+        let fields = plan.fields.clone();
+        let mut round = Self { index: world.index(plan).await, fields, documents: Vec::new() };
+        let mut histories: Vec<(DocumentId, Vec<Option<String>>)> = Vec::new();
+        for number in 0..DOCUMENTS {
+            let mut one = || {
+                let body = (!dice.chance(10)).then(|| documents::document(dice, &round.fields.0));
+                body.as_ref().map(Value::to_string)
+            };
+            let mut history = vec![one()];
+            history.extend((0..number % 3).map(|_| one()));
+            histories.push((id(&format!("m{number:02}")), history));
+        }
+        for version in 0..3 {
+            let writes: Vec<DocumentWrite<'_>> = histories
+                .iter()
+                .filter_map(|(id, history)| {
+                    let body = history.get(version)?.as_deref();
+                    let version = DocumentVersion::from_stored(1 + i64::try_from(version).unwrap());
+                    Some(DocumentWrite { id, version, body, fetched_at_ms: 0, missing: &[] })
+                })
+                .collect();
+            for (outcome, write) in round.index.write(&writes).await.into_iter().zip(&writes) {
+                assert_eq!(outcome, PutOutcome::Written, "AGREEMENT_SEED={seed}: {:?}", write.body);
+            }
+        }
+        // The evaluator gets what was stored, read again: numbers must come from the same text.
+        round.documents = histories
+            .iter()
+            .filter_map(|(id, history)| {
+                let body = history.last()?.as_deref()?;
+                Some((id.to_string(), serde_json::from_str(body).unwrap()))
+            })
+            .collect();
+        let live = round.documents.len() as u64;
+        let counts = Counts { live, tombstones: DOCUMENTS as u64 - live };
+        assert_eq!(round.index.counts().await, counts);
+        let scanned = round.index.scan(None, 1_000).await;
+        let bodies = scanned.iter().map(|stored| (stored.id.clone(), stored.body.clone()));
+        let written =
+            histories.iter().filter_map(|(id, history)| Some((id.clone(), Some(history.last()?.clone()?))));
+        assert!(bodies.eq(written), "AGREEMENT_SEED={seed}: documents come back as they were written");
+        round
+    }
+
+    fn evaluate(&self, filter: &CheckedFilter) -> Vec<&str> {
+        let matching = self.documents.iter().filter(|(_, document)| filter.matches(document, NOW));
+        matching.map(|(id, _)| id.as_str()).collect()
+    }
+
+    async fn ask_store(&self, filter: &CheckedFilter) -> Vec<String> {
+        let request =
+            SearchRequest { filter: Some(filter.clone()), first: 1_000, ..SearchRequest::default() };
+        let response = self.index.search(&request, NOW).await;
+        let response = response.unwrap_or_else(|error| panic!("{}: {error}", filter.source().text));
+        assert_eq!(response.total, response.hits.len() as u64);
+        ids(&response)
+    }
+
+    async fn agrees(&self, filter: &Filter) -> bool {
+        let filter = checked(&filter.text(), &self.fields);
+        self.evaluate(&filter) == self.ask_store(&filter).await
+    }
+
+    async fn smallest(&self, mut filter: Filter) -> Filter {
+        'smaller: loop {
+            for smaller in filter.smaller() {
+                if !self.agrees(&smaller).await {
+                    filter = smaller;
+                    continue 'smaller;
+                }
+            }
+            return filter;
+        }
+    }
+
+    async fn disagreement(&self, filter: &Filter) -> String {
+        let checked = checked(&filter.text(), &self.fields);
+        let (evaluated, stored) = (self.evaluate(&checked), self.ask_store(&checked).await);
+        let different = self
+            .documents
+            .iter()
+            .find(|(id, _)| evaluated.contains(&id.as_str()) != stored.contains(id))
+            .unwrap();
+        let says = |holds| if holds { "matches" } else { "does not match" };
+        format!(
+            "{}\nthe evaluator says that it {}, the store that it {}:\n{:?}\n{}",
+            filter.text(),
+            says(evaluated.contains(&different.0.as_str())),
+            says(stored.contains(&different.0)),
+            checked.condition(),
+            different.1,
+        )
+    }
+}

@@ -1,0 +1,89 @@
+//! The embedded store does what every store must do.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use plan::{DocumentId, DocumentVersion, IndexPlan};
+use rusqlite::Connection;
+use search::{
+    Counts, DocumentWrite, PutOutcome, SearchError, SearchRequest, SearchResponse, StoredDocument,
+    conformance::{TestIndex, World, agreement, searches, store},
+    sqlite::SqliteIndex,
+};
+
+struct Sqlite;
+
+struct InMemory {
+    index: SqliteIndex,
+    conn: Mutex<Connection>,
+}
+
+#[async_trait]
+impl World for Sqlite {
+    async fn index(&self, plan: IndexPlan) -> Box<dyn TestIndex> {
+        let (index, conn) = (SqliteIndex::new(plan.into(), 1), Connection::open_in_memory().unwrap());
+        index.create(&conn).unwrap();
+        Box::new(InMemory { index, conn: Mutex::new(conn) })
+    }
+}
+
+#[async_trait]
+impl TestIndex for InMemory {
+    async fn write(&self, documents: &[DocumentWrite<'_>]) -> Vec<PutOutcome> {
+        let conn = self.conn.lock().unwrap();
+        conn.execute_batch("BEGIN").unwrap();
+        let outcomes = documents.iter().map(|document| self.index.put(&conn, document).unwrap()).collect();
+        conn.execute_batch("COMMIT").unwrap();
+        outcomes
+    }
+
+    async fn get(&self, id: &DocumentId) -> Option<StoredDocument> {
+        self.index.get(&self.conn.lock().unwrap(), id).unwrap()
+    }
+
+    async fn lookup(
+        &self,
+        paths: &[String],
+        keys: &[DocumentId],
+        after: Option<&DocumentId>,
+        limit: usize,
+    ) -> Option<Vec<DocumentId>> {
+        self.index.lookup(&self.conn.lock().unwrap(), paths, keys, after, limit).ok()
+    }
+
+    async fn scan(&self, after: Option<&DocumentId>, limit: usize) -> Vec<StoredDocument> {
+        self.index.scan(&self.conn.lock().unwrap(), after, limit).unwrap()
+    }
+
+    async fn ids(&self, after: Option<&DocumentId>, limit: usize) -> Vec<DocumentId> {
+        self.index.ids(&self.conn.lock().unwrap(), after, limit).unwrap()
+    }
+
+    async fn counts(&self) -> Counts {
+        self.index.counts(&self.conn.lock().unwrap()).unwrap()
+    }
+
+    async fn highest_version(&self) -> Option<DocumentVersion> {
+        self.index.highest_version(&self.conn.lock().unwrap()).unwrap()
+    }
+
+    async fn search(&self, request: &SearchRequest, now_ms: i64) -> Result<SearchResponse, SearchError> {
+        self.index.search(&self.conn.lock().unwrap(), request, now_ms)
+    }
+}
+
+#[tokio::test]
+async fn documents_are_kept() {
+    store::run(&Sqlite).await;
+}
+
+#[tokio::test]
+async fn searches_are_answered() {
+    searches::run(&Sqlite).await;
+}
+
+/// `AGREEMENT_SEED=<first seed>` and `AGREEMENT_ROUNDS=<n>` run other and more cases.
+#[tokio::test]
+async fn the_store_finds_what_the_evaluator_says() {
+    agreement::run(&Sqlite, agreement::seeds(60)).await;
+}
