@@ -108,6 +108,22 @@ pub enum StateError {
         /// Why.
         source: rusqlite::Error,
     },
+    /// A server doesn't answer, or can't do it now.
+    #[error("{what}: {reason}")]
+    Unreachable {
+        /// The server.
+        what: String,
+        /// Why, without secrets.
+        reason: String,
+    },
+    /// A server refuses what it is asked for, and will until someone mends it.
+    #[error("{what}: {reason}")]
+    Refused {
+        /// The server.
+        what: String,
+        /// Why, without secrets.
+        reason: String,
+    },
     /// The operating system failed.
     #[error("{path}: {source}")]
     Io {
@@ -128,7 +144,19 @@ impl StateError {
             Self::OtherIndex { .. } => codes::SS504,
             Self::NeedsNewVersion { .. } => codes::SS505,
             Self::OtherLayout { .. } | Self::UnreadablePlan { .. } => codes::SS506,
+            Self::Unreachable { .. } => codes::SS509,
+            Self::Refused { .. } => codes::SS510,
         }
+    }
+
+    /// Whether a server is to blame, so that waiting for it is better than ending.
+    pub fn is_of_a_server(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Refused { .. })
+    }
+
+    /// Whether it goes by itself.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
     }
 
     /// What to do about it.
@@ -145,6 +173,10 @@ impl StateError {
             }
             Self::Sqlite { .. } | Self::Io { .. } => {
                 "check that the folder exists, is writable, and that the disk isn't full"
+            }
+            Self::Unreachable { .. } => "check that it runs, and its address; nothing is lost meanwhile",
+            Self::Refused { .. } => {
+                "check the credentials and their rights; an index that is missing is made by `studio-search provision`"
             }
             Self::EpochsUsedUp(_) => return None,
         })

@@ -63,6 +63,8 @@ pub struct BatchEnd {
     pub fates: Vec<(Ticket, Fate)>,
     /// What the gateway as a whole did.
     pub gateway: Result<(), GraphError>,
+    /// What the store as a whole did. It is a server's error; one of the state file ends the process.
+    pub store: Result<(), StateError>,
     /// Why the index must not go on: too many documents are gone.
     pub alarm: Option<(Code, String)>,
 }
@@ -104,15 +106,18 @@ impl Batches {
                 Err(GraphError::Unavailable { reason: "it did not answer in time".into(), retry_after: None })
             }
         };
-        let mut alarm = None;
+        let (mut alarm, mut store) = (None, Ok(()));
         let (fates, gateway) = match answered {
-            Ok(verdicts) if Instant::now() < deadline => match self.alarmed(&tickets, &verdicts) {
-                Some(reason) => {
-                    alarm = Some((codes::SS406, reason));
+            Ok(verdicts) if Instant::now() < deadline => {
+                alarm = self.alarmed(&tickets, &verdicts).map(|reason| (codes::SS406, reason));
+                if alarm.is_some() {
                     (vec![Fate::Again { alone: false }; tickets.len()], Ok(()))
+                } else {
+                    let settled = self.settle(&tickets, verdicts, fetched_at).await?;
+                    store = settled.store;
+                    (settled.fates, Ok(()))
                 }
-                None => (self.settle(&tickets, verdicts, fetched_at).await?, Ok(())),
-            },
+            }
             // Too late to be written: someone may have been promised that this fetch is over.
             Ok(_) => {
                 let reason = "its answer came after `graph.deadline`".to_owned();
@@ -122,7 +127,8 @@ impl Batches {
             Err(error) => (self.without_answer(&tickets, &error).await?, Err(error)),
         };
         self.fetches.end(tickets.iter().map(|ticket| ticket.fetch));
-        Ok(BatchEnd { started, fates: tickets.into_iter().zip(fates).collect(), gateway, alarm })
+        let fates = tickets.into_iter().zip(fates).collect();
+        Ok(BatchEnd { started, fates, gateway, store, alarm })
     }
 
     /// Asks the guard whether the gone documents may be believed.
@@ -162,13 +168,14 @@ impl Batches {
         self.ledger.hold(vec![hold(ticket, HoldCause { subgraph: None, code, path: None, message })]).await
     }
 
-    /// Writes what was found and what is gone, then records holds and releases.
+    /// Writes what was found and what is gone, then records holds and releases. What the store couldn't take for now is
+    /// neither held nor released.
     async fn settle(
         &self,
         tickets: &[Ticket],
         verdicts: Vec<Verdict>,
         fetched_at: i64,
-    ) -> Result<Vec<Fate>, StateError> {
+    ) -> Result<Settled, StateError> {
         let mut documents = Vec::new();
         let mut written_by = Vec::new();
         let mut holds = Vec::new();
@@ -198,7 +205,15 @@ impl Batches {
                 Verdict::Again { alone } => fates[at] = Fate::Again { alone },
             }
         }
-        let outcomes = self.store.write(documents).await?;
+        let mut store = Ok(());
+        let outcomes = match self.store.write(documents).await {
+            Err(error) if error.is_of_a_server() => {
+                let outcomes = vec![Outcome::Again(error.to_string()); written_by.len()];
+                store = Err(error);
+                outcomes
+            }
+            outcomes => outcomes?,
+        };
         for (at, outcome) in written_by.into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Written => {
@@ -206,6 +221,15 @@ impl Batches {
                     Meter::add(&self.meter.written, 1);
                 }
                 Outcome::Superseded => Meter::add(&self.meter.superseded, 1),
+                Outcome::Again(reason) => {
+                    let ticket = &tickets[at];
+                    fates[at] = Fate::Again { alone: false };
+                    completed.retain(|(id, _)| *id != ticket.id);
+                    holds.retain(|hold| hold.id != ticket.id);
+                    if store.is_ok() {
+                        store = Err(StateError::Unreachable { what: "the store".to_owned(), reason });
+                    }
+                }
                 Outcome::Rejected(reason) => {
                     let ticket = &tickets[at];
                     completed.retain(|(id, _)| *id != ticket.id);
@@ -216,8 +240,14 @@ impl Batches {
         Meter::add(&self.meter.held, holds.len());
         self.ledger.hold(holds).await?;
         self.ledger.release(completed).await?;
-        Ok(fates)
+        Ok(Settled { fates, store })
     }
+}
+
+/// What became of a batch that was answered.
+struct Settled {
+    fates: Vec<Fate>,
+    store: Result<(), StateError>,
 }
 
 fn hold(ticket: &Ticket, cause: HoldCause) -> Hold {

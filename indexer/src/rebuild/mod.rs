@@ -254,10 +254,11 @@ impl Rebuild {
             tracing::error!(code = code.id, "{reason}: the index is paused");
             self.fail(code.id, reason).await?;
         }
-        match end.gateway {
-            Ok(()) => self.note_success().await?,
-            Err(_) if someone_is_blamed => {}
-            Err(error) => self.note_failure(error, asked, end.started, now).await?,
+        match (end.gateway, end.store) {
+            (Ok(()), Ok(())) => self.note_success().await?,
+            (Ok(()), Err(error)) => self.note_store_failure(error, end.started, now).await?,
+            (Err(_), _) if someone_is_blamed => {}
+            (Err(error), _) => self.note_failure(error, asked, end.started, now).await?,
         }
         if self.lanes.iter().all(|lane| lane.outstanding() == 0) || self.lanes.iter().any(has_much_to_commit)
         {
@@ -288,7 +289,7 @@ impl Rebuild {
         self.successes += 1;
         self.oddities = 0;
         if self.breaker.failures() > 0 {
-            tracing::info!("the gateway answers again");
+            tracing::info!("the gateway and the store answer again");
             self.breaker.succeed();
             self.batches.meter.waits_for(None);
         }
@@ -338,6 +339,29 @@ impl Rebuild {
             Err(error.into())
         } else {
             Ok(())
+        }
+    }
+
+    /// Opens the breaker for a store that can't be written: what can't be kept isn't worth fetching.
+    async fn note_store_failure(
+        &mut self,
+        error: StateError,
+        started: Instant,
+        now: Instant,
+    ) -> Result<(), RebuildError> {
+        self.successes += 1;
+        self.oddities = 0;
+        if self.breaker.failures() == 0 {
+            tracing::warn!(code = error.code().id, "{error}");
+        }
+        self.breaker.fail(started, None, now);
+        self.batches.meter.waits_for(Some(error.to_string()));
+        if !error.is_passing() {
+            self.fail(error.code().id, error.to_string()).await?;
+        }
+        match self.give_up_after {
+            Some(most) if self.breaker.failures() >= most || !error.is_passing() => Err(error.into()),
+            _ => Ok(()),
         }
     }
 
@@ -408,3 +432,6 @@ fn is_gone_alarm(state: &IndexState) -> bool {
 fn has_much_to_commit(lane: &LaneProgress) -> bool {
     lane.committable().is_some_and(|through| through - lane.committed() >= 500)
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,19 +84,55 @@ impl Lookup {
         !self.source.reverse_lookup.is_empty() || self.source.back_reference.is_some()
     }
 
-    /// Queues the documents in the index that hold any of the keys.
-    pub async fn in_index(&self, keys: &[DocumentId], found: &mut FanOut<'_>) -> Result<(), StateError> {
+    /// Queues the documents in the index that hold any of the keys. A store that does not answer is waited for; after `stop`
+    /// it is left unasked.
+    pub async fn in_index(
+        &self,
+        keys: &[DocumentId],
+        found: &mut FanOut<'_>,
+        stop: &CancellationToken,
+    ) -> Result<(), StateError> {
         if self.source.reverse_lookup.is_empty() || keys.is_empty() {
             return Ok(());
         }
         let mut after = None;
         loop {
-            let page = self.store.lookup(&self.source.reverse_lookup, keys, after.as_ref(), PAGE).await?;
+            let Some(page) = self.page_of_index(keys, after.as_ref(), stop).await? else { return Ok(()) };
             after = page.last().filter(|_| page.len() == PAGE).cloned();
             found.queue(page).await?;
             if after.is_none() {
                 return Ok(());
             }
+        }
+    }
+
+    /// One page of the index, however long its server takes; `None` after `stop`.
+    async fn page_of_index(
+        &self,
+        keys: &[DocumentId],
+        after: Option<&DocumentId>,
+        stop: &CancellationToken,
+    ) -> Result<Option<Vec<DocumentId>>, StateError> {
+        let (mut pause, mut failures) = (FIRST_PAUSE, 0);
+        loop {
+            let asking = self.store.lookup(&self.source.reverse_lookup, keys, after, PAGE);
+            let error = match stop.run_until_cancelled(asking).await {
+                None => return Ok(None),
+                Some(Err(error)) if error.is_of_a_server() => error,
+                Some(page) => return page.map(Some),
+            };
+            failures += 1;
+            if self.give_up_after.is_some_and(|most| failures >= most || !error.is_passing()) {
+                return Err(error);
+            }
+            if failures == 1 {
+                let (source, code) = (&self.source.name, error.code().id);
+                tracing::warn!(%source, code, "the reverse lookup failed and is tried again: {error}");
+            }
+            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return Ok(None);
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

@@ -256,7 +256,7 @@ async fn look_up(
     distinct.dedup();
     let mut found = FanOut::of(keys, lookup.source.max_fanout, log, queued);
     // The index first: it answers at once, and the graph may have to be waited for.
-    lookup.in_index(&distinct, &mut found).await?;
+    lookup.in_index(&distinct, &mut found, stop).await?;
     distinct.retain(|key| !given_up.contains(key));
     lookup.in_graph(distinct, &mut found, stop).await
 }
@@ -281,7 +281,7 @@ impl SecondLookup {
             let unanswered =
                 look_up(&self.lookup, &*self.log, &keys, &given_up, &mut queued, &self.stop).await?;
             if self.stop.is_cancelled() {
-                return Ok(()); // a back-reference may have been left unasked
+                return Ok(()); // the index or the graph may have been left unasked
             }
             dead_letters.extend(unanswered.iter().map(|unanswered| self.lookup.dead_letter(unanswered)));
             let append = Append { entries: Vec::new(), dead_letters, progress: Some(progress) };

@@ -1,5 +1,6 @@
-//! The store: documents with versions, searched and looked up by key. One file a world: [`sqlite`].
+//! The store: documents with versions, searched and looked up by key. One file a world: [`sqlite`], [`elastic`].
 
+pub mod elastic;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -42,13 +43,16 @@ pub enum Outcome {
     Superseded,
     /// The store can't take this body; its id is to be held with this reason.
     Rejected(String),
+    /// The store is too busy, or went away before it answered; the reason. Its id is to be fetched anew.
+    Again(String),
 }
 
 /// The documents and the index over them.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Writes documents, each accepted only where its version is greater than the stored one; outcomes in order.
-    /// An error means that the fate of all is unknown: their ids are to be fetched anew.
+    /// An error means that the fate of all is unknown: their ids are to be fetched anew, or, where nothing that waits could
+    /// mend it ([`StateError::is_passing`]), not at all before someone did.
     async fn write(&self, documents: Vec<Document>) -> Result<Vec<Outcome>, StateError>;
 
     /// The ids of live documents that hold any of the keys at any of the paths, after an id, at most `limit`, ordered.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use plan::{DocumentId, IndexPlan};
-use search::sqlite::{DocumentWrite, PutOutcome, SqliteIndex, StoredDocument};
+use search::{DocumentWrite, StoredDocument, sqlite::SqliteIndex};
 
 use super::{Document, Outcome, Store, Stored};
 use crate::{StateError, StateFile};
@@ -50,15 +50,8 @@ impl Store for SqliteStore {
                                 missing: &document.missing,
                             },
                         );
-                        Ok(
-                            match put
-                                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?
-                            {
-                                PutOutcome::Written => Outcome::Written,
-                                PutOutcome::Superseded => Outcome::Superseded,
-                                PutOutcome::Rejected(reason) => Outcome::Rejected(reason),
-                            },
-                        )
+                        put.map(Outcome::from)
+                            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
                     })
                     .collect()
             })

@@ -1,0 +1,83 @@
+//! The store on Elasticsearch or `OpenSearch`.
+
+use async_trait::async_trait;
+use plan::DocumentId;
+use search::{
+    DocumentWrite, PutOutcome,
+    elastic::{ElasticError, ElasticIndex},
+};
+
+use super::{Document, Outcome, Store};
+use crate::StateError;
+
+/// An index version on a server.
+#[derive(Debug, Clone)]
+pub struct ElasticStore {
+    index: ElasticIndex,
+}
+
+impl ElasticStore {
+    /// The store that is this index.
+    pub fn new(index: ElasticIndex) -> Self {
+        Self { index }
+    }
+
+    /// The index, for those who search it.
+    pub fn index(&self) -> &ElasticIndex {
+        &self.index
+    }
+}
+
+#[async_trait]
+impl Store for ElasticStore {
+    async fn write(&self, documents: Vec<Document>) -> Result<Vec<Outcome>, StateError> {
+        let writes: Vec<DocumentWrite<'_>> = documents
+            .iter()
+            .map(|document| DocumentWrite {
+                id: &document.id,
+                version: document.version,
+                body: document.body.as_deref(),
+                fetched_at_ms: document.fetched_at,
+                missing: &document.missing,
+            })
+            .collect();
+        Ok(self.index.write(&writes).await?.into_iter().map(Outcome::from).collect())
+    }
+
+    async fn lookup(
+        &self,
+        paths: &[String],
+        keys: &[DocumentId],
+        after: Option<&DocumentId>,
+        limit: usize,
+    ) -> Result<Vec<DocumentId>, StateError> {
+        Ok(self.index.lookup(paths, keys, after, limit).await?)
+    }
+
+    async fn ids(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<DocumentId>, StateError> {
+        Ok(self.index.ids(after, limit).await?)
+    }
+
+    async fn live_documents(&self) -> Result<u64, StateError> {
+        Ok(self.index.counts().await?.live)
+    }
+}
+
+impl From<PutOutcome> for Outcome {
+    fn from(outcome: PutOutcome) -> Self {
+        match outcome {
+            PutOutcome::Written => Self::Written,
+            PutOutcome::Superseded => Self::Superseded,
+            PutOutcome::Rejected(reason) => Self::Rejected(reason),
+            PutOutcome::Again(reason) => Self::Again(reason),
+        }
+    }
+}
+
+impl From<ElasticError> for StateError {
+    fn from(error: ElasticError) -> Self {
+        let (what, passes) = (error.server.clone(), error.is_passing());
+        let reason = format!("{}: {}", error.trouble, error.reason);
+        if passes { Self::Unreachable { what, reason } } else { Self::Refused { what, reason } }
+    }
+}
