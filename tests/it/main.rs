@@ -3,6 +3,7 @@
 mod analyzers;
 mod avro;
 mod compiled;
+mod conformance;
 mod convergence;
 mod crashes;
 mod debezium;
@@ -17,6 +18,7 @@ mod python;
 mod registry;
 mod servers;
 mod sources;
+mod store_faults;
 mod templates;
 mod verdicts;
 mod workspace;

@@ -1,0 +1,176 @@
+//! What real search servers do when something is wrong, and what becomes of it: an outcome for each document, or a reason.
+
+use std::{sync::Arc, time::Duration};
+
+use plan::{DocumentId, DocumentVersion, field::MappingKind};
+use search::{
+    DocumentWrite, PutOutcome, SearchRequest,
+    conformance::{
+        World, checked,
+        plans::{self, leaf, nested},
+    },
+    elastic::{Client, ElasticEndpoint, ElasticIndex, Engine, Trouble},
+};
+use serde_json::{Value, json};
+
+use crate::conformance::{SERVERS, SearchServer};
+
+fn id(text: &str) -> DocumentId {
+    DocumentId::new(text).expect("an id")
+}
+
+fn write<'a>(id: &'a DocumentId, version: i64, body: &'a str, missing: &'a [String]) -> DocumentWrite<'a> {
+    let version = DocumentVersion::from_stored(version);
+    DocumentWrite { id, version, body: Some(body), fetched_at_ms: 0, missing }
+}
+
+#[tokio::test]
+async fn one_bad_document_among_a_thousand_is_rejected_alone() {
+    let ids: Vec<DocumentId> = (0..1_000).map(|n| id(&format!("m{n}"))).collect();
+    // Past what Lucene takes for one term.
+    let endless = ["x".repeat(40_000)];
+    for server in SERVERS {
+        let server = SearchServer::new(server).await;
+        let index = server.index(plans::plan(vec![leaf("movieId", MappingKind::Keyword)])).await;
+        let mut writes: Vec<_> = ids.iter().map(|id| write(id, 1, "{}", &[])).collect();
+        writes[499].missing = &endless;
+        let outcomes = index.write(&writes).await;
+        assert!(
+            matches!(&outcomes[499], PutOutcome::Rejected(reason) if reason.contains("immense")),
+            "{:?}",
+            outcomes[499]
+        );
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == PutOutcome::Written).count(), 999);
+        assert_eq!(index.counts().await.live, 999);
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_is_closed_for_writing_is_waited_for() {
+    for server in SERVERS {
+        let server = SearchServer::new(server).await;
+        let index = server.made(plans::plan(vec![leaf("movieId", MappingKind::Keyword)])).await;
+        let block = |is_closed: bool| {
+            let (server, path) = (server.server, format!("/{}/_settings", index.name()));
+            let settings = json!({"index.blocks.write": is_closed});
+            tokio::task::spawn_blocking(move || server.succeed("PUT", &path, &settings))
+        };
+        block(true).await.expect("it is closed");
+        let m1 = id("m1");
+        let outcomes = index.write(&[write(&m1, 1, "{}", &[])]).await.expect("it answers");
+        assert!(
+            matches!(&outcomes[..], [PutOutcome::Again(reason)] if reason.contains("block")),
+            "{outcomes:?}"
+        );
+        block(false).await.expect("it is open");
+        let outcomes = index.write(&[write(&m1, 1, "{}", &[])]).await.expect("it answers");
+        assert_eq!(outcomes, [PutOutcome::Written]);
+    }
+}
+
+#[tokio::test]
+async fn an_index_of_another_plan_or_of_none_is_told_of() {
+    for server in SERVERS {
+        let server = SearchServer::new(server).await;
+        let index = server.made(plans::plan(vec![leaf("movieId", MappingKind::Keyword)])).await;
+        let m1 = id("m1");
+        let error = index.write(&[write(&m1, 1, r#"{"surprise":1}"#, &[])]).await.expect_err("strict");
+        assert_eq!((error.trouble, error.is_passing()), (Trouble::OtherMapping, false), "{error}");
+        assert!(error.reason.contains("surprise"), "{error}");
+
+        let nowhere = ElasticIndex::new(
+            server.client.clone(),
+            server.engine,
+            Arc::clone(index.plan()),
+            "nowhere-000001",
+        );
+        let error = nowhere
+            .lookup(&["movieId".to_owned()], std::slice::from_ref(&m1), None, 1)
+            .await
+            .expect_err("none");
+        assert_eq!(error.trouble, Trouble::NoIndex, "{error}");
+        assert_eq!(nowhere.get(&m1).await.expect_err("none").trouble, Trouble::NoIndex);
+        let error = nowhere.answer(&SearchRequest::default(), 0).await.expect_err("none");
+        assert_eq!(error.code().id, "SS717");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_loses_nothing_and_says_so() {
+    let url = "http://127.0.0.1:9".to_owned();
+    let endpoint = ElasticEndpoint { url, auth: None, ca: None, timeout: Duration::from_secs(5) };
+    let plan = Arc::new(plans::plan(vec![leaf("movieId", MappingKind::Keyword)]));
+    let index = ElasticIndex::new(
+        Client::new(&endpoint).expect("an address"),
+        Engine::OpenSearch,
+        plan,
+        "movies-000001",
+    );
+    let (m1, m2) = (id("m1"), id("m2"));
+    let outcomes =
+        index.write(&[write(&m1, 1, "{}", &[]), write(&m2, 1, "[]", &[])]).await.expect("outcomes");
+    assert!(matches!(&outcomes[..], [PutOutcome::Again(_), PutOutcome::Rejected(_)]), "{outcomes:?}");
+    let error = index.answer(&SearchRequest::default(), 0).await.expect_err("nobody is there");
+    assert_eq!((error.code().id, error.help().is_some()), ("SS716", true));
+}
+
+/// What the embedded store answers at its limits, servers answer as well, or say that they can't.
+#[tokio::test]
+async fn filters_at_their_limits_are_answered() {
+    let actors = nested("actors", vec![leaf("role", MappingKind::Keyword)]);
+    let plan =
+        plans::plan(vec![leaf("budget", MappingKind::Long), leaf("title", MappingKind::Keyword), actors]);
+    let ids: Vec<DocumentId> = (0..100).map(|n| id(&format!("m{n}"))).collect();
+    let body = |n: usize| json!({"budget": n, "title": "aaaa", "actors": [{"role": "STAR"}]}).to_string();
+    let bodies: Vec<String> = (0..100).map(body).collect();
+    let values: Vec<String> = (0..10_000).map(|number| number.to_string()).collect();
+    let chain = |clause: &str, operator: &str, count: usize| vec![clause; count].join(operator);
+    let cases = [
+        (format!("budget IN [{}]", values.join(",")), Some(100)),
+        (chain("budget == 1", " OR ", 1_000), Some(1)),
+        (chain("NOT budget < 5", " AND ", 500), Some(95)),
+        (chain("actors[role=='STAR']", " OR ", 200), Some(100)),
+        (format!("{}budget == 1{}", "(".repeat(64), ")".repeat(64)), Some(1)),
+        (format!("{}budget == 1", "NOT ".repeat(64)), Some(1)),
+        (format!("title LIKE '{}'", "?*".repeat(4)), Some(100)),
+        (format!("title LIKE '{}b'", "*a".repeat(499)), None),
+    ];
+    for server in SERVERS {
+        let server = SearchServer::new(server).await;
+        let index = server.index(plan.clone()).await;
+        let writes: Vec<_> = ids.iter().zip(&bodies).map(|(id, body)| write(id, 1, body, &[])).collect();
+        index.write(&writes).await;
+        for (text, wanted) in &cases {
+            let filter = Some(checked(text, &plan.fields));
+            let request = SearchRequest { filter, ..SearchRequest::default() };
+            match (index.search(&request, 0).await, wanted) {
+                (Ok(response), Some(wanted)) => assert_eq!(response.total, *wanted, "{text:.60}"),
+                (Ok(response), None) => assert_eq!(response.total, 0, "{text:.60}"),
+                (Err(error), None) => assert!(["SS716", "SS717"].contains(&error.code().id), "{error}"),
+                (Err(error), Some(_)) => panic!("{text:.60}: {error}"),
+            }
+        }
+    }
+}
+
+/// Elasticsearch reads text in other ways than the filter language; what is written is still what is read.
+#[tokio::test]
+async fn values_that_do_not_fit_are_kept_beside_those_that_do() {
+    let body = r#"{"movieId": 12.50, "actors": ["stray", {"role": {"a": 1}}, [[{"role": "STAR"}]]]}"#;
+    for server in SERVERS {
+        let server = SearchServer::new(server).await;
+        let actors = nested("actors", vec![leaf("role", MappingKind::Keyword)]);
+        let index = server.made(plans::plan(vec![leaf("movieId", MappingKind::Keyword), actors])).await;
+        let m1 = id("m1");
+        let outcomes = index.write(&[write(&m1, 1, body, &[])]).await.expect("it answers");
+        assert_eq!(outcomes, [PutOutcome::Written]);
+        let stored = index.get(&m1).await.expect("it answers").expect("a document");
+        assert_eq!(stored.body.as_deref(), Some(body));
+        let (server, path) = (server.server, format!("/{}/_doc/m1", index.name()));
+        let seen = tokio::task::spawn_blocking(move || server.succeed("GET", &path, &Value::Null))
+            .await
+            .expect("it answers");
+        assert_eq!(seen["_source"]["movieId"], "12.5");
+        assert_eq!(seen["_source"]["actors"], json!([{}, {"role": "STAR"}]));
+    }
+}
