@@ -139,6 +139,7 @@ fn exit_of(code: Code) -> Exit {
         store::SS501,
         store::SS503,
         store::SS508,
+        store::SS509,
         fetch::SS401,
         fetch::SS403,
         fetch::SS405,

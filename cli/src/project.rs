@@ -10,11 +10,11 @@ use std::{
 
 use codegen::{
     Checked, Compiled, Config, INTROSPECTION_QUERY, Texts, WantedFile,
-    config::{Expansion, IdsConfig, SourceEndpoint},
+    config::{Expansion, IdsConfig, Secret, SourceEndpoint, StoreAuth},
 };
 use indexer::{
     Endpoints, Index,
-    endpoints::GraphEndpoint,
+    endpoints::{ElasticAuth, ElasticEndpoint, GraphEndpoint, Place},
     graph::{Graph, GraphRequest, http::HttpGraph},
 };
 use plan::{
@@ -34,6 +34,9 @@ use crate::{
 
 /// The file that is looked for in a folder.
 pub(crate) const FILE_NAME: &str = "index.yaml";
+
+/// How long the store's server may take for one request: a bulk of megabytes on a machine that merges segments.
+const STORE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A readable configuration and the folder that its paths are relative to.
 #[derive(Debug)]
@@ -181,12 +184,19 @@ impl Project {
 
     /// Opens what provision made.
     pub(crate) fn index(&self) -> Result<Index, Failure> {
-        Ok(Index::open(&self.config.name.value, &self.state())?)
+        Ok(Index::open(&self.config.name.value, &self.place())?)
     }
 
-    /// The state file.
-    pub(crate) fn state(&self) -> PathBuf {
-        resolve(&self.folder, &self.config.state_path)
+    /// Where the index lives.
+    pub(crate) fn place(&self) -> Place {
+        let store = &self.config.store;
+        let server = store.url.as_ref().map(|url| ElasticEndpoint {
+            url: url.value.clone(),
+            auth: store.auth.as_ref().map(credentials),
+            ca: store.tls_ca.as_ref().map(|path| resolve(&self.folder, path)),
+            timeout: STORE_TIMEOUT,
+        });
+        Place { state: resolve(&self.folder, &self.config.state_path), store: server }
     }
 
     /// What the running system needs beside the plan.
@@ -208,7 +218,7 @@ impl Project {
         };
         Ok(Endpoints {
             graph: self.graph(),
-            state: self.state(),
+            place: self.place(),
             source_files: source_files.collect(),
             ids_file,
             admin: Some(admin),
@@ -315,6 +325,17 @@ pub(crate) fn read_named(path: &Path) -> Result<Arc<SourceText>, Failure> {
             None => failure,
         }
     })
+}
+
+fn credentials(auth: &StoreAuth) -> ElasticAuth {
+    let secret = |secret: &Secret| SecretString::from(secret.expose());
+    match auth {
+        StoreAuth::Basic { username, password } => {
+            ElasticAuth::Basic { user: username.clone(), password: secret(password) }
+        }
+        StoreAuth::ApiKey(key) => ElasticAuth::ApiKey(secret(key)),
+        StoreAuth::Bearer(token) => ElasticAuth::Bearer(secret(token)),
+    }
 }
 
 struct Read {

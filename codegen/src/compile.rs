@@ -168,6 +168,7 @@ fn index_plan(config: &Config, texts: &Texts, diagnostics: &mut Vec<Diagnostic>)
         sources: planned_sources,
         backfill: planned::backfill(config, ids),
         errors: config.policies.errors.clone(),
+        store: config.store.kind,
         search,
         freshness: config.policies.freshness.clone(),
         coverage,

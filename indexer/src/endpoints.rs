@@ -2,15 +2,19 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
+use search::elastic::Client;
+pub use search::elastic::{ElasticAuth, ElasticEndpoint};
 use secrecy::SecretString;
+
+use crate::StateError;
 
 /// Addresses, files and secrets. Never stored, never printed.
 #[derive(Debug, Clone)]
 pub struct Endpoints {
     /// The gateway.
     pub graph: GraphEndpoint,
-    /// The SQLite file of log, ledger, documents and index.
-    pub state: PathBuf,
+    /// Where the index lives.
+    pub place: Place,
     /// The file of each `file:` source, by the source's name.
     pub source_files: BTreeMap<String, PathBuf>,
     /// The file under `backfill.ids.file`.
@@ -19,6 +23,31 @@ pub struct Endpoints {
     pub admin: Option<SocketAddr>,
     /// Tokens that authenticate a client of the admin port where it doesn't listen on loopback.
     pub tokens: Vec<SecretString>,
+}
+
+/// Where an index lives: what every command needs to open it.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The SQLite file of log and ledger, and of the documents where no server keeps them.
+    pub state: PathBuf,
+    /// The server that keeps the documents; `None` for the file above.
+    pub store: Option<ElasticEndpoint>,
+}
+
+impl Place {
+    /// Everything in one SQLite file.
+    pub fn embedded(state: impl Into<PathBuf>) -> Self {
+        Self { state: state.into(), store: None }
+    }
+
+    /// A client of the server that keeps the documents.
+    pub(crate) fn client(&self) -> Result<Client, StateError> {
+        let lacking = || StateError::Refused {
+            what: "the configuration".to_owned(),
+            reason: "it names no server under `store:`, and the provisioned plan needs one".to_owned(),
+        };
+        Ok(Client::new(self.store.as_ref().ok_or_else(lacking)?)?)
+    }
 }
 
 /// How the gateway is reached.

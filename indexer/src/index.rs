@@ -1,23 +1,26 @@
 //! A provisioned index, opened: what `run` and every command beside it share.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use plan::IndexPlan;
+use plan::{IndexPlan, index_plan::StoreKind};
 use search::{
     Searcher,
+    elastic::{ElasticIndex, ElasticSearcher, Engine},
     sqlite::{SqliteIndex, SqliteSearcher},
 };
 use serde::Serialize;
 
 use crate::{
     StateError, StateFile,
+    endpoints::Place,
     ledger::{
         Backfill, BackfillState, IndexState, Ledger,
         figures::Freshness,
         sqlite::{RetryPauses, SqliteLedger, served_version},
     },
     log::{Lane, ReindexLog, sqlite::SqliteLog},
-    store::{Store, sqlite::SqliteStore},
+    provision::version_name,
+    store::{Store, elastic::ElasticStore, sqlite::SqliteStore},
 };
 
 /// The log, the ledger and the store of one index, and the plan that provision stored. Clones share them.
@@ -27,7 +30,7 @@ pub struct Index {
     pub plan: Arc<IndexPlan>,
     /// The served index version.
     pub version: u32,
-    /// The file that all of it lives in.
+    /// The file of log and ledger.
     pub state: StateFile,
     /// The reindex log.
     pub log: Arc<dyn ReindexLog>,
@@ -98,20 +101,19 @@ pub struct SourceProgress {
 }
 
 impl Index {
-    /// Opens the provisioned index of this name in this file.
-    pub fn open(name: &str, path: &Path) -> Result<Self, StateError> {
-        let state = StateFile::open(path, name)?;
+    /// Opens the provisioned index of this name; a server is not asked before it is needed.
+    pub fn open(name: &str, place: &Place) -> Result<Self, StateError> {
+        let state = StateFile::open(&place.state, name)?;
         let served = served_version(&state)?;
         let plan = Arc::new(served.plan);
         let pauses =
             RetryPauses { initial_ms: plan.errors.retry_initial_ms, max_ms: plan.errors.retry_max_ms };
-        let store = SqliteStore::new(state.clone(), Arc::clone(&plan), served.version);
-        let searcher = SqliteSearcher::new(path, SqliteIndex::clone(store.index()));
+        let (store, searcher) = documents(&state, &plan, served.version, place)?;
         Ok(Self {
             log: Arc::new(SqliteLog::new(state.clone())),
             ledger: Arc::new(SqliteLedger::new(state.clone(), pauses)),
-            store: Arc::new(store),
-            searcher: Arc::new(searcher),
+            store,
+            searcher,
             version: served.version,
             plan,
             state,
@@ -177,4 +179,28 @@ impl Index {
     pub(crate) fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.plan.graph.timeout_ms)
     }
+}
+
+/// The documents of an index version, and the searches over them.
+type Documents = (Arc<dyn Store>, Arc<dyn Searcher>);
+
+/// The documents of an index version in the world that the plan names.
+fn documents(
+    state: &StateFile,
+    plan: &Arc<IndexPlan>,
+    version: u32,
+    place: &Place,
+) -> Result<Documents, StateError> {
+    let engine = match plan.store {
+        StoreKind::Sqlite => {
+            let store = SqliteStore::new(state.clone(), Arc::clone(plan), version);
+            let searcher = SqliteSearcher::new(&place.state, SqliteIndex::clone(store.index()));
+            return Ok((Arc::new(store), Arc::new(searcher)));
+        }
+        StoreKind::Elasticsearch => Engine::Elasticsearch,
+        StoreKind::OpenSearch => Engine::OpenSearch,
+    };
+    let name = version_name(&plan.name, version);
+    let index = ElasticIndex::new(place.client()?, engine, Arc::clone(plan), &name);
+    Ok((Arc::new(ElasticStore::new(index.clone())), Arc::new(ElasticSearcher::new(index))))
 }

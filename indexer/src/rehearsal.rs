@@ -6,16 +6,19 @@ use std::{
     sync::Arc,
 };
 
-use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan, index_plan::SourceInput};
+use plan::{
+    DocumentId, DocumentVersion, Epoch, IndexPlan,
+    index_plan::{SourceInput, StoreKind},
+};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Endpoints, Index,
-    endpoints::GraphEndpoint,
+    endpoints::{GraphEndpoint, Place},
     graph::mocks::{Asked, MockGraph},
     log::Lane,
-    provision::provision,
+    provision::state::provision,
     run::{Process, RunError, RunOptions},
     source::inbox,
     store::{Document, Outcome},
@@ -48,12 +51,17 @@ impl Rehearsal {
     /// Makes the index of this plan in a new file.
     pub fn new(plan: &IndexPlan, state: &Path) -> Result<Self, RunError> {
         let mut plan = plan.clone();
+        plan.store = StoreKind::Sqlite;
         // Events are handed in, whatever brings them otherwise, and nothing comes again by itself.
         for source in &mut plan.sources {
             source.input = SourceInput::Http;
         }
         provision(state, &plan)?;
-        Ok(Self { index: Index::open(&plan.name, state)?, state: state.to_owned(), documents: 0 })
+        Ok(Self {
+            index: Index::open(&plan.name, &Place::embedded(state))?,
+            state: state.to_owned(),
+            documents: 0,
+        })
     }
 
     /// The index, for searches.
@@ -89,7 +97,7 @@ impl Rehearsal {
         let graph = Arc::new(MockGraph::new(Arc::clone(&self.index.plan), responses));
         let endpoints = Endpoints {
             graph: GraphEndpoint { url: "http://127.0.0.1:9/".to_owned(), headers: Vec::new(), ca: None },
-            state: self.state.clone(),
+            place: Place::embedded(&self.state),
             source_files: BTreeMap::new(),
             ids_file: None,
             admin: None,

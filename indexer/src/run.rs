@@ -6,7 +6,7 @@ use std::{
 };
 
 use plan::{
-    Code, DocumentId, SourcePlan, SourceText,
+    Code, DocumentId, DocumentVersion, Epoch, SourcePlan, SourceText,
     filter::{self, Filter},
     index_plan::SourceInput,
 };
@@ -158,17 +158,18 @@ pub struct Process {
 impl Process {
     /// Opens the provisioned state of this index, takes the right to run on it, and the next epoch.
     pub async fn start(name: &str, endpoints: Endpoints) -> Result<Self, RunError> {
-        let index = Index::open(name, &endpoints.state)?;
+        let index = Index::open(name, &endpoints.place)?;
         let graph = HttpGraph::new(&endpoints.graph, index.request_timeout())?;
         Self::over(name, endpoints, Arc::new(graph)).await
     }
 
     /// As [`Process::start`], over another gateway than the one that the endpoints name.
     pub async fn over(name: &str, endpoints: Endpoints, graph: Arc<dyn Graph>) -> Result<Self, RunError> {
-        let index = Index::open(name, &endpoints.state)?;
+        let index = Index::open(name, &endpoints.place)?;
         let lock = index.state.lock_for_run()?;
         // The lock excludes every other owner, and the transaction that takes the epoch is this world's fenced commit.
-        let epoch = index.ledger.take_epoch().await?;
+        let stored = index.store.highest_version().await?.map_or(Epoch::ZERO, DocumentVersion::epoch);
+        let epoch = index.ledger.take_epoch(stored).await?;
         tracing::info!(index = name, epoch = epoch.get(), version = index.version, "took the index over");
         Ok(Self {
             index,

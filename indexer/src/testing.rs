@@ -39,6 +39,7 @@ pub(crate) fn movies() -> IndexPlan {
         "backfill": {},
         "errors": {"partial": "hold", "not_found": "delete", "not_found_codes": ["NOT_FOUND"], "max_gone": 0.05,
             "retry_initial_ms": 50, "retry_max_ms": 1000, "auto_replay": true},
+        "store": "sqlite",
         "search": {"text": [], "facets": [], "suggest": [], "boost": []},
         "freshness": {"warn_after_ms": 30000, "error_after_ms": 300_000},
         "coverage": [],

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use crate::store_kind::StoreKind;
 use crate::{FieldTree, IdKind, RecordPath};
 
 /// The layout of the plan's JSON. A program refuses a plan of another layout.
@@ -42,6 +43,8 @@ pub struct IndexPlan {
     pub backfill: BackfillPlan,
     /// What to do with errors in answers.
     pub errors: ErrorPolicy,
+    /// Where documents are kept and searched.
+    pub store: StoreKind,
     /// What free text searches, which facets are shown, and how hits are ranked.
     pub search: SearchPlan,
     /// When `status` warns.

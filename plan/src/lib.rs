@@ -10,6 +10,7 @@ pub mod filter;
 pub mod id;
 pub mod index_plan;
 pub mod record;
+mod store_kind;
 pub mod version;
 
 pub use code::Code;

@@ -16,6 +16,7 @@ mod memory;
 mod ownership;
 mod python;
 mod registry;
+mod remote_store;
 mod servers;
 mod sources;
 mod store_faults;

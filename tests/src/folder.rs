@@ -68,6 +68,15 @@ impl Folder {
         fs::write(self.path(file), text.replace(from, to)).expect("the folder is writable");
     }
 
+    /// Keeps the documents on a server, under another name, for servers are shared by tests.
+    pub fn keep_on(&self, kind: &str, url: &str, name: &str) {
+        self.edit(
+            "index.yaml",
+            "name: movies\n",
+            &format!("name: {name}\nstore: {{ type: {kind}, url: \"{url}\" }}\n"),
+        );
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command

@@ -59,7 +59,7 @@ pub(crate) async fn demo(
     let url = serve(&graph).await?;
     let env = env.clone().with("GATEWAY_URL", url.as_str()).with("EVENTS_DIR", "./events");
     let (project, compiled) = Project::compile(folder.path(), &env, output).await?;
-    indexer::provision::provision(&project.state(), &compiled.plan)?;
+    indexer::provision::provision(&project.place(), &compiled.plan, &compiled.index_template).await?;
 
     let page = if once { None } else { Some(free_address(port).await?) };
     let endpoints = Endpoints { admin: page, ..project.endpoints(page)? };

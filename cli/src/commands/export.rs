@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use indexer::{Index, store::Stored};
+use indexer::Index;
 use plan::DocumentId;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -38,7 +38,7 @@ pub(crate) async fn export(file: &Path, env: &Environment, output: &mut Output) 
 
 async fn page(index: &Index, after: Option<DocumentId>) -> Result<Vec<(DocumentId, Vec<u8>)>, Failure> {
     let documents = index.store.scan(after.as_ref(), PAGE).await?;
-    let line = |stored: Stored| {
+    let line = |stored: ::search::StoredDocument| {
         let body = stored.body.as_deref().unwrap_or("null");
         let unreadable =
             |error| Failure::new(format!("the stored document {} is damaged: {error}", stored.id));

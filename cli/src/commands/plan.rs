@@ -46,7 +46,8 @@ impl Summary {
 /// Shows the changes and what keeps each entity fresh.
 pub(crate) async fn plan(file: &Path, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
     let (project, compiled) = Project::compile(file, env, output).await?;
-    let changes = indexer::provision::changes(&project.state(), &compiled.plan)?;
+    let changes =
+        indexer::provision::changes(&project.place(), &compiled.plan, &compiled.index_template).await?;
     let summary = Summary::of(&changes);
     let planned = Planned { success: true, changes: &changes, summary, coverage: &compiled.plan.coverage };
     output.answer(&planned, |paint| {

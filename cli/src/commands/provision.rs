@@ -47,8 +47,8 @@ pub(crate) async fn provision(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let (project, compiled) = Project::compile(file, env, output).await?;
-    let path = project.state();
-    let changes = indexer::provision::changes(&path, &compiled.plan)?;
+    let place = project.place();
+    let changes = indexer::provision::changes(&place, &compiled.plan, &compiled.index_template).await?;
     let summary = Summary::of(&changes);
     let shown = change_lines(&changes, output.talk_paint());
     let applied = match consent {
@@ -68,7 +68,7 @@ pub(crate) async fn provision(
         }
     };
     if applied && !summary.is_empty() {
-        indexer::provision::provision(&path, &compiled.plan)?;
+        indexer::provision::provision(&place, &compiled.plan, &compiled.index_template).await?;
     }
     output.answer(&Provisioned { success: true, changes: &changes, summary, applied }, |paint| {
         let is_shown = consent == Consent::Ask && !summary.is_empty();
@@ -77,7 +77,7 @@ pub(crate) async fn provision(
             _ if summary.is_empty() => String::new(),
             Consent::Withheld => "nothing was changed\n".to_owned(),
             Consent::Given | Consent::Ask => {
-                format!("provisioned {} in {}\n", compiled.plan.name, path.display())
+                format!("provisioned {} in {}\n", compiled.plan.name, place.state.display())
             }
         };
         changes + &result

@@ -36,7 +36,7 @@ pub use self::{
     schema::SCHEMA,
     search::{SearchConfig, WeightedField},
     secret::Secret,
-    serving::{ServeConfig, StoreConfig, StoreKind},
+    serving::{ServeConfig, StoreAuth, StoreConfig},
     sources::{CoverageException, Freshness, SourceConfig, SourceEndpoint},
 };
 use self::{

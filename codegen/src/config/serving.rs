@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plan::code::config as codes;
+use plan::{code::config as codes, index_plan::StoreKind};
 
 use super::{
     Secret, graph, not_yet,
@@ -15,17 +15,32 @@ use super::{
 pub struct StoreConfig {
     /// Which store.
     pub kind: StoreKind,
+    /// The server's address; `None` for the sqlite store.
+    pub url: Option<Located<String>>,
+    /// How to log in at the server, if at all.
+    pub auth: Option<StoreAuth>,
+    /// A PEM file of certificate authorities to trust beside the system's.
+    pub tls_ca: Option<String>,
     /// Settings of the index for its template, as written; numbers and words alike are text.
     pub settings: BTreeMap<String, String>,
     /// Index versions kept for rollback.
     pub keep_versions: u64,
 }
 
-/// A store that this release can write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreKind {
-    /// The `SQLite` file of the state.
-    Sqlite,
+/// Credentials of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreAuth {
+    /// A user and a password.
+    Basic {
+        /// The user.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
+    /// An API key, encoded as Elasticsearch hands it out.
+    ApiKey(Secret),
+    /// A bearer token.
+    Bearer(Secret),
 }
 
 /// The search API.
@@ -43,7 +58,9 @@ pub(super) fn refuse_kafka(reader: &mut Reader<'_>, file: &mut Section<'_>) {
     let Some(mut kafka) = reader.section(&item) else { return };
     kafka.read(reader, "brokers", Reader::texts);
     kafka.read(reader, "schema_registry", Reader::text);
-    read_auth(reader, &mut kafka, "registry_auth");
+    if let Some(item) = kafka.take("registry_auth") {
+        read_auth(reader, &item);
+    }
     if let Some(mut registry) = kafka.section(reader, "registry") {
         graph::read_tls(reader, &mut registry);
         registry.finish(reader);
@@ -62,48 +79,45 @@ pub(super) fn refuse_kafka(reader: &mut Reader<'_>, file: &mut Section<'_>) {
     kafka.finish(reader);
 }
 
-/// Reads credentials; `None` where all of them are empty.
-fn read_auth<'n>(reader: &mut Reader<'_>, section: &mut Section<'n>, key: &'static str) -> Option<Item<'n>> {
-    let item = section.take(key)?;
-    let mut auth = reader.section(&item)?;
-    let mut is_given = false;
-    for key in ["username", "password", "bearer", "api_key"] {
-        is_given |= auth.read(reader, key, Reader::text).is_some_and(|text| !text.value.is_empty());
-    }
-    auth.finish(reader);
-    is_given.then_some(item)
-}
-
 pub(super) fn read_store(reader: &mut Reader<'_>, file: &mut Section<'_>) -> StoreConfig {
-    let mut config = StoreConfig { kind: StoreKind::Sqlite, settings: BTreeMap::new(), keep_versions: 2 };
+    let mut config = StoreConfig {
+        kind: StoreKind::Sqlite,
+        url: None,
+        auth: None,
+        tls_ca: None,
+        settings: BTreeMap::new(),
+        keep_versions: 2,
+    };
     let Some(mut store) = file.section(reader, "store") else { return config };
-    let mut is_sqlite = true;
-    if let Some(kind) = store.take("type") {
-        let kinds = [("sqlite", true), ("elasticsearch", false), ("opensearch", false)];
-        let known = reader.word(&kind, &kinds);
-        is_sqlite = known == Some(true);
-        if known == Some(false) {
-            let what = "Elasticsearch or OpenSearch as the store";
-            not_yet(reader, &kind, what, "use `type: sqlite`, the default");
+    let kind = store.take("type");
+    if let Some(kind) = &kind {
+        let kinds = [StoreKind::Sqlite, StoreKind::Elasticsearch, StoreKind::OpenSearch];
+        config.kind = reader.word(kind, &kinds.map(|kind| (kind.name(), kind))).unwrap_or(config.kind);
+    }
+    let is_sqlite = config.kind == StoreKind::Sqlite;
+    config.auth = store.take("auth").and_then(|item| {
+        let auth = read_auth(reader, &item)?;
+        if is_sqlite {
+            let consequence = "the sqlite store is a file: its permissions protect it";
+            without_effect(reader, &item, "`store.auth`", consequence);
         }
-    }
-    // What belongs to another store is told once, where that store is named.
-    let auth = read_auth(reader, &mut store, "auth").filter(|_| is_sqlite);
-    if let Some(auth) = auth {
-        without_effect(
-            reader,
-            &auth,
-            "`store.auth`",
-            "the sqlite store is a file: its permissions protect it",
-        );
-    }
+        Some(auth)
+    });
     // Certificates without a server to ask for them are harmless, and come with the files of other stores.
-    graph::read_tls(reader, &mut store);
-    if let Some(url) = store.take("url")
-        && reader.text(&url).is_some()
-        && is_sqlite
-    {
-        without_effect(reader, &url, "`store.url`", "the sqlite store is the file under `state.path`");
+    config.tls_ca = graph::read_tls(reader, &mut store);
+    match (store.take("url"), &kind) {
+        (Some(url), _) if is_sqlite => {
+            if reader.text(&url).is_some() {
+                let consequence = "the sqlite store is the file under `state.path`";
+                without_effect(reader, &url, "`store.url`", consequence);
+            }
+        }
+        (Some(url), _) => config.url = graph::read_url(reader, &url),
+        (None, Some(kind)) if !is_sqlite => {
+            let help = "`url: http://localhost:9200`, or with a variable: `url: ${SEARCH_URL}`";
+            reader.missing(codes::SS103, &kind.range, "`store.url` is missing".to_owned(), help);
+        }
+        (None, _) => {}
     }
     if let Some(settings) = store.take("settings") {
         for (name, value) in reader.named(&settings) {
@@ -118,6 +132,36 @@ pub(super) fn read_store(reader: &mut Reader<'_>, file: &mut Section<'_>) -> Sto
     }
     store.finish(reader);
     config
+}
+
+/// Reads one way to log in; `None` where there is none, all of them are empty, or there are two.
+fn read_auth(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<StoreAuth> {
+    let mut section = reader.section(item)?;
+    // `${ES_API_KEY:-}` without the variable means "no key", not "the empty key".
+    let [username, password, bearer, api_key] = ["username", "password", "bearer", "api_key"].map(|key| {
+        let text = section.read(reader, key, Reader::text).map(|text| text.value);
+        text.filter(|text| !text.is_empty())
+    });
+    section.finish(reader);
+    let ways = [username.is_some() || password.is_some(), bearer.is_some(), api_key.is_some()];
+    if ways.iter().filter(|is_given| **is_given).count() > 1 {
+        let help = "one of: `username` with `password`, `bearer`, `api_key`";
+        reader.error(codes::SS121, &item.range, "there are two ways to log in".to_owned(), help);
+        return None;
+    }
+    match (username, password, bearer, api_key) {
+        (Some(username), Some(password), ..) => {
+            Some(StoreAuth::Basic { username, password: Secret::new(password) })
+        }
+        (Some(_), None, ..) | (None, Some(_), ..) => {
+            let help = "give both `username` and `password`, or neither";
+            reader.error(codes::SS121, &item.range, "half of the credentials is missing".to_owned(), help);
+            None
+        }
+        (.., Some(token), None) => Some(StoreAuth::Bearer(Secret::new(token))),
+        (.., Some(key)) => Some(StoreAuth::ApiKey(Secret::new(key))),
+        _ => None,
+    }
 }
 
 pub(super) fn read_serve(reader: &mut Reader<'_>, file: &mut Section<'_>) -> ServeConfig {

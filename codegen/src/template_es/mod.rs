@@ -7,11 +7,11 @@ mod analysis;
 mod properties;
 mod settings;
 
-use plan::IndexPlan;
+use plan::{IndexPlan, index_plan::StoreKind};
 use serde_json::{Map, Value, json};
 
 use self::properties::Properties;
-use crate::config::{Config, StoreKind};
+use crate::config::Config;
 
 /// Above 500, where the templates end that Elasticsearch brings along.
 const PRIORITY: usize = 600;
@@ -29,7 +29,8 @@ impl Engine {
     /// The one that a store's templates are for. Who keeps documents in `SQLite` sees what Elasticsearch would get.
     pub(crate) fn of(kind: StoreKind) -> Self {
         match kind {
-            StoreKind::Sqlite => Self::Elasticsearch,
+            StoreKind::Sqlite | StoreKind::Elasticsearch => Self::Elasticsearch,
+            StoreKind::OpenSearch => Self::OpenSearch,
         }
     }
 }

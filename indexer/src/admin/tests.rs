@@ -10,7 +10,12 @@ use tokio::{
 };
 
 use super::*;
-use crate::{endpoints::GraphEndpoint, ledger::IndexState, provision::provision, testing};
+use crate::{
+    endpoints::{GraphEndpoint, Place},
+    ledger::IndexState,
+    provision::state::provision,
+    testing,
+};
 
 /// An admin port at work.
 struct Port {
@@ -26,10 +31,10 @@ impl Port {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("movies.db");
         provision(&state, &testing::movies()).unwrap();
-        let index = Index::open("movies", &state).unwrap();
+        let index = Index::open("movies", &Place::embedded(&state)).unwrap();
         let endpoints = Endpoints {
             graph: GraphEndpoint { url: "http://127.0.0.1:9/".to_owned(), headers: Vec::new(), ca: None },
-            state,
+            place: Place::embedded(&state),
             source_files: [].into(),
             ids_file: None,
             admin: None,

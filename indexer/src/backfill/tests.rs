@@ -9,10 +9,10 @@ use tokio::time::timeout;
 use super::*;
 use crate::{
     Endpoints, Index, StateFile,
-    endpoints::GraphEndpoint,
+    endpoints::{GraphEndpoint, Place},
     graph::GraphRequest,
     ledger::Ledger,
-    provision::provision,
+    provision::state::provision,
     run::{Process, RunError, RunOptions},
     source::inbox,
     testing,
@@ -48,7 +48,7 @@ fn bench(ids: IdSource, error: GraphError, times: usize) -> Bench {
     let mut plan = testing::movies();
     plan.backfill.ids = Some(ids);
     provision(&path, &plan).unwrap();
-    let index = Index::open("movies", &path).unwrap();
+    let index = Index::open("movies", &Place::embedded(&path)).unwrap();
     let backfills = Backfills {
         plan: Arc::clone(&index.plan),
         ids_file: Some(folder.path().join("ids.txt")),
@@ -146,7 +146,7 @@ async fn a_run_once_without_a_gateway_ends_with_an_error() {
         let endpoints = Endpoints {
             graph: GraphEndpoint { url: "http://127.0.0.1:1/".to_owned(), headers: Vec::new(), ca: None },
             source_files: [("movies".to_owned(), folder.path().join("movies.ndjson"))].into(),
-            state,
+            place: Place::embedded(&state),
             ids_file: None,
             admin: None,
             tokens: Vec::new(),

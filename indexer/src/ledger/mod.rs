@@ -183,8 +183,9 @@ pub trait Ledger: Send + Sync {
     /// The served index version.
     async fn served(&self) -> Result<IndexVersion, StateError>;
 
-    /// Takes the next epoch: greater than every one taken before and than every one stored in the index.
-    async fn take_epoch(&self) -> Result<Epoch, StateError>;
+    /// Takes the next epoch: greater than every one taken before, and than `stored`, the highest one in the index. The ledger
+    /// may come from a backup that is older than its index.
+    async fn take_epoch(&self, stored: Epoch) -> Result<Epoch, StateError>;
 
     /// Writes holds whose version is higher than what is held, with the next attempt after a growing pause.
     async fn hold(&self, holds: Vec<Hold>) -> Result<(), StateError>;

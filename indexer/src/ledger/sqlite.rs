@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan, code::store as codes, index_plan::PLAN_FORMAT};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use search::sqlite::SqliteIndex;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Backfill, BackfillIds, DeadLetterRow, Figures, Held, Hold, IndexState, IndexVersion, Ledger};
@@ -66,16 +65,11 @@ impl Ledger for SqliteLedger {
         served_version(&self.state)
     }
 
-    async fn take_epoch(&self) -> Result<Epoch, StateError> {
-        let IndexVersion { version, plan } = self.served().await?;
-        let index = SqliteIndex::new(plan.into(), version);
+    async fn take_epoch(&self, stored: Epoch) -> Result<Epoch, StateError> {
         let taken = self
             .state
             .write(move |tx| {
-                let kept = epoch_in(tx)?;
-                // The file may come from a backup that is older than its index: stored versions count, too.
-                let stored = index.highest_version(tx)?.map_or(Epoch::ZERO, DocumentVersion::epoch);
-                let next = kept.max(stored).next();
+                let next = epoch_in(tx)?.max(stored).next();
                 if let Some(epoch) = next {
                     tx.execute(
                         "INSERT OR REPLACE INTO meta VALUES ('epoch', ?1)",

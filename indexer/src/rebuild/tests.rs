@@ -8,15 +8,17 @@ use std::{
 
 use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion};
+use search::StoredDocument;
 use serde_json::{Value, json};
 
 use super::{Rebuild, RebuildError, Signals, batch::Batches, fetches::Fetches, gone::GoneGuard};
 use crate::{
     Index, StateError,
+    endpoints::Place,
     graph::{Graph, GraphError, GraphRequest, request::DocumentRequests},
-    ledger::{IndexState, Ledger, figures::Meter},
-    log::{Append, Cause, Entry, Lane, ReindexLog},
-    provision::provision,
+    ledger::{IndexState, figures::Meter},
+    log::{Append, Cause, Entry, Lane},
+    provision::state::provision,
     store::{Document, Outcome, Store},
     testing,
 };
@@ -88,6 +90,18 @@ impl Store for Scripted {
         Ok(Vec::new())
     }
 
+    async fn get(&self, _: &DocumentId) -> Result<Option<StoredDocument>, StateError> {
+        Ok(None)
+    }
+
+    async fn scan(&self, _: Option<&DocumentId>, _: usize) -> Result<Vec<StoredDocument>, StateError> {
+        Ok(Vec::new())
+    }
+
+    async fn highest_version(&self) -> Result<Option<DocumentVersion>, StateError> {
+        Ok(None)
+    }
+
     async fn live_documents(&self) -> Result<u64, StateError> {
         Ok(0)
     }
@@ -118,11 +132,11 @@ async fn running(script: impl IntoIterator<Item = Act>, give_up_after: Option<u3
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("movies.db");
     provision(&path, &testing::movies()).unwrap();
-    let index = Index::open("movies", &path).unwrap();
+    let index = Index::open("movies", &Place::embedded(&path)).unwrap();
     let script = Mutex::new(script.into_iter().collect());
     let store = Arc::new(Scripted { script, written: Mutex::default() });
     let graph: Arc<Everything> = Arc::default();
-    let epoch = index.ledger.take_epoch().await.unwrap();
+    let epoch = index.ledger.take_epoch(plan::Epoch::ZERO).await.unwrap();
     let meter: Arc<Meter> = Arc::default();
     let batches = Batches {
         plan: Arc::clone(&index.plan),

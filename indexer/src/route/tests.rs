@@ -24,7 +24,7 @@ use crate::{
     graph::{Graph, GraphError, GraphRequest},
     ledger::sqlite::{RetryPauses, SqliteLedger},
     log::{Lane, sqlite::SqliteLog},
-    provision::provision,
+    provision::state::provision,
     source::{Position, file::FileSource, inbox},
     store::sqlite::SqliteStore,
     testing,

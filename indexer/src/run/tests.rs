@@ -23,9 +23,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Process, RunError, RunOptions};
 use crate::{
     Endpoints, Index,
-    endpoints::GraphEndpoint,
+    endpoints::{GraphEndpoint, Place},
     ledger::{BackfillIds, IndexState},
-    provision::provision,
+    provision::state::provision,
     source::inbox,
     testing,
 };
@@ -109,7 +109,7 @@ impl Running {
         let endpoints = Endpoints {
             graph: GraphEndpoint { url: world.serve().await, headers: Vec::new(), ca: None },
             source_files: [("movies".to_owned(), folder.path().join("movies.ndjson"))].into(),
-            state,
+            place: Place::embedded(&state),
             ids_file: None,
             admin: None,
             tokens: Vec::new(),

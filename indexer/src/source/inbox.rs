@@ -65,7 +65,7 @@ impl Source for InboxSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{provision::provision, testing};
+    use crate::{provision::state::provision, testing};
 
     #[tokio::test]
     async fn a_files_position_skips_nothing_of_an_inbox() {

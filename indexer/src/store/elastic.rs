@@ -1,9 +1,9 @@
 //! The store on Elasticsearch or `OpenSearch`.
 
 use async_trait::async_trait;
-use plan::DocumentId;
+use plan::{DocumentId, DocumentVersion};
 use search::{
-    DocumentWrite, PutOutcome,
+    DocumentWrite, PutOutcome, StoredDocument,
     elastic::{ElasticError, ElasticIndex},
 };
 
@@ -20,6 +20,11 @@ impl ElasticStore {
     /// The store that is this index.
     pub fn new(index: ElasticIndex) -> Self {
         Self { index }
+    }
+
+    /// Lets a walk over the documents begin with every write that was acknowledged before it.
+    async fn see_all_from_the_start(&self, after: Option<&DocumentId>) -> Result<(), ElasticError> {
+        if after.is_none() { self.index.refresh().await } else { Ok(()) }
     }
 
     /// The index, for those who search it.
@@ -55,7 +60,25 @@ impl Store for ElasticStore {
     }
 
     async fn ids(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<DocumentId>, StateError> {
+        self.see_all_from_the_start(after).await?;
         Ok(self.index.ids(after, limit).await?)
+    }
+
+    async fn get(&self, id: &DocumentId) -> Result<Option<StoredDocument>, StateError> {
+        Ok(self.index.get(id).await?)
+    }
+
+    async fn scan(
+        &self,
+        after: Option<&DocumentId>,
+        limit: usize,
+    ) -> Result<Vec<StoredDocument>, StateError> {
+        self.see_all_from_the_start(after).await?;
+        Ok(self.index.scan(after, limit).await?)
+    }
+
+    async fn highest_version(&self) -> Result<Option<DocumentVersion>, StateError> {
+        Ok(self.index.highest_version().await?)
     }
 
     async fn live_documents(&self) -> Result<u64, StateError> {

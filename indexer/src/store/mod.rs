@@ -5,6 +5,7 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion};
+use search::StoredDocument;
 
 use crate::StateError;
 
@@ -21,17 +22,6 @@ pub struct Document {
     pub fetched_at: i64,
     /// The paths that failed where `errors.partial` is `index`; empty for a complete document.
     pub missing: Vec<String>,
-}
-
-/// A document as it is stored; a tombstone has no body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// Its id.
-    pub id: DocumentId,
-    /// The version that it was written under.
-    pub version: DocumentVersion,
-    /// The body as it was written.
-    pub body: Option<String>,
 }
 
 /// What became of one write.
@@ -65,14 +55,21 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<DocumentId>, StateError>;
 
-    /// The ids of live documents after an id, at most `limit`, ordered.
+    /// The ids of live documents after an id, at most `limit`, ordered. Without an id, sees every write that was acknowledged
+    /// before the call.
     async fn ids(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<DocumentId>, StateError>;
 
     /// One document or tombstone, as it is now.
-    async fn get(&self, id: &DocumentId) -> Result<Option<Stored>, StateError>;
+    async fn get(&self, id: &DocumentId) -> Result<Option<StoredDocument>, StateError>;
 
-    /// Live documents after an id, at most `limit`, ordered by their ids.
-    async fn scan(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Stored>, StateError>;
+    /// Live documents after an id, at most `limit`, ordered by their ids. Without an id, sees every write that was acknowledged
+    /// before the call.
+    async fn scan(&self, after: Option<&DocumentId>, limit: usize)
+    -> Result<Vec<StoredDocument>, StateError>;
+
+    /// The highest version ever stored, tombstones among them; `None` in an empty index. Sees every write that was
+    /// acknowledged before the call.
+    async fn highest_version(&self) -> Result<Option<DocumentVersion>, StateError>;
 
     /// How many live documents there are.
     async fn live_documents(&self) -> Result<u64, StateError>;

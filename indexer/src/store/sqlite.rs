@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use plan::{DocumentId, IndexPlan};
+use plan::{DocumentId, DocumentVersion, IndexPlan};
 use search::{DocumentWrite, StoredDocument, sqlite::SqliteIndex};
 
-use super::{Document, Outcome, Store, Stored};
+use super::{Document, Outcome, Store};
 use crate::{StateError, StateFile};
 
 /// The store of the embedded world.
@@ -75,15 +75,23 @@ impl Store for SqliteStore {
         self.state.read(move |conn| index.ids(conn, after.as_ref(), limit)).await
     }
 
-    async fn get(&self, id: &DocumentId) -> Result<Option<Stored>, StateError> {
+    async fn get(&self, id: &DocumentId) -> Result<Option<StoredDocument>, StateError> {
         let (index, id) = (Arc::clone(&self.index), id.clone());
-        self.state.read(move |conn| index.get(conn, &id)).await.map(|found| found.map(stored))
+        self.state.read(move |conn| index.get(conn, &id)).await
     }
 
-    async fn scan(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Stored>, StateError> {
+    async fn scan(
+        &self,
+        after: Option<&DocumentId>,
+        limit: usize,
+    ) -> Result<Vec<StoredDocument>, StateError> {
         let (index, after) = (Arc::clone(&self.index), after.cloned());
-        let found = self.state.read(move |conn| index.scan(conn, after.as_ref(), limit)).await?;
-        Ok(found.into_iter().map(stored).collect())
+        self.state.read(move |conn| index.scan(conn, after.as_ref(), limit)).await
+    }
+
+    async fn highest_version(&self) -> Result<Option<DocumentVersion>, StateError> {
+        let index = Arc::clone(&self.index);
+        self.state.read(move |conn| index.highest_version(conn)).await
     }
 
     async fn live_documents(&self) -> Result<u64, StateError> {
@@ -92,17 +100,12 @@ impl Store for SqliteStore {
     }
 }
 
-fn stored(document: StoredDocument) -> Stored {
-    let StoredDocument { id, version, body, .. } = document;
-    Stored { id, version, body }
-}
-
 #[cfg(test)]
 mod tests {
     use plan::{DocumentVersion, Epoch};
 
     use super::*;
-    use crate::{provision::provision, testing};
+    use crate::{provision::state::provision, testing};
 
     #[tokio::test]
     async fn ids_are_read_without_what_stands_beside_them() {

@@ -7,7 +7,7 @@ use plan::{
     field::MappingKind,
     index_plan::{
         BackfillPlan, CoverageLine, CoveredBy, ErrorPolicy, FetchMode, FetchPlan, FreshnessPolicy,
-        GraphPolicy, KeyPlan, NotFoundPolicy, PLAN_FORMAT, PartialPolicy, SearchPlan,
+        GraphPolicy, KeyPlan, NotFoundPolicy, PLAN_FORMAT, PartialPolicy, SearchPlan, StoreKind,
     },
 };
 
@@ -84,6 +84,7 @@ pub fn plan(mut fields: Vec<Field>) -> IndexPlan {
             owners: BTreeMap::new(),
         },
         search: SearchPlan::default(),
+        store: StoreKind::Sqlite,
         freshness: FreshnessPolicy { warn_after_ms: 1, error_after_ms: 1 },
         coverage: Vec::new(),
     }

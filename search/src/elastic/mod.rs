@@ -21,6 +21,7 @@ mod client;
 mod facets;
 mod filter;
 mod layout;
+mod provision;
 mod query;
 mod read;
 mod searcher;
@@ -33,6 +34,7 @@ use plan::IndexPlan;
 
 pub use self::{
     client::{Client, ElasticAuth, ElasticEndpoint, ElasticError, Engine, Server, Trouble},
+    provision::{alias_filter, differences},
     searcher::ElasticSearcher,
 };
 
