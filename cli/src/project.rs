@@ -196,7 +196,7 @@ impl Project {
             ca: store.tls_ca.as_ref().map(|path| resolve(&self.folder, path)),
             timeout: STORE_TIMEOUT,
         });
-        Place { state: resolve(&self.folder, &self.config.state_path), store: server }
+        Place { state: resolve(&self.folder, &self.config.state_path), store: server, kafka: None }
     }
 
     /// What the running system needs beside the plan.

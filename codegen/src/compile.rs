@@ -169,6 +169,7 @@ fn index_plan(config: &Config, texts: &Texts, diagnostics: &mut Vec<Diagnostic>)
         backfill: planned::backfill(config, ids),
         errors: config.policies.errors.clone(),
         store: config.store.kind,
+        kafka: None,
         search,
         freshness: config.policies.freshness.clone(),
         coverage,

@@ -7,8 +7,8 @@ use plan::{
     code::{config as config_codes, graph as codes},
     field::MappingKind,
     index_plan::{
-        BackfillPlan, Boost, EdgeTeller, GraphPolicy, IdQuery, IdSource, KeyPlan, SearchPlan, SourceInput,
-        SourcePlan, WeightedPath,
+        BackfillPlan, Boost, EdgeTeller, Encoding, GraphPolicy, IdQuery, IdSource, KeyPlan, OnGap,
+        SearchPlan, SourceInput, SourcePlan, WeightedPath,
     },
 };
 
@@ -84,6 +84,8 @@ impl Sources<'_> {
             reverse_lookup,
             back_reference,
             edge: source.edge.as_ref().map_or(inferred, |edge| edge.value),
+            encoding: Encoding::Json,
+            on_gap: OnGap::Audit,
             snapshot_reads: source.snapshot_reads,
             filter: source.filter.as_ref().map(|filter| filter.value.clone()),
             version: source.version.clone(),

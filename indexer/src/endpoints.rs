@@ -32,12 +32,14 @@ pub struct Place {
     pub state: PathBuf,
     /// The server that keeps the documents; `None` for the file above.
     pub store: Option<ElasticEndpoint>,
+    /// The brokers and the registry that share the log; `None` where it is in the file above.
+    pub kafka: Option<KafkaEndpoint>,
 }
 
 impl Place {
     /// Everything in one SQLite file.
     pub fn embedded(state: impl Into<PathBuf>) -> Self {
-        Self { state: state.into(), store: None }
+        Self { state: state.into(), store: None, kafka: None }
     }
 
     /// A client of the server that keeps the documents.
@@ -59,4 +61,42 @@ pub struct GraphEndpoint {
     pub headers: Vec<(String, SecretString)>,
     /// A PEM file of certificate authorities to trust beside the system's.
     pub ca: Option<PathBuf>,
+}
+
+/// How Kafka is reached.
+#[derive(Debug, Clone)]
+pub struct KafkaEndpoint {
+    /// Addresses of some brokers, `host:port`.
+    pub brokers: Vec<String>,
+    /// Properties for librdkafka, as the user wrote them: SASL, TLS, timeouts. Any may hold a secret.
+    pub properties: BTreeMap<String, SecretString>,
+    /// The name of this process among its group's static members; none: it is a new member at each start.
+    pub instance_id: Option<String>,
+    /// The schema registry.
+    pub registry: Option<RegistryEndpoint>,
+}
+
+/// How a schema registry is reached, one with Confluent's API.
+#[derive(Debug, Clone)]
+pub struct RegistryEndpoint {
+    /// Its URL, with the path under which its API begins.
+    pub url: String,
+    /// How to log in, if at all.
+    pub auth: Option<RegistryAuth>,
+    /// A PEM file of certificate authorities to trust beside the system's.
+    pub ca: Option<PathBuf>,
+}
+
+/// Credentials of a registry.
+#[derive(Debug, Clone)]
+pub enum RegistryAuth {
+    /// A user and a password.
+    Basic {
+        /// The user.
+        username: String,
+        /// The password.
+        password: SecretString,
+    },
+    /// A bearer token.
+    Bearer(SecretString),
 }

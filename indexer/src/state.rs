@@ -124,6 +124,9 @@ pub enum StateError {
         /// Why, without secrets.
         reason: String,
     },
+    /// The share of the log that this was about belongs to another process by now. What was begun with it is thrown away.
+    #[error("another process took over this share of {0}")]
+    Fenced(String),
     /// The operating system failed.
     #[error("{path}: {source}")]
     Io {
@@ -144,7 +147,7 @@ impl StateError {
             Self::OtherIndex { .. } => codes::SS504,
             Self::NeedsNewVersion { .. } => codes::SS505,
             Self::OtherLayout { .. } | Self::UnreadablePlan { .. } => codes::SS506,
-            Self::Unreachable { .. } => codes::SS509,
+            Self::Unreachable { .. } | Self::Fenced(_) => codes::SS509,
             Self::Refused { .. } => codes::SS510,
         }
     }
@@ -178,7 +181,7 @@ impl StateError {
             Self::Refused { .. } => {
                 "check the credentials and their rights; an index that is missing is made by `studio-search provision`"
             }
-            Self::EpochsUsedUp(_) => return None,
+            Self::EpochsUsedUp(_) | Self::Fenced(_) => return None,
         })
     }
 }

@@ -5,8 +5,11 @@ use std::{collections::BTreeMap, fmt::Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use crate::store_kind::StoreKind;
-use crate::{FieldTree, IdKind, RecordPath};
+use crate::{FieldTree, IdKind, KafkaPlan, RecordPath};
+pub use crate::{
+    kafka_plan::{Encoding, OnGap},
+    store_kind::StoreKind,
+};
 
 /// The layout of the plan's JSON. A program refuses a plan of another layout.
 pub const PLAN_FORMAT: u32 = 1;
@@ -45,12 +48,19 @@ pub struct IndexPlan {
     pub errors: ErrorPolicy,
     /// Where documents are kept and searched.
     pub store: StoreKind,
+    /// Topics and groups, where the log is shared over Kafka; `None`: it is in the state file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<KafkaPlan>,
     /// What free text searches, which facets are shown, and how hits are ranked.
     pub search: SearchPlan,
     /// When `status` warns.
     pub freshness: FreshnessPolicy,
     /// What keeps each entity of the document fresh.
     pub coverage: Vec<CoverageLine>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The key of the root entity.
@@ -155,6 +165,9 @@ pub struct SourcePlan {
     pub input: SourceInput,
     /// How a record is read.
     pub format: EventFormat,
+    /// How the bytes of a topic's record are written.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub encoding: Encoding,
     /// The entity's id in the record. `None` where only `root_id` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<RecordPath>,
@@ -183,6 +196,9 @@ pub struct SourcePlan {
     pub version: Option<RecordPath>,
     /// A fan-out past this many roots goes into the backfill lane.
     pub max_fanout: u64,
+    /// What is done where records of a topic expired before they were read.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_gap: OnGap,
 }
 
 /// Where a source's records come from. Files and addresses are endpoints and stand in the configuration alone.

@@ -1,6 +1,9 @@
 //! Connectors of made-up sources; `tests/it/debezium.rs` starts one in Kafka Connect.
 
-use plan::{IdKind, RecordPath, index_plan::EdgeTeller};
+use plan::{
+    IdKind, RecordPath,
+    index_plan::{EdgeTeller, Encoding, OnGap},
+};
 
 use super::*;
 
@@ -17,6 +20,8 @@ fn source(topic: &str, format: EventFormat) -> SourcePlan {
         reverse_lookup: Vec::new(),
         back_reference: None,
         edge: EdgeTeller::Holder,
+        encoding: Encoding::Json,
+        on_gap: OnGap::Audit,
         snapshot_reads: SnapshotReads::Backfill,
         filter: None,
         version: None,

@@ -1,7 +1,7 @@
 //! What provision makes on a search server: the two templates, the index version, and the alias that searches go through.
 
 use plan::{IndexPlan, index_plan::StoreKind};
-use search::elastic::{Client, alias_filter, differences};
+use search::elastic::{Client, differences, is_live};
 use serde_json::Value;
 
 use super::{Action, Change};
@@ -117,9 +117,9 @@ impl<'a> Server<'a> {
             return Ok(change(Action::Add, ALIAS, self.alias, Some(format!("for {}", self.index))));
         }
         let is_right = there.len() == 1
-            && there.iter().all(|(index, filter)| {
-                index == self.index && differences(filter, &alias_filter()).is_empty()
-            });
+            && there
+                .iter()
+                .all(|(index, filter)| index == self.index && differences(filter, &is_live()).is_empty());
         Ok(match is_right {
             true => change(Action::None, ALIAS, self.alias, None),
             false => change(

@@ -85,6 +85,7 @@ pub fn plan(mut fields: Vec<Field>) -> IndexPlan {
         },
         search: SearchPlan::default(),
         store: StoreKind::Sqlite,
+        kafka: None,
         freshness: FreshnessPolicy { warn_after_ms: 1, error_after_ms: 1 },
         coverage: Vec::new(),
     }

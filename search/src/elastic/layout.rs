@@ -53,7 +53,7 @@ pub(super) fn in_nested(list: Option<&str>, query: Value) -> Value {
     }
 }
 
-/// The condition of documents that can be found.
-pub(super) fn is_live() -> Value {
+/// The condition of documents that can be found, and what the served alias lets through: no tombstones.
+pub fn is_live() -> Value {
     json!({"term": {DELETED: false}})
 }

@@ -34,7 +34,8 @@ use plan::IndexPlan;
 
 pub use self::{
     client::{Client, ElasticAuth, ElasticEndpoint, ElasticError, Engine, Server, Trouble},
-    provision::{alias_filter, differences},
+    layout::is_live,
+    provision::differences,
     searcher::ElasticSearcher,
 };
 

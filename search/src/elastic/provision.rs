@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Client, ElasticError,
     client::{Request, Trouble},
+    layout::is_live,
 };
 
 impl Client {
@@ -76,7 +77,7 @@ impl Client {
         let others = before.iter().filter(|other| *other != index);
         let mut actions: Vec<Value> =
             others.map(|other| json!({ "remove": { "index": other, "alias": name } })).collect();
-        actions.push(json!({ "add": { "index": index, "alias": name, "filter": alias_filter() } }));
+        actions.push(json!({ "add": { "index": index, "alias": name, "filter": is_live() } }));
         let body = json!({ "actions": actions });
         self.ask::<Value>(Method::Post, "/_aliases", &[], Some(&body)).await.map(drop)
     }
@@ -108,11 +109,6 @@ fn template_in(answer: &Value, place: &str) -> Option<Value> {
         times.iter().for_each(|time| drop(members.remove(*time)));
     }
     Some(template)
-}
-
-/// What the served alias lets through: documents, but no tombstones.
-pub fn alias_filter() -> Value {
-    json!({ "bool": { "must_not": [{ "term": { "__search.deleted": true } }] } })
 }
 
 /// The paths at which two bodies, such as the one that was sent and the one that the server tells, mean different things.
