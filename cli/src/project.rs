@@ -183,8 +183,8 @@ impl Project {
     }
 
     /// Opens what provision made.
-    pub(crate) fn index(&self) -> Result<Index, Failure> {
-        Ok(Index::open(&self.config.name.value, &self.place())?)
+    pub(crate) async fn index(&self) -> Result<Index, Failure> {
+        Ok(Index::open(&self.config.name.value, &self.place()).await?)
     }
 
     /// Where the index lives.

@@ -30,8 +30,8 @@ pub struct Index {
     pub plan: Arc<IndexPlan>,
     /// The served index version.
     pub version: u32,
-    /// The file of log and ledger.
-    pub state: StateFile,
+    /// Where log and ledger are.
+    pub(crate) world: World,
     /// The reindex log.
     pub log: Arc<dyn ReindexLog>,
     /// The ledger.
@@ -40,6 +40,13 @@ pub struct Index {
     pub store: Arc<dyn Store>,
     /// Searches of the served version.
     pub searcher: Arc<dyn Searcher>,
+}
+
+/// Where the log and the ledger of an index are.
+#[derive(Clone)]
+pub(crate) enum World {
+    /// In a state file, which one process works on.
+    Embedded(SqliteLog),
 }
 
 /// What `status` says about an index.
@@ -102,28 +109,38 @@ pub struct SourceProgress {
 
 impl Index {
     /// Opens the provisioned index of this name; a server is not asked before it is needed.
-    pub fn open(name: &str, place: &Place) -> Result<Self, StateError> {
+    #[expect(clippy::unused_async, reason = "a shared ledger is asked over the network")]
+    pub async fn open(name: &str, place: &Place) -> Result<Self, StateError> {
         let state = StateFile::open(&place.state, name)?;
         let served = served_version(&state)?;
         let plan = Arc::new(served.plan);
         let pauses =
             RetryPauses { initial_ms: plan.errors.retry_initial_ms, max_ms: plan.errors.retry_max_ms };
         let (store, searcher) = documents(&state, &plan, served.version, place)?;
+        let log = SqliteLog::new(state.clone());
         Ok(Self {
-            log: Arc::new(SqliteLog::new(state.clone())),
-            ledger: Arc::new(SqliteLedger::new(state.clone(), pauses)),
+            log: Arc::new(log.clone()),
+            ledger: Arc::new(SqliteLedger::new(state, pauses)),
             store,
             searcher,
             version: served.version,
             plan,
-            state,
+            world: World::Embedded(log),
         })
+    }
+
+    /// The file of log and ledger; `None` where they are shared by several processes.
+    pub fn state(&self) -> Option<&StateFile> {
+        match &self.world {
+            World::Embedded(log) => Some(log.state()),
+        }
     }
 
     /// How the index is doing, merged over all processes.
     pub async fn status(&self) -> Result<Status, StateError> {
         let figures = self.ledger.figures().await?;
-        let (held, dead_letters) = self.ledger.troubles().await?;
+        let held = self.ledger.held_count().await?;
+        let dead_letters = self.log.dead_letter_count().await?;
         let mut sources = Vec::new();
         for source in &self.plan.sources {
             let position = self.log.source_position(&source.name).await?;
@@ -169,7 +186,7 @@ impl Index {
     async fn progress(&self, backfill: Backfill) -> Result<BackfillProgress, StateError> {
         let waiting = match backfill.state {
             BackfillState::Done => 0,
-            _ => self.log.lag_through(Lane::Backfill, backfill.last_position).await?,
+            _ => self.log.lag_through(Lane::Backfill, &backfill.through).await?,
         };
         let rebuilt = backfill.enumerated.saturating_sub(waiting);
         Ok(BackfillProgress { backfill, rebuilt })

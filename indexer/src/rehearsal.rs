@@ -49,7 +49,7 @@ pub struct Played {
 
 impl Rehearsal {
     /// Makes the index of this plan in a new file.
-    pub fn new(plan: &IndexPlan, state: &Path) -> Result<Self, RunError> {
+    pub async fn new(plan: &IndexPlan, state: &Path) -> Result<Self, RunError> {
         let mut plan = plan.clone();
         plan.store = StoreKind::Sqlite;
         // Events are handed in, whatever brings them otherwise, and nothing comes again by itself.
@@ -58,7 +58,7 @@ impl Rehearsal {
         }
         provision(state, &plan)?;
         Ok(Self {
-            index: Index::open(&plan.name, &Place::embedded(state))?,
+            index: Index::open(&plan.name, &Place::embedded(state)).await?,
             state: state.to_owned(),
             documents: 0,
         })
@@ -93,7 +93,8 @@ impl Rehearsal {
         lines: Vec<Vec<u8>>,
         responses: BTreeMap<String, Value>,
     ) -> Result<Played, RunError> {
-        inbox::accept(&self.index.state, source, lines).await?;
+        let state = self.index.state().expect("a rehearsal is embedded");
+        inbox::accept(state, source, lines).await?;
         let graph = Arc::new(MockGraph::new(Arc::clone(&self.index.plan), responses));
         let endpoints = Endpoints {
             graph: GraphEndpoint { url: "http://127.0.0.1:9/".to_owned(), headers: Vec::new(), ca: None },
@@ -103,12 +104,13 @@ impl Rehearsal {
             admin: None,
             tokens: Vec::new(),
         };
-        let before = self.index.ledger.troubles().await?.1;
+        let before = self.index.log.dead_letter_count().await?;
         let process = Process::over(&self.index.plan.name, endpoints, graph.clone()).await?;
-        let end = process.run(RunOptions { once: true }, CancellationToken::new()).await?;
+        let end =
+            process.run(RunOptions { once: true, ..RunOptions::default() }, CancellationToken::new()).await?;
         debug_assert_eq!(self.index.log.lag(Lane::Live).await?, 0, "a run that ended left nothing");
         let new = usize::try_from(end.dead_letters.saturating_sub(before)).unwrap_or(MAX_REASONS);
-        let dead_letters = self.index.ledger.dead_letters(new.min(MAX_REASONS)).await?;
+        let dead_letters = self.index.log.dead_letters(new.min(MAX_REASONS)).await?;
         let held = self.index.ledger.held(None, MAX_REASONS).await?;
         Ok(Played {
             asked: graph.asked(),

@@ -14,7 +14,7 @@ use plan::{Code, code::store as codes};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
 /// The layout of the tables below; a file of another layout is refused.
-const LAYOUT: i64 = 2;
+const LAYOUT: i64 = 3;
 
 /// How long a command waits for another process' transaction. Ours are bounded by a batch, so this is never reached
 /// unless something is stuck.
@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS dead_letter (
     reason TEXT NOT NULL, record BLOB NOT NULL, at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS backfill (
     number INTEGER PRIMARY KEY AUTOINCREMENT, state TEXT NOT NULL, ids TEXT NOT NULL, cursor TEXT, enumerated INTEGER NOT NULL,
-    last_position INTEGER, error TEXT, started_at INTEGER NOT NULL, ended_at INTEGER);
+    through TEXT NOT NULL, error TEXT, started_at INTEGER NOT NULL, ended_at INTEGER);
 CREATE TABLE IF NOT EXISTS figures (process TEXT PRIMARY KEY, figures TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
 INSERT OR IGNORE INTO lane VALUES (0, 0, 0), (1, 0, 0);
 ";

@@ -35,7 +35,7 @@ pub(crate) async fn start(
     env: &Environment,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let index = Project::open(file, env)?.index()?;
+    let index = Project::open(file, env)?.index().await?;
     let ids = wanted(&index, ids)?;
     let number = index.ledger.start_backfill(ids).await?;
     if follow {
@@ -54,7 +54,7 @@ pub(crate) async fn start(
 
 /// Shows the newest backfill.
 pub(crate) async fn status(file: &Path, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
-    let index = Project::open(file, env)?.index()?;
+    let index = Project::open(file, env)?.index().await?;
     if let Some(newest) = index.newest_backfill().await? {
         return show(&newest, output);
     }
@@ -64,7 +64,7 @@ pub(crate) async fn status(file: &Path, env: &Environment, output: &mut Output) 
 
 /// Shows all backfills, the oldest first.
 pub(crate) async fn list(file: &Path, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
-    let index = Project::open(file, env)?.index()?;
+    let index = Project::open(file, env)?.index().await?;
     let mut backfills = Vec::new();
     for backfill in index.ledger.backfills().await? {
         backfills.extend(index.backfill(backfill.number).await?);

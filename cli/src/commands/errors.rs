@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use indexer::{
-    Index,
-    ledger::{DeadLetterRow, Held},
-};
+use indexer::{Index, ledger::Held, log::DeadLetterRow};
 use serde::Serialize;
 
 use crate::{
@@ -28,9 +25,9 @@ struct Listed<'l> {
 
 /// Lists both.
 pub(crate) async fn list(file: &Path, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
-    let index = Project::open(file, env)?.index()?;
+    let index = Project::open(file, env)?.index().await?;
     let held = held(&index).await?;
-    let dead_letters = index.ledger.dead_letters(DEAD_LETTERS).await?;
+    let dead_letters = index.log.dead_letters(DEAD_LETTERS).await?;
     let listed = Listed { success: true, held: &held, dead_letters: &dead_letters };
     output.answer(&listed, |paint| {
         let mut parts = Vec::new();

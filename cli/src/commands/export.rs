@@ -22,7 +22,7 @@ struct Line<'d> {
 
 /// Writes the lines to stdout, in every output format.
 pub(crate) async fn export(file: &Path, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
-    let index = Project::open(file, env)?.index()?;
+    let index = Project::open(file, env)?.index().await?;
     let mut after = None;
     loop {
         let lines = page(&index, after.take()).await?;

@@ -30,7 +30,7 @@ async fn set(
     env: &Environment,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let index = Project::open(file, env)?.index()?;
+    let index = Project::open(file, env)?.index().await?;
     let (name, word) = (index.plan.name.as_str(), state.name());
     index.ledger.set_state(state).await?;
     output.answer(&Set { success: true, name, state: word }, |_| format!("{name} is {word}"))?;

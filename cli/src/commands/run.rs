@@ -39,7 +39,7 @@ pub(crate) async fn run(
     output.report(&project.warnings);
     let process = Process::start(&project.config.name.value, project.endpoints(admin)?).await?;
     warn_of_another_plan(file, env, process.index(), output).await;
-    let end = process.run(RunOptions { once }, asked.stop.clone()).await?;
+    let end = process.run(RunOptions { once, ..RunOptions::default() }, asked.stop.clone()).await?;
     if !once {
         return Ok(Exit::Done);
     }

@@ -52,7 +52,7 @@ pub(crate) async fn search(
     env: &Environment,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let index = Project::open(file, env)?.index()?;
+    let index = Project::open(file, env)?.index().await?;
     answer(&index, wish, output).await?;
     Ok(Exit::Done)
 }

@@ -55,8 +55,10 @@ pub(crate) async fn status(
     env: &Environment,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let open = |file: &PathBuf| open(file, env);
-    let indexes: Vec<Index> = files.iter().map(open).collect::<Result<_, _>>()?;
+    let mut indexes = Vec::new();
+    for file in files {
+        indexes.push(open(file, env).await?);
+    }
     loop {
         let mut statuses = Vec::new();
         let mut problems = Vec::new();
@@ -85,8 +87,8 @@ pub(crate) async fn status(
     }
 }
 
-fn open(file: &Path, env: &Environment) -> Result<Index, Failure> {
-    Project::open(file, env)?.index()
+async fn open(file: &Path, env: &Environment) -> Result<Index, Failure> {
+    Project::open(file, env)?.index().await
 }
 
 /// Why people may not rely on this index now.

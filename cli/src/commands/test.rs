@@ -138,7 +138,7 @@ async fn run_all(
         }
         let new = match stage.take().filter(|_| !case.begins_anew()) {
             Some(stage) => stage,
-            None => Rehearsal::new(plan, &folder.path().join(format!("{number}.db")))?,
+            None => Rehearsal::new(plan, &folder.path().join(format!("{number}.db"))).await?,
         };
         let mut run = Run { case, plan, mocks, stage: new, failures: Vec::new() };
         run.play().await?;

@@ -33,7 +33,11 @@ pub(super) async fn take(
         .map(<[u8]>::to_vec)
         .collect();
     let count = lines.len();
-    match inbox::accept(&admin.index.state, &source, lines).await {
+    let accepted = match admin.index.state() {
+        Some(state) => inbox::accept(state, &source, lines).await,
+        None => return (StatusCode::NOT_FOUND, "this index has no inbox\n".to_owned()),
+    };
+    match accepted {
         Ok(()) => (StatusCode::ACCEPTED, format!("{{\"accepted\":{count}}}\n")),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{}: {error}\n", error.code())),
     }

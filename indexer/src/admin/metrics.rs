@@ -39,7 +39,8 @@ pub(super) async fn show(State(shared): State<Shared>) -> (StatusCode, String) {
 async fn text(Shared { admin, .. }: &Shared) -> Result<String, StateError> {
     let index = &admin.index.plan.name;
     let figures = admin.index.ledger.figures().await?;
-    let (held, dead_letters) = admin.index.ledger.troubles().await?;
+    let held = admin.index.ledger.held_count().await?;
+    let dead_letters = admin.index.log.dead_letter_count().await?;
     let live = admin.index.store.live_documents().await?;
     let running = u64::from(admin.index.ledger.state().await? == IndexState::Running);
     let mut text = String::new();

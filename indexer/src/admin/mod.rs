@@ -86,8 +86,8 @@ async fn status(State(Shared { admin, .. }): State<Shared>) -> Result<Json<Statu
 }
 
 async fn ready(State(Shared { admin, .. }): State<Shared>) -> impl IntoResponse {
-    match admin.index.state.read(|conn| conn.query_row("SELECT 1", (), |_| Ok(()))).await {
-        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+    match admin.index.ledger.state().await {
+        Ok(_) => (StatusCode::OK, "ok\n".to_owned()),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{}: {error}\n", error.code())),
     }
 }

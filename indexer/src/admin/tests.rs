@@ -31,7 +31,7 @@ impl Port {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("movies.db");
         provision(&state, &testing::movies()).unwrap();
-        let index = Index::open("movies", &Place::embedded(&state)).unwrap();
+        let index = Index::open("movies", &Place::embedded(&state)).await.unwrap();
         let endpoints = Endpoints {
             graph: GraphEndpoint { url: "http://127.0.0.1:9/".to_owned(), headers: Vec::new(), ca: None },
             place: Place::embedded(&state),
@@ -59,7 +59,7 @@ impl Port {
     async fn accepted(&self) -> i64 {
         let count =
             |conn: &rusqlite::Connection| conn.query_row("SELECT count(*) FROM inbox", (), |row| row.get(0));
-        self.index.state.read(count).await.unwrap()
+        self.index.state().unwrap().read(count).await.unwrap()
     }
 }
 

@@ -114,7 +114,7 @@ impl Backfills {
     }
 
     async fn end_if_rebuilt(&self, backfill: Backfill) -> Result<(), StateError> {
-        if self.log.committed(Lane::Backfill).await? >= backfill.last_position {
+        if self.log.lag_through(Lane::Backfill, &backfill.through).await? == 0 {
             let (state, ended_at) = (BackfillState::Done, Some(now_ms()));
             self.ledger.save_backfill(&Backfill { state, ended_at, ..backfill }).await?;
         }
@@ -150,7 +150,7 @@ impl Backfills {
                 };
                 let dead_letters = page.refused.into_iter().map(letter).collect();
                 self.log.append(Append { entries, dead_letters, progress: None }).await?;
-                backfill.last_position = self.log.end(Lane::Backfill).await?;
+                backfill.through = self.log.ends(Lane::Backfill).await?;
                 backfill.error = None;
                 if page.next.is_none() {
                     backfill.state = BackfillState::Rebuilding;

@@ -42,23 +42,24 @@ struct Bench {
     backfills: Backfills,
 }
 
-fn bench(ids: IdSource, error: GraphError, times: usize) -> Bench {
+async fn bench(ids: IdSource, error: GraphError, times: usize) -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("movies.db");
     let mut plan = testing::movies();
     plan.backfill.ids = Some(ids);
     provision(&path, &plan).unwrap();
-    let index = Index::open("movies", &Place::embedded(&path)).unwrap();
+    let index = Index::open("movies", &Place::embedded(&path)).await.unwrap();
     let backfills = Backfills {
         plan: Arc::clone(&index.plan),
         ids_file: Some(folder.path().join("ids.txt")),
         graph: Arc::new(Failing { error, times, asked: AtomicUsize::new(0) }),
-        log: index.log,
-        store: index.store,
+        log: index.log.clone(),
+        store: index.store.clone(),
         ledger: index.ledger.clone(),
         stop: CancellationToken::new(),
     };
-    Bench { _folder: folder, state: index.state, ledger: index.ledger, backfills }
+    let state = index.state().unwrap().clone();
+    Bench { _folder: folder, state, ledger: index.ledger, backfills }
 }
 
 fn query() -> IdSource {
@@ -81,7 +82,7 @@ fn down() -> GraphError {
 
 #[tokio::test(start_paused = true)]
 async fn refused_credentials_are_waited_for() {
-    let bench = bench(query(), unauthorized(), 3);
+    let bench = bench(query(), unauthorized(), 3).await;
     bench.ledger.start_backfill(BackfillIds::Enumerated).await.unwrap();
     let (stop, ledger) = (bench.backfills.stop.clone(), Arc::clone(&bench.ledger));
     let run = tokio::spawn(async move { bench.backfills.run(None).await });
@@ -104,7 +105,7 @@ async fn refused_credentials_are_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn once_gives_up_and_the_backfill_goes_on_later() {
     for (error, least) in [(down(), 10), (unauthorized(), 0)] {
-        let bench = bench(query(), error.clone(), 100);
+        let bench = bench(query(), error.clone(), 100).await;
         bench.ledger.start_backfill(BackfillIds::Enumerated).await.unwrap();
         let started = Instant::now();
         let ended = timeout(Duration::from_mins(1), bench.backfills.run(Some(5))).await;
@@ -117,7 +118,7 @@ async fn once_gives_up_and_the_backfill_goes_on_later() {
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_file_fails_for_good() {
-    let bench = bench(IdSource::File, down(), 0);
+    let bench = bench(IdSource::File, down(), 0).await;
     bench.ledger.start_backfill(BackfillIds::Enumerated).await.unwrap();
     bench.backfills.run(Some(5)).await.unwrap();
     assert_eq!(bench.ledger.backfills().await.unwrap()[0].state, BackfillState::Failed);
@@ -125,7 +126,7 @@ async fn a_missing_file_fails_for_good() {
 
 #[tokio::test(start_paused = true)]
 async fn a_backfill_that_ended_is_not_looked_at_again() {
-    let bench = bench(query(), down(), 0);
+    let bench = bench(query(), down(), 0).await;
     bench.ledger.start_backfill(BackfillIds::Enumerated).await.unwrap();
     let ended = "UPDATE backfill SET state = '\"DONE\"', ids = 'not read any more'";
     bench.state.in_transaction(|tx| tx.execute_batch(ended)).unwrap();
@@ -154,11 +155,11 @@ async fn a_run_once_without_a_gateway_ends_with_an_error() {
         let process = Process::start("movies", endpoints).await.unwrap();
         if is_event {
             let event = br#"{"key":"t1","value":{}}"#.to_vec();
-            inbox::accept(&process.index().state, "talent", vec![event]).await.unwrap();
+            inbox::accept(process.index().state().unwrap(), "talent", vec![event]).await.unwrap();
         } else {
             process.index().ledger.start_backfill(BackfillIds::Enumerated).await.unwrap();
         }
-        let run = process.run(RunOptions { once: true }, CancellationToken::new());
+        let run = process.run(RunOptions { once: true, ..RunOptions::default() }, CancellationToken::new());
         let ended = timeout(Duration::from_mins(10), run).await.expect("it ends");
         assert!(matches!(ended, Err(RunError::Graph(GraphError::Unavailable { .. }))), "{ended:?}");
     }

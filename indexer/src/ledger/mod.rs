@@ -11,7 +11,7 @@ use plan::{
 use serde::{Deserialize, Serialize};
 
 pub use self::figures::Figures;
-use crate::StateError;
+use crate::{StateError, log::Ends};
 
 /// A document that failed for now. It keeps its last good content and is fetched again by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,23 +61,6 @@ pub struct HoldCause {
     pub path: Option<String>,
     /// What the gateway said.
     pub message: String,
-}
-
-/// A dead letter as the ledger lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DeadLetterRow {
-    /// Its number.
-    pub number: i64,
-    /// The source.
-    pub source: String,
-    /// Where the source had it.
-    pub position: String,
-    /// The diagnostic code.
-    pub code: String,
-    /// What is wrong with it.
-    pub reason: String,
-    /// When it was found, milliseconds of Unix time.
-    pub at: i64,
 }
 
 /// Whether the index is worked on. The words are Kafka Connect's.
@@ -166,9 +149,9 @@ pub struct Backfill {
     pub cursor: Option<String>,
     /// How many ids were appended.
     pub enumerated: u64,
-    /// The position of the lane's last entry of this backfill; 0 before the first.
+    /// Where the backfill lane ended when the last of its ids were appended; empty before the first.
     #[serde(skip)]
-    pub last_position: i64,
+    pub through: Ends,
     /// Why it failed, or what it waits for.
     pub error: Option<String>,
     /// When it was asked for, milliseconds of Unix time.
@@ -204,11 +187,8 @@ pub trait Ledger: Send + Sync {
     /// Held documents in the order of their ids, after an id.
     async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError>;
 
-    /// The newest dead letters.
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StateError>;
-
-    /// How many documents are held, and how many dead letters there are.
-    async fn troubles(&self) -> Result<(u64, u64), StateError>;
+    /// How many documents are held.
+    async fn held_count(&self) -> Result<u64, StateError>;
 
     /// The state of the index.
     async fn state(&self) -> Result<IndexState, StateError>;

@@ -5,7 +5,7 @@ use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan, code::store as codes, 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Backfill, BackfillIds, DeadLetterRow, Figures, Held, Hold, IndexState, IndexVersion, Ledger};
+use super::{Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger};
 use crate::{StateError, StateFile, log::sqlite::read_id, now_ms};
 
 /// Figures older than this belong to a process that is gone.
@@ -184,28 +184,9 @@ impl Ledger for SqliteLedger {
             .await
     }
 
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StateError> {
-        let sql = "SELECT number, source, position, code, reason, at FROM dead_letter ORDER BY number DESC LIMIT ?1";
-        self.state
-            .read(move |conn| {
-                let read = |row: &Row<'_>| {
-                    Ok(DeadLetterRow {
-                        number: row.get(0)?,
-                        source: row.get(1)?,
-                        position: row.get(2)?,
-                        code: row.get(3)?,
-                        reason: row.get(4)?,
-                        at: row.get(5)?,
-                    })
-                };
-                conn.prepare(sql)?.query_map([limit], read)?.collect()
-            })
-            .await
-    }
-
-    async fn troubles(&self) -> Result<(u64, u64), StateError> {
-        let sql = "SELECT (SELECT count(*) FROM held), (SELECT count(*) FROM dead_letter)";
-        self.state.read(move |conn| conn.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?)))).await
+    async fn held_count(&self) -> Result<u64, StateError> {
+        let sql = "SELECT count(*) FROM held";
+        self.state.read(move |conn| conn.query_row(sql, (), |row| row.get(0))).await
     }
 
     async fn state(&self) -> Result<IndexState, StateError> {
@@ -265,7 +246,7 @@ impl Ledger for SqliteLedger {
         self.state
             .write(move |tx| {
                 tx.execute(
-                    "INSERT INTO backfill (state, ids, enumerated, started_at) VALUES ('\"ENUMERATING\"', ?1, 0, ?2)",
+                    "INSERT INTO backfill (state, ids, enumerated, through, started_at) VALUES ('\"ENUMERATING\"', ?1, 0, '{}', ?2)",
                     params![ids, now_ms()],
                 )?;
                 Ok(tx.last_insert_rowid())
@@ -282,14 +263,14 @@ impl Ledger for SqliteLedger {
         self.state
             .write(move |tx| {
                 tx.execute(
-                    "UPDATE backfill SET state = ?2, cursor = ?3, enumerated = ?4, last_position = ?5, error = ?6,
+                    "UPDATE backfill SET state = ?2, cursor = ?3, enumerated = ?4, through = ?5, error = ?6,
                      ended_at = ?7 WHERE number = ?1",
                     params![
                         row.number,
                         as_json(&row.state),
                         row.cursor,
                         row.enumerated,
-                        row.last_position,
+                        as_json(&row.through),
                         row.error,
                         row.ended_at
                     ],
@@ -305,7 +286,7 @@ impl Ledger for SqliteLedger {
 }
 
 fn backfills_in(conn: &Connection, ended: bool) -> rusqlite::Result<Vec<Backfill>> {
-    let sql = r#"SELECT number, state, ids, cursor, enumerated, last_position, error, started_at, ended_at
+    let sql = r#"SELECT number, state, ids, cursor, enumerated, through, error, started_at, ended_at
                  FROM backfill WHERE ?1 OR state IN ('"ENUMERATING"', '"REBUILDING"') ORDER BY number"#;
     let read = |row: &Row<'_>| {
         Ok(Backfill {
@@ -314,7 +295,7 @@ fn backfills_in(conn: &Connection, ended: bool) -> rusqlite::Result<Vec<Backfill
             ids: from_json(row, 2)?,
             cursor: row.get(3)?,
             enumerated: row.get(4)?,
-            last_position: row.get::<_, Option<i64>>(5)?.unwrap_or(0),
+            through: from_json(row, 5)?,
             error: row.get(6)?,
             started_at: row.get(7)?,
             ended_at: row.get(8)?,

@@ -1,15 +1,18 @@
 //! The reindex log: whoever wants a document rebuilt appends its root id here, and nothing else.
 //!
-//! Two lanes, `live` and `backfill`. A lane is read in order, and progress is committed only over a contiguous completed
-//! prefix. One file a world: [`sqlite`].
+//! Two lanes, `live` and `backfill`, partitioned alike by root id. A [`Tenure`] is the right to rebuild some partitions of both:
+//! it reads them in order, and commits progress only over a contiguous completed prefix. One file a world: [`sqlite`].
 
 pub mod sqlite;
+mod tenure;
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use plan::{Code, DocumentId, Record};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
 
+pub use self::tenure::{Ownership, Tenure};
 use crate::{StateError, source::Position};
 
 /// How much of a record a dead letter keeps: enough to see what it was, and what a full batch of them may take.
@@ -82,10 +85,15 @@ pub struct Entry {
     pub deleted: bool,
 }
 
+/// A position in each partition of a lane. The embedded log has one partition, 0.
+pub type Ends = BTreeMap<i32, i64>;
+
 /// An entry with its position in its lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logged {
-    /// Grows within a lane; never used twice.
+    /// The partition that its id belongs to, in both lanes.
+    pub partition: i32,
+    /// Grows within a partition of a lane; never used twice.
     pub position: i64,
     /// What was appended.
     pub entry: Entry,
@@ -116,6 +124,23 @@ impl DeadLetter {
     }
 }
 
+/// A dead letter as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadLetterRow {
+    /// Its number.
+    pub number: i64,
+    /// The source.
+    pub source: String,
+    /// Where the source had it.
+    pub position: String,
+    /// The diagnostic code.
+    pub code: String,
+    /// What is wrong with it.
+    pub reason: String,
+    /// When it was found, milliseconds of Unix time.
+    pub at: i64,
+}
+
 /// How far a source has been routed: everything before `position` is in the log or a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
@@ -125,7 +150,7 @@ pub struct Progress {
     pub position: Position,
 }
 
-/// What one step of route, a backfill or a replay appends in one transaction: all of it or nothing.
+/// What one step of route, a backfill or a replay appends.
 #[derive(Debug, Default)]
 pub struct Append {
     /// The wishes.
@@ -139,35 +164,29 @@ pub struct Append {
 /// The reindex log of one index.
 #[async_trait]
 pub trait ReindexLog: Send + Sync {
-    /// Appends in one transaction and wakes the readers.
+    /// Appends and wakes the readers. The source's progress moves only once everything else is durable.
     async fn append(&self, append: Append) -> Result<(), StateError>;
 
-    /// Reads at most `limit` entries of a lane after a position, in order.
-    async fn read(&self, lane: Lane, after: i64, limit: usize) -> Result<Vec<Logged>, StateError>;
-
-    /// Says that every entry of the lane up to this position is complete.
-    async fn commit(&self, lane: Lane, through: i64) -> Result<(), StateError>;
-
-    /// The position up to which the lane is complete.
-    async fn committed(&self, lane: Lane) -> Result<i64, StateError>;
-
-    /// The position of the last entry ever appended to the lane; 0 before the first.
-    async fn end(&self, lane: Lane) -> Result<i64, StateError>;
+    /// The position of the last entry ever appended to each partition of the lane; lower than every position before the first.
+    async fn ends(&self, lane: Lane) -> Result<Ends, StateError>;
 
     /// How many entries of the lane are appended and not yet committed.
     async fn lag(&self, lane: Lane) -> Result<u64, StateError>;
 
-    /// How many of them stand at or before this position.
-    async fn lag_through(&self, lane: Lane, position: i64) -> Result<u64, StateError>;
+    /// How many of them stand at or before these positions.
+    async fn lag_through(&self, lane: Lane, through: &Ends) -> Result<u64, StateError>;
 
     /// The position that a source goes on from; `None` before its first.
     async fn source_progress(&self, source: &str) -> Result<Option<Position>, StateError>;
 
-    /// [`Position::at`] of a source, for people.
+    /// How far a source is, for people: bytes of a file, rows of the inbox, records of a topic.
     async fn source_position(&self, source: &str) -> Result<Option<i64>, StateError> {
         Ok(self.source_progress(source).await?.map(|position| position.at))
     }
 
-    /// Is notified once after each append of this process, for its one reader. Appends of others are found by polling.
-    fn appended(&self) -> &Notify;
+    /// The newest dead letters.
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StateError>;
+
+    /// How many dead letters there are.
+    async fn dead_letter_count(&self) -> Result<u64, StateError>;
 }

@@ -6,14 +6,21 @@ use async_trait::async_trait;
 use plan::DocumentId;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
-use super::{Append, Cause, Entry, Lane, Logged, Progress, ReindexLog};
-use crate::{StateError, StateFile, now_ms, source::Position};
+use super::{
+    Append, Cause, DeadLetterRow, Ends, Entry, Lane, Logged, Ownership, Progress, ReindexLog, Tenure,
+};
+use crate::{StateError, StateFile, now_ms, source::Position, state::RunLock, store::Document};
+
+/// The one partition of a log that one process owns.
+const PARTITION: i32 = 0;
 
 /// The log of the embedded world.
 #[derive(Clone)]
 pub struct SqliteLog {
     state: StateFile,
+    /// Is notified once after each append of this process, for its one reader.
     appended: Arc<Notify>,
 }
 
@@ -22,17 +29,14 @@ impl SqliteLog {
     pub fn new(state: StateFile) -> Self {
         Self { state, appended: Arc::default() }
     }
-}
 
-#[async_trait]
-impl ReindexLog for SqliteLog {
-    async fn append(&self, append: Append) -> Result<(), StateError> {
-        self.state.write(move |tx| append_in(tx, &append)).await?;
-        self.appended.notify_one();
-        Ok(())
+    /// The file.
+    pub fn state(&self) -> &StateFile {
+        &self.state
     }
 
-    async fn read(&self, lane: Lane, after: i64, limit: usize) -> Result<Vec<Logged>, StateError> {
+    /// Reads at most `limit` entries of a lane after a position, in order.
+    pub async fn read(&self, lane: Lane, after: i64, limit: usize) -> Result<Vec<Logged>, StateError> {
         self.state
             .read(move |conn| {
                 let sql = "SELECT position, id, cause, event_at, deleted FROM log
@@ -41,6 +45,7 @@ impl ReindexLog for SqliteLog {
                 let rows = statement.query_map(params![lane.number(), after, limit], |row| {
                     let cause: String = row.get(2)?;
                     Ok(Logged {
+                        partition: PARTITION,
                         position: row.get(0)?,
                         entry: Entry {
                             id: read_id(row, 1)?,
@@ -56,6 +61,7 @@ impl ReindexLog for SqliteLog {
             .await
     }
 
+    /// Says that every entry of the lane up to this position is complete, and trims it.
     async fn commit(&self, lane: Lane, through: i64) -> Result<(), StateError> {
         self.state
             .write(move |tx| {
@@ -69,21 +75,33 @@ impl ReindexLog for SqliteLog {
             .await
     }
 
-    async fn committed(&self, lane: Lane) -> Result<i64, StateError> {
+    /// The position up to which the lane is complete.
+    pub async fn committed(&self, lane: Lane) -> Result<i64, StateError> {
         let sql = "SELECT committed FROM lane WHERE lane = ?1";
         self.state.read(move |conn| conn.query_row(sql, [lane.number()], |row| row.get(0))).await
     }
+}
 
-    async fn end(&self, lane: Lane) -> Result<i64, StateError> {
+#[async_trait]
+impl ReindexLog for SqliteLog {
+    async fn append(&self, append: Append) -> Result<(), StateError> {
+        self.state.write(move |tx| append_in(tx, &append)).await?;
+        self.appended.notify_one();
+        Ok(())
+    }
+
+    async fn ends(&self, lane: Lane) -> Result<Ends, StateError> {
         let sql = "SELECT ended FROM lane WHERE lane = ?1";
-        self.state.read(move |conn| conn.query_row(sql, [lane.number()], |row| row.get(0))).await
+        let end = self.state.read(move |conn| conn.query_row(sql, [lane.number()], |row| row.get(0))).await?;
+        Ok(Ends::from([(PARTITION, end)]))
     }
 
     async fn lag(&self, lane: Lane) -> Result<u64, StateError> {
-        self.lag_through(lane, i64::MAX).await
+        self.lag_through(lane, &Ends::from([(PARTITION, i64::MAX)])).await
     }
 
-    async fn lag_through(&self, lane: Lane, position: i64) -> Result<u64, StateError> {
+    async fn lag_through(&self, lane: Lane, through: &Ends) -> Result<u64, StateError> {
+        let position = through.get(&PARTITION).copied().unwrap_or(0);
         let sql = "SELECT count(*) FROM log WHERE lane = ?1 AND position <= ?2";
         self.state
             .read(move |conn| conn.query_row(sql, params![lane.number(), position], |row| row.get(0)))
@@ -101,9 +119,109 @@ impl ReindexLog for SqliteLog {
             .await
     }
 
-    fn appended(&self) -> &Notify {
-        &self.appended
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StateError> {
+        let sql = "SELECT number, source, position, code, reason, at FROM dead_letter ORDER BY number DESC LIMIT ?1";
+        self.state
+            .read(move |conn| {
+                let read = |row: &Row<'_>| {
+                    Ok(DeadLetterRow {
+                        number: row.get(0)?,
+                        source: row.get(1)?,
+                        position: row.get(2)?,
+                        code: row.get(3)?,
+                        reason: row.get(4)?,
+                        at: row.get(5)?,
+                    })
+                };
+                conn.prepare(sql)?.query_map([limit], read)?.collect()
+            })
+            .await
     }
+
+    async fn dead_letter_count(&self) -> Result<u64, StateError> {
+        let sql = "SELECT count(*) FROM dead_letter";
+        self.state.read(move |conn| conn.query_row(sql, (), |row| row.get(0))).await
+    }
+}
+
+/// The whole log, which belongs to the holder of the state file's lock for as long as it lives.
+pub struct SqliteTenure {
+    log: SqliteLog,
+    /// How far each lane is read; nothing before the first read.
+    read: [tokio::sync::Mutex<Option<i64>>; 2],
+    revoked: CancellationToken,
+    _lock: RunLock,
+}
+
+/// Hands out the one tenure of a state file.
+pub struct WholeLog(Option<Arc<SqliteTenure>>);
+
+impl WholeLog {
+    /// The log under this lock.
+    pub fn new(log: SqliteLog, lock: RunLock) -> Self {
+        let tenure =
+            SqliteTenure { log, read: Default::default(), revoked: CancellationToken::new(), _lock: lock };
+        Self(Some(Arc::new(tenure)))
+    }
+}
+
+#[async_trait]
+impl Ownership for WholeLog {
+    async fn next_tenure(&mut self, stop: &CancellationToken) -> Result<Option<Arc<dyn Tenure>>, StateError> {
+        let Some(tenure) = self.0.take() else {
+            stop.cancelled().await;
+            return Ok(None);
+        };
+        Ok(Some(tenure))
+    }
+}
+
+#[async_trait]
+impl Tenure for SqliteTenure {
+    /// The lock excludes every other owner, and the transaction that took the epoch is this world's fenced commit.
+    async fn prove(&self) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn is_executor(&self) -> bool {
+        true
+    }
+
+    async fn committed(&self, lane: Lane) -> Result<Ends, StateError> {
+        Ok(Ends::from([(PARTITION, self.log.committed(lane).await?)]))
+    }
+
+    async fn read(&self, lane: Lane, limit: usize) -> Result<Vec<Logged>, StateError> {
+        let mut read = self.read[lane.number()].lock().await;
+        let after = match *read {
+            Some(after) => after,
+            None => self.log.committed(lane).await?,
+        };
+        let page = self.log.read(lane, after, limit).await?;
+        *read = Some(page.last().map_or(after, |logged| logged.position));
+        Ok(page)
+    }
+
+    async fn appended(&self) {
+        self.log.appended.notified().await;
+    }
+
+    async fn append(&self, _documents: &[Document]) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    async fn commit(&self, lane: Lane, through: &Ends) -> Result<(), StateError> {
+        match through.get(&PARTITION) {
+            Some(through) => self.log.commit(lane, *through).await,
+            None => Ok(()),
+        }
+    }
+
+    fn revoked(&self) -> &CancellationToken {
+        &self.revoked
+    }
+
+    fn release(&self) {}
 }
 
 /// Appends inside a transaction of the caller, and gives the last position of each lane that got entries.

@@ -23,6 +23,7 @@ use crate::{
     StateError,
     graph::{Graph, GraphError, request::DocumentRequests, response::Answer},
     ledger::{Hold, HoldCause, Ledger, figures::Meter},
+    log::Tenure,
     now_ms,
     store::{Document, Outcome, Store},
 };
@@ -77,6 +78,8 @@ pub struct Batches {
     pub requests: DocumentRequests,
     /// The gateway.
     pub graph: Arc<dyn Graph>,
+    /// The share of the log that the ids belong to, with its documents log.
+    pub tenure: Arc<dyn Tenure>,
     /// The documents and the index.
     pub store: Arc<dyn Store>,
     /// Holds.
@@ -113,7 +116,7 @@ impl Batches {
                 if alarm.is_some() {
                     (vec![Fate::Again { alone: false }; tickets.len()], Ok(()))
                 } else {
-                    let settled = self.settle(&tickets, verdicts, fetched_at).await?;
+                    let settled = self.settle(&tickets, verdicts, fetched_at, deadline).await?;
                     store = settled.store;
                     (settled.fates, Ok(()))
                 }
@@ -175,6 +178,7 @@ impl Batches {
         tickets: &[Ticket],
         verdicts: Vec<Verdict>,
         fetched_at: i64,
+        deadline: Instant,
     ) -> Result<Settled, StateError> {
         let mut documents = Vec::new();
         let mut written_by = Vec::new();
@@ -206,7 +210,7 @@ impl Batches {
             }
         }
         let mut store = Ok(());
-        let outcomes = match self.store.write(documents).await {
+        let outcomes = match self.keep(documents, deadline).await {
             Err(error) if error.is_of_a_server() => {
                 let outcomes = vec![Outcome::Again(error.to_string()); written_by.len()];
                 store = Err(error);
@@ -241,6 +245,19 @@ impl Batches {
         self.ledger.hold(holds).await?;
         self.ledger.release(completed).await?;
         Ok(Settled { fates, store })
+    }
+
+    /// Appends documents to their log and writes them to the index. What is not acknowledged by the deadline is given up, its
+    /// fate unknown: by then someone may count on this fetch being over.
+    async fn keep(&self, documents: Vec<Document>, deadline: Instant) -> Result<Vec<Outcome>, StateError> {
+        let kept = async {
+            self.tenure.append(&documents).await?;
+            self.store.write(documents).await
+        };
+        tokio::time::timeout_at(deadline, kept).await.unwrap_or_else(|_| {
+            let reason = "the write was not acknowledged within `graph.deadline`".to_owned();
+            Err(StateError::Unreachable { what: "the store".to_owned(), reason })
+        })
     }
 }
 

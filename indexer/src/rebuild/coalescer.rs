@@ -23,7 +23,9 @@ pub const REFETCH_INTERVAL: Duration = Duration::from_millis(500);
 pub struct Waiting {
     /// The lane to complete it in.
     pub lane: Lane,
-    /// Its position there.
+    /// Its partition there.
+    pub partition: i32,
+    /// Its position in the partition.
     pub position: i64,
     /// When the change happened.
     pub event_at: Option<i64>,
@@ -95,7 +97,7 @@ pub struct Coalescer {
 
 impl Coalescer {
     /// Takes an entry in. It will be completed by a fetch that starts after this call.
-    pub fn arrive(&mut self, Logged { position, entry }: Logged, now: Instant) {
+    pub fn arrive(&mut self, Logged { partition, position, entry }: Logged, now: Instant) {
         let Entry { id, lane, event_at, deleted, .. } = entry;
         let slot = self.slots.entry(id.clone()).or_insert_with(|| Slot {
             phase: Phase::Idle,
@@ -104,7 +106,7 @@ impl Coalescer {
             last_start: None,
             strikes: Strikes::default(),
         });
-        slot.waiting.push(Waiting { lane, position, event_at, deleted });
+        slot.waiting.push(Waiting { lane, partition, position, event_at, deleted });
         let turn = Turn { lane, alone: false };
         match slot.phase {
             Phase::Idle => self.enqueue(&id, turn, now),
@@ -240,6 +242,7 @@ mod tests {
 
     fn logged(position: i64, n: u8, lane: Lane) -> Logged {
         Logged {
+            partition: 0,
             position,
             entry: Entry { id: id(n), lane, cause: Cause::Event, event_at: None, deleted: false },
         }

@@ -12,22 +12,32 @@ use tokio::sync::watch;
 ///
 /// One process that owns everything may end a barrier as soon as its own older fetches are done; that is what this serves.
 pub struct Fetches {
-    epoch: Epoch,
     running: Mutex<Running>,
     /// Every fetch below this number has ended.
     all_ended_below: watch::Sender<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Running {
+    epoch: Epoch,
     started: u64,
     numbers: BTreeSet<u64>,
 }
 
+impl Default for Fetches {
+    fn default() -> Self {
+        let running = Running { epoch: Epoch::ZERO, started: 0, numbers: BTreeSet::new() };
+        Self { running: Mutex::new(running), all_ended_below: watch::Sender::new(0) }
+    }
+}
+
 impl Fetches {
-    /// No fetch yet, in this epoch.
-    pub fn new(epoch: Epoch) -> Self {
-        Self { epoch, running: Mutex::default(), all_ended_below: watch::Sender::new(0) }
+    /// Begins an epoch. What an earlier one left unfinished was abandoned, and will never be written under a version of this.
+    pub fn enter(&self, epoch: Epoch) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.epoch = epoch;
+        running.numbers.clear();
+        self.all_ended_below.send_replace(running.started + 1);
     }
 
     /// Starts a fetch: its number and its version.
@@ -36,7 +46,7 @@ impl Fetches {
         running.started += 1;
         let number = running.started;
         running.numbers.insert(number);
-        (number, DocumentVersion::new(self.epoch, number))
+        (number, DocumentVersion::new(running.epoch, number))
     }
 
     /// Ends fetches: each is written and acknowledged, or thrown away.
@@ -71,7 +81,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_barrier_waits_for_the_oldest_fetch() {
-        let fetches = Fetches::new(Epoch::ZERO.next().unwrap());
+        let fetches = Fetches::default();
+        fetches.enter(Epoch::ZERO.next().unwrap());
         fetches.all_ended(fetches.newest()).await;
         let (first, version) = fetches.start();
         let (second, later) = fetches.start();

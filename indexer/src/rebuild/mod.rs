@@ -31,7 +31,7 @@ use crate::{
     StateError,
     graph::GraphError,
     ledger::IndexState,
-    log::{Lane, ReindexLog},
+    log::{Lane, ReindexLog, Tenure},
     now_ms,
 };
 
@@ -74,10 +74,12 @@ pub struct Signals {
     pub drain: CancellationToken,
 }
 
-/// The rebuilding task.
+/// The rebuilding task of one share of the log.
 pub struct Rebuild {
     batches: Arc<Batches>,
+    /// Tells where the lanes end.
     log: Arc<dyn ReindexLog>,
+    tenure: Arc<dyn Tenure>,
     signals: Signals,
     /// With `--once`: failures of the gateway in a row after which it is given up.
     give_up_after: Option<u32>,
@@ -98,16 +100,17 @@ pub struct Rebuild {
 }
 
 impl Rebuild {
-    /// A task that goes on where the log was committed.
+    /// A task that goes on where the share of these batches was committed.
     pub async fn new(
         batches: Arc<Batches>,
         log: Arc<dyn ReindexLog>,
         signals: Signals,
         give_up_after: Option<u32>,
     ) -> Result<Self, StateError> {
+        let tenure = Arc::clone(&batches.tenure);
         let lanes = [
-            LaneProgress::from_committed(log.committed(Lane::Live).await?),
-            LaneProgress::from_committed(log.committed(Lane::Backfill).await?),
+            LaneProgress::from_committed(tenure.committed(Lane::Live).await?),
+            LaneProgress::from_committed(tenure.committed(Lane::Backfill).await?),
         ];
         let now = Instant::now();
         Ok(Self {
@@ -116,6 +119,7 @@ impl Rebuild {
             state: batches.ledger.state().await?,
             batches,
             log,
+            tenure,
             signals,
             give_up_after,
             coalescer: Coalescer::default(),
@@ -138,10 +142,10 @@ impl Rebuild {
             if self.signals.drain.is_cancelled() && self.is_drained().await? {
                 break;
             }
-            let (log, next_look) = (Arc::clone(&self.log), self.next_look());
+            let (tenure, next_look) = (Arc::clone(&self.tenure), self.next_look());
             tokio::select! {
                 Some(end) = self.running.join_next() => self.take_in(end).await?,
-                () = log.appended().notified() => self.unread = [true; 2],
+                () = tenure.appended() => self.unread = [true; 2],
                 () = tokio::time::sleep_until(next_look) => {
                     self.unread = [true; 2];
                     self.commit().await?;
@@ -182,11 +186,11 @@ impl Rebuild {
         for lane in Lane::ALL {
             let at = lane.number();
             while self.unread[at] && self.lanes[at].outstanding() + PAGE <= WINDOW {
-                let page = self.log.read(lane, self.lanes[at].read(), PAGE).await?;
+                let page = self.tenure.read(lane, PAGE).await?;
                 self.unread[at] = page.len() == PAGE;
                 let now = Instant::now();
                 for logged in page {
-                    self.lanes[at].note_read(logged.position);
+                    self.lanes[at].note_read(logged.partition, logged.position);
                     self.coalescer.arrive(logged, now);
                 }
             }
@@ -242,7 +246,7 @@ impl Rebuild {
                 Fate::Again { alone } => self.coalescer.give_back(&ticket.id, alone, now),
                 Fate::Searchable | Fate::Complete => {
                     for entry in self.coalescer.finish(&ticket.id, now) {
-                        self.lanes[entry.lane.number()].complete(entry.position);
+                        self.lanes[entry.lane.number()].complete(entry.partition, entry.position);
                         if let (Fate::Searchable, Some(event_at)) = (fate, entry.event_at) {
                             self.batches.meter.searchable_after(wall.saturating_sub(event_at).max(0));
                         }
@@ -383,9 +387,10 @@ impl Rebuild {
     async fn commit(&mut self) -> Result<(), StateError> {
         for lane in Lane::ALL {
             let progress = &mut self.lanes[lane.number()];
-            if let Some(through) = progress.committable() {
-                self.log.commit(lane, through).await?;
-                progress.note_committed(through);
+            let through = progress.committable();
+            if !through.is_empty() {
+                self.tenure.commit(lane, &through).await?;
+                progress.note_committed(&through);
             }
         }
         Ok(())
@@ -401,7 +406,7 @@ impl Rebuild {
         }
         self.commit().await?;
         for lane in Lane::ALL {
-            if self.lanes[lane.number()].committed() < self.log.end(lane).await? {
+            if !self.lanes[lane.number()].has_reached(&self.log.ends(lane).await?) {
                 return Ok(false);
             }
         }
@@ -430,7 +435,7 @@ fn is_gone_alarm(state: &IndexState) -> bool {
 
 /// Enough to be worth a transaction while more is under way.
 fn has_much_to_commit(lane: &LaneProgress) -> bool {
-    lane.committable().is_some_and(|through| through - lane.committed() >= 500)
+    lane.committable_count() >= 500
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! before the change and written after the first lookup would stay stale for ever. Only then the source's progress is
 //! committed; after a crash the event comes again and so does its barrier.
 
+pub mod barrier;
 pub mod event;
 pub mod fan_out;
 mod format;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    barrier::{Barrier, Mark},
     event::EventError,
     fan_out::FanOut,
     lookup::{Lookup, Unanswered},
@@ -29,7 +31,6 @@ use crate::{
     graph::GraphError,
     ledger::{Ledger, figures::Meter},
     log::{Append, DeadLetter, Progress, ReindexLog},
-    rebuild::fetches::Fetches,
     source::{Records, Source, SourceError, SourceRecord},
 };
 
@@ -73,8 +74,8 @@ pub struct Route {
     pub log: Arc<dyn ReindexLog>,
     /// Where a truncated table is told.
     pub ledger: Arc<dyn Ledger>,
-    /// What the barrier waits for.
-    pub fetches: Arc<Fetches>,
+    /// What the second lookup waits for.
+    pub barrier: Barrier,
     /// Counters.
     pub meter: Arc<Meter>,
     /// Stop.
@@ -92,9 +93,9 @@ struct Routed {
     truncated: Option<String>,
 }
 
-/// A batch whose second lookup is due when every fetch up to `through` has ended.
+/// A batch whose second lookup is due when every fetch up to `arrived` has ended.
 struct Pending {
-    through: u64,
+    arrived: Mark,
     keys: Keys,
     dead_letters: Vec<DeadLetter>,
     /// Keys that the graph doesn't answer. They are dead letters by now, and not asked about again.
@@ -111,7 +112,7 @@ impl Route {
         let second = SecondLookup {
             lookup: Arc::clone(&self.lookup),
             log: Arc::clone(&self.log),
-            fetches: Arc::clone(&self.fetches),
+            barrier: self.barrier.clone(),
             stop: self.stop.clone(),
         };
         let second = tokio::spawn(second.run(barriers));
@@ -142,7 +143,7 @@ impl Route {
             may_be_paused = false;
             let Records { records, next } = self.source.read(&position, BATCH).await?;
             // Taken when the events have arrived: whatever starts later reads the graph after them.
-            let through = self.fetches.newest();
+            let arrived = self.barrier.now();
             if next == position {
                 if self.once {
                     if position.at < end {
@@ -166,7 +167,7 @@ impl Route {
             let progress = Progress { source: name.clone(), position: next.clone() };
             if self.lookup.is_needed() {
                 // A position that moved without records goes this way, too: it must not overtake those before it.
-                let batch = self.look_up_at_once(routed, through, progress).await?;
+                let batch = self.look_up_at_once(routed, arrived, progress).await?;
                 if pending.send(batch).await.is_err() {
                     return Ok(()); // the second lookup failed, and says why
                 }
@@ -224,7 +225,7 @@ impl Route {
     async fn look_up_at_once(
         &self,
         routed: Routed,
-        through: u64,
+        arrived: Mark,
         progress: Progress,
     ) -> Result<Pending, RouteError> {
         let Routed { wishes: Wishes { entries, keys, .. }, mut dead_letters, .. } = routed;
@@ -238,7 +239,7 @@ impl Route {
             dead_letters.push(self.lookup.dead_letter(&unanswered));
             given_up.insert(unanswered.key);
         }
-        Ok(Pending { through, keys, dead_letters, given_up, queued, progress })
+        Ok(Pending { arrived, keys, dead_letters, given_up, queued, progress })
     }
 }
 
@@ -265,16 +266,16 @@ async fn look_up(
 struct SecondLookup {
     lookup: Arc<Lookup>,
     log: Arc<dyn ReindexLog>,
-    fetches: Arc<Fetches>,
+    barrier: Barrier,
     stop: CancellationToken,
 }
 
 impl SecondLookup {
     async fn run(self, mut barriers: mpsc::Receiver<Pending>) -> Result<(), RouteError> {
         while let Some(pending) = barriers.recv().await {
-            let Pending { through, keys, mut dead_letters, given_up, mut queued, progress } = pending;
+            let Pending { arrived, keys, mut dead_letters, given_up, mut queued, progress } = pending;
             tokio::select! {
-                () = self.fetches.all_ended(through) => {}
+                () = self.barrier.passed(arrived) => {}
                 // Uncommitted, the events come again and so does their barrier.
                 () = self.stop.cancelled() => return Ok(()),
             }

@@ -25,6 +25,7 @@ use crate::{
     ledger::sqlite::{RetryPauses, SqliteLedger},
     log::{Lane, sqlite::SqliteLog},
     provision::state::provision,
+    rebuild::fetches::Fetches,
     source::{Position, file::FileSource, inbox},
     store::sqlite::SqliteStore,
     testing,
@@ -96,13 +97,15 @@ impl Bench {
         });
         provision(&path, &plan).unwrap();
         let state = StateFile::open(&path, &plan.name).unwrap();
+        let fetches = Fetches::default();
+        fetches.enter(Epoch::ZERO.next().unwrap());
         Self {
             log: Arc::new(SqliteLog::new(state.clone())),
             ledger: Arc::new(SqliteLedger::new(
                 state.clone(),
                 RetryPauses { initial_ms: 1_000, max_ms: 60_000 },
             )),
-            fetches: Arc::new(Fetches::new(Epoch::ZERO.next().unwrap())),
+            fetches: Arc::new(fetches),
             stop: CancellationToken::new(),
             folder,
             state,
@@ -149,7 +152,7 @@ impl Bench {
             source: Box::new(FileSource::new(&source.name, &self.file())),
             log: self.log.clone(),
             ledger: self.ledger.clone(),
-            fetches: Arc::clone(&self.fetches),
+            barrier: Barrier::OwnFetches(Arc::clone(&self.fetches)),
             meter: Arc::default(),
             stop: self.stop.clone(),
             once,

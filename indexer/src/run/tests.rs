@@ -131,7 +131,7 @@ impl Running {
 
     async fn talent_changed(&self, id: &str) {
         let line = json!({"key": id, "value": {}}).to_string().into_bytes();
-        inbox::accept(&self.index.state, "talent", vec![line]).await.unwrap();
+        inbox::accept(self.index.state().unwrap(), "talent", vec![line]).await.unwrap();
     }
 
     async fn indexed(&self, id: &str) -> Option<Value> {

@@ -1,0 +1,44 @@
+//! What a second lookup waits for: the end of every fetch that began before the event.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::rebuild::fetches::Fetches;
+
+/// How the end of older fetches is known.
+#[derive(Clone)]
+pub enum Barrier {
+    /// One process owns everything, so that its own older fetches are all there are.
+    OwnFetches(Arc<Fetches>),
+    /// Others fetch, too. Whatever they have not written within this time of its start is thrown away.
+    Deadline(Duration),
+}
+
+/// A moment: every fetch that began before it is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// Up to the fetch of this number.
+    Fetch(u64),
+    /// Up to this time.
+    Time(Instant),
+}
+
+impl Barrier {
+    /// This moment.
+    pub fn now(&self) -> Mark {
+        match self {
+            Self::OwnFetches(fetches) => Mark::Fetch(fetches.newest()),
+            Self::Deadline(_) => Mark::Time(Instant::now()),
+        }
+    }
+
+    /// Waits until no fetch that began before `mark` can be written any more.
+    pub async fn passed(&self, mark: Mark) {
+        match (self, mark) {
+            (Self::OwnFetches(fetches), Mark::Fetch(number)) => fetches.all_ended(number).await,
+            (Self::Deadline(deadline), Mark::Time(at)) => sleep_until(at + *deadline).await,
+            _ => unreachable!("a mark is of the barrier that it is handed to"),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Why a process can't go on, or can't begin.
+
+use plan::Code;
+
+use crate::{
+    StateError,
+    backfill::BackfillError,
+    graph::{GraphError, http::EndpointError},
+    rebuild::RebuildError,
+    route::RouteError,
+    source::SourceError,
+};
+
+/// Why a process can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The state file.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// An endpoint of the configuration.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The gateway, with `--once`.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The configuration names no file for a source.
+    #[error("the source {0:?} of the provisioned plan isn't in the configuration any more")]
+    UnknownSource(String),
+    /// Only a shared log can be worked on by processes of different roles.
+    #[error("one process does all the work where the log is in a state file")]
+    Role,
+    /// The filter of a source can't be read.
+    #[error("the source {0:?} has a `where` that can't be read: {1}")]
+    Condition(String, String),
+    /// The admin port is taken, or may not be opened.
+    #[error("the admin address {address} can't be listened on: {source}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl RunError {
+    /// The diagnostic code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::State(error) => error.code(),
+            Self::Endpoint(_) => plan::code::fetch::SS401,
+            Self::Graph(error) => error.code(),
+            Self::Source(error) => error.code(),
+            Self::UnknownSource(_) | Self::Condition(..) => plan::code::kafka::SS303,
+            Self::Role => plan::code::store::SS501,
+            Self::Listen { .. } => plan::code::store::SS508,
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::State(error) => error.help(),
+            Self::Graph(error) => Some(error.help()),
+            Self::UnknownSource(_) | Self::Condition(..) => Some("provision again with this configuration"),
+            Self::Role => Some("leave `--role` out, or share the log over Kafka (`kafka:`)"),
+            Self::Listen { .. } => Some("give another address with `--admin` or under `admin.listen`"),
+            Self::Endpoint(_) | Self::Source(_) => None,
+        }
+    }
+}
+
+impl From<RebuildError> for RunError {
+    fn from(error: RebuildError) -> Self {
+        match error {
+            RebuildError::State(error) => Self::State(error),
+            RebuildError::Graph(error) => Self::Graph(error),
+        }
+    }
+}
+
+impl From<BackfillError> for RunError {
+    fn from(error: BackfillError) -> Self {
+        match error {
+            BackfillError::State(error) => Self::State(error),
+            BackfillError::Graph(error) => Self::Graph(error),
+            BackfillError::File(error) => Self::Source(error),
+        }
+    }
+}
+
+impl From<RouteError> for RunError {
+    fn from(error: RouteError) -> Self {
+        match error {
+            RouteError::Source(error) => Self::Source(error),
+            RouteError::Graph(error) => Self::Graph(error),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The rebuilding half of a process: one share of the log after another, each under an epoch of its own.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use plan::{DocumentId, DocumentVersion, Epoch};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{ONCE_GIVES_UP_AFTER, Process, RunError, Tasks, joined, sleeps_through};
+use crate::{
+    StateError,
+    backfill::Backfills,
+    graph::request::DocumentRequests,
+    ledger::IndexState,
+    log::{Append, Cause, Entry, Lane, Ownership, Tenure},
+    rebuild::{Rebuild, Signals, batch::Batches, gone::GoneGuard},
+};
+
+/// Held documents that are tried again at once, each half second: enough to heal thousands in a minute, too few to push
+/// live changes aside.
+const REPLAYS: usize = 200;
+
+/// How often held documents are looked at.
+const REPLAY_POLL: Duration = Duration::from_millis(500);
+
+/// How long what runs may take to end when a share is asked back. Then it is abandoned: the next owner fetches it anew.
+/// Kafka waits for five minutes (`max.poll.interval.ms`), but nobody rebuilds these ids meanwhile.
+pub(crate) const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long is waited before a server that didn't answer at a takeover is asked again.
+const TAKEOVER_PAUSE: Duration = Duration::from_secs(1);
+
+/// Rebuilds whatever share of the log this process owns.
+pub(super) struct Rebuilding {
+    pub process: Arc<Process>,
+    pub ownership: Box<dyn Ownership>,
+    pub stop: CancellationToken,
+    pub once: bool,
+    /// With `once`: is cancelled when every source is routed up to its end.
+    pub routed: CancellationToken,
+}
+
+impl Rebuilding {
+    /// Works on shares until it is stopped, or with `once` until the first share is complete up to its end.
+    pub(super) async fn run(mut self) -> Result<(), RunError> {
+        while let Some(tenure) = self.ownership.next_tenure(&self.stop).await? {
+            let worked = self.work(&tenure).await;
+            tenure.release();
+            match worked {
+                Err(RunError::State(StateError::Fenced(share))) => {
+                    tracing::warn!("another process took over {share}; what was begun here is thrown away");
+                }
+                worked => worked?,
+            }
+            if self.once {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn work(&self, tenure: &Arc<dyn Tenure>) -> Result<(), RunError> {
+        let ended = self.stop.child_token();
+        if !self.take_over(&**tenure).await? {
+            return Ok(());
+        }
+        let signals = Signals { stop: ended.clone(), drain: CancellationToken::new() };
+        let drain = signals.drain.clone();
+        let give_up_after = self.once.then_some(ONCE_GIVES_UP_AFTER);
+        let log = self.process.index.log.clone();
+        let rebuild = Rebuild::new(Arc::new(self.batches(tenure)), log, signals, give_up_after).await?;
+        let backfills = Arc::new(self.backfills(&ended));
+        let mut executing = Tasks::new();
+        if tenure.is_executor() {
+            self.process.replay_due().await?;
+            let enumerating = Arc::clone(&backfills);
+            executing.spawn(async move { Ok(enumerating.run(give_up_after).await?) });
+            if self.process.index.plan.errors.auto_replay && !self.once {
+                executing.spawn(Arc::clone(&self.process).replay_until(ended.clone()));
+            }
+        }
+
+        let rebuilding = rebuild.run();
+        tokio::pin!(rebuilding);
+        let mut result = Ok(());
+        loop {
+            tokio::select! {
+                end = &mut rebuilding => {
+                    result = result.and(end.map_err(RunError::from));
+                    break;
+                }
+                Some(end) = executing.join_next() => {
+                    result = result.and(joined(end));
+                    if result.is_err() {
+                        ended.cancel();
+                    }
+                }
+                () = self.routed.cancelled(), if executing.is_empty() && !drain.is_cancelled() => drain.cancel(),
+                () = tenure.revoked().cancelled(), if !ended.is_cancelled() => ended.cancel(),
+                () = overdue(&**tenure) => {
+                    tracing::warn!("what ran was not done when the share was asked back, and is abandoned");
+                    break;
+                }
+            }
+        }
+        ended.cancel();
+        while let Some(end) = executing.join_next().await {
+            result = result.and(joined(end));
+        }
+        if result.is_ok() && tenure.is_executor() && !tenure.revoked().is_cancelled() {
+            backfills.end_rebuilt().await?;
+        }
+        result
+    }
+
+    /// Takes the next epoch and proves that the share is still our own; false where it was stopped or revoked before that.
+    async fn take_over(&self, tenure: &dyn Tenure) -> Result<bool, RunError> {
+        loop {
+            let taken = async {
+                let highest = self.process.index.store.highest_version().await?;
+                let stored = highest.map_or(Epoch::ZERO, DocumentVersion::epoch);
+                let epoch = self.process.index.ledger.take_epoch(stored).await?;
+                tenure.prove().await?;
+                Ok::<_, StateError>(epoch)
+            };
+            let failure = tokio::select! {
+                taken = taken => match taken {
+                    Ok(epoch) => {
+                        self.process.fetches.enter(epoch);
+                        let Process { index, .. } = &*self.process;
+                        let name = &index.plan.name;
+                        tracing::info!(index = %name, epoch = epoch.get(), version = index.version, "took the index over");
+                        return Ok(true);
+                    }
+                    Err(error) if error.is_of_a_server() && !self.once => error,
+                    Err(error) => return Err(error.into()),
+                },
+                () = self.stop.cancelled() => return Ok(false),
+                () = tenure.revoked().cancelled() => return Ok(false),
+            };
+            tracing::warn!(code = failure.code().id, "{failure}; the takeover waits for it");
+            if sleeps_through(TAKEOVER_PAUSE, &self.stop).await {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn batches(&self, tenure: &Arc<dyn Tenure>) -> Batches {
+        let Process { index, graph, fetches, meter, .. } = &*self.process;
+        Batches {
+            requests: DocumentRequests::new(Arc::clone(&index.plan)),
+            plan: Arc::clone(&index.plan),
+            graph: Arc::clone(graph),
+            tenure: Arc::clone(tenure),
+            store: index.store.clone(),
+            ledger: index.ledger.clone(),
+            fetches: Arc::clone(fetches),
+            gone: Mutex::new(GoneGuard::new(index.plan.errors.max_gone)),
+            meter: Arc::clone(meter),
+        }
+    }
+
+    fn backfills(&self, stop: &CancellationToken) -> Backfills {
+        let Process { index, graph, endpoints, .. } = &*self.process;
+        Backfills {
+            plan: Arc::clone(&index.plan),
+            ids_file: endpoints.ids_file.clone(),
+            graph: Arc::clone(graph),
+            log: index.log.clone(),
+            store: index.store.clone(),
+            ledger: index.ledger.clone(),
+            stop: stop.clone(),
+        }
+    }
+}
+
+/// Ends when a share was asked back and [`DRAIN`] is over.
+async fn overdue(tenure: &dyn Tenure) {
+    tenure.revoked().cancelled().await;
+    sleep(DRAIN).await;
+}
+
+impl Process {
+    /// Appends held ids that are due, unless the index waits for something or live changes are behind.
+    async fn replay_due(&self) -> Result<(), StateError> {
+        let is_running =
+            self.index.ledger.state().await? == IndexState::Running && self.meter.waiting().is_none();
+        if !is_running || self.index.log.lag(Lane::Live).await? > REPLAYS as u64 {
+            return Ok(());
+        }
+        let due = self.index.ledger.due(REPLAYS).await?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        let entry = |id: &DocumentId| Entry {
+            id: id.clone(),
+            lane: Lane::Live,
+            cause: Cause::Replay,
+            event_at: None,
+            deleted: false,
+        };
+        // Marked after it is in the log: a crash in between replays twice, and never not at all.
+        self.index
+            .log
+            .append(Append { entries: due.iter().map(entry).collect(), ..Append::default() })
+            .await?;
+        self.index.ledger.mark_replayed(due).await
+    }
+
+    async fn replay_until(self: Arc<Self>, stop: CancellationToken) -> Result<(), RunError> {
+        while !sleeps_through(REPLAY_POLL, &stop).await {
+            self.replay_due().await?;
+        }
+        Ok(())
+    }
+}
