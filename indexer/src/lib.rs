@@ -12,6 +12,8 @@ pub mod documents;
 pub mod endpoints;
 pub mod graph;
 pub mod index;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod ledger;
 pub mod log;
 pub mod provision;

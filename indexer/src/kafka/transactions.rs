@@ -1,0 +1,148 @@
+//! Appends and commits of offsets, all or nothing: one transactional producer on a thread of its own.
+//!
+//! Whatever waits when a transaction begins shares it, so a thousand small appends cost a few round trips. Offsets go last,
+//! each group's under the generation that they were read in: if that generation is over, nothing of the transaction is ever
+//! seen.
+
+mod producer;
+
+use std::sync::Arc;
+
+use rdkafka::consumer::ConsumerGroupMetadata;
+use tokio::sync::{mpsc, oneshot};
+
+use self::producer::Producing;
+use super::client::{Cluster, Trouble, Watch};
+use crate::{StateError, endpoints::KafkaEndpoint};
+
+/// What one transaction may hold: more would make its first bundle wait for its last, less would commit more often.
+const MAX_RECORDS: usize = 10_000;
+/// The same in bytes. A single bundle may be larger, and then has its transaction for itself.
+const MAX_BYTES: usize = 8 << 20;
+
+/// Bundles that may wait for the next transaction; who comes then waits for a place.
+const WAITING: usize = 1_024;
+
+/// One record to append.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The key; by its murmur2 hash the record finds its partition, as Java's producers do it.
+    pub key: Option<Vec<u8>>,
+    /// The value; none is a tombstone.
+    pub payload: Option<Vec<u8>>,
+    /// Headers, in their order.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The partition, where the key doesn't decide.
+    pub partition: Option<i32>,
+}
+
+/// How far a group is, said by one who read under a generation of it.
+#[derive(Clone)]
+pub struct GroupOffsets {
+    /// The generation, as it was when the partitions were assigned. See [`super::Share::generation`].
+    pub group: Arc<ConsumerGroupMetadata>,
+    /// Topic, partition, and the offset that is read next. An empty list says, and fences, nothing.
+    pub next: Vec<(Arc<str>, i32, i64)>,
+}
+
+/// What happens together or not at all.
+#[derive(Clone, Default)]
+pub struct Bundle {
+    /// Records to append.
+    pub records: Vec<Outgoing>,
+    /// Offsets to commit.
+    pub offsets: Vec<GroupOffsets>,
+}
+
+impl Bundle {
+    fn bytes(&self) -> usize {
+        let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        self.records.iter().map(|record| size(&record.key) + size(&record.payload)).sum()
+    }
+}
+
+/// A bundle and who waits for its verdict.
+struct Waiting {
+    bundle: Bundle,
+    verdict: oneshot::Sender<Result<(), Trouble>>,
+}
+
+/// The transactional producer of this process. Clones share it; it ends with the last of them.
+#[derive(Clone)]
+pub struct Transactions {
+    waiting: mpsc::Sender<Waiting>,
+    watch: Arc<Watch>,
+}
+
+impl Transactions {
+    /// Starts the producer. It takes the transactional id over from whoever had it before, and waits for a broker if it must.
+    pub fn start(endpoint: &KafkaEndpoint, transactional_id: &str) -> Self {
+        let watch = Arc::new(Watch::new(Arc::new(Cluster::new(endpoint))));
+        let (waiting, queue) = mpsc::channel(WAITING);
+        let producing = Producing::new(Arc::clone(&watch), transactional_id);
+        std::thread::Builder::new()
+            .name("kafka-transactions".to_owned())
+            .spawn(move || work(queue, producing))
+            .expect("the system gives a thread");
+        Self { waiting, watch }
+    }
+
+    /// Appends and commits; `Ok` says that the transaction is committed.
+    ///
+    /// `Fenced` where a generation is over or another process has the transactional id, `Refused` where this bundle can't be
+    /// taken as it is, `Unreachable` where the brokers couldn't do it now. A dropped call may or may not happen.
+    pub async fn commit(&self, bundle: Bundle) -> Result<(), StateError> {
+        let (verdict, told) = oneshot::channel();
+        let sent = self.waiting.send(Waiting { bundle, verdict }).await;
+        sent.expect("the thread ends after the last handle");
+        Ok(told.await.expect("the thread answers before it ends")?)
+    }
+
+    /// What keeps commits waiting, if anything does.
+    pub fn trouble(&self) -> Option<StateError> {
+        self.watch.trouble().map(StateError::from)
+    }
+}
+
+fn work(mut queue: mpsc::Receiver<Waiting>, mut producing: Producing) {
+    // A process that dies in a transaction blocks its successor until this is done: so not at the first append.
+    let _ = producing.ready(&|| queue.sender_strong_count() == 0);
+    let mut left = None;
+    while let Some(first) = left.take().or_else(|| queue.blocking_recv()) {
+        let (mut records, mut bytes) = (first.bundle.records.len(), first.bundle.bytes());
+        let mut together = vec![first];
+        while let Ok(next) = queue.try_recv() {
+            records += next.bundle.records.len();
+            bytes += next.bundle.bytes();
+            if records > MAX_RECORDS || bytes > MAX_BYTES {
+                left = Some(next);
+                break;
+            }
+            together.push(next);
+        }
+        let is_given_up = || queue.sender_strong_count() == 0;
+        serve(together, &mut producing, &is_given_up);
+    }
+}
+
+/// Runs the bundles in one transaction, and each alone if that fails: one that is fenced must not fail the others.
+fn serve(mut together: Vec<Waiting>, producing: &mut Producing, is_given_up: &dyn Fn() -> bool) {
+    together.retain(|waiting| !waiting.verdict.is_closed());
+    let bundles: Vec<&Bundle> = together.iter().map(|waiting| &waiting.bundle).collect();
+    let verdict = producing.transact(&bundles, is_given_up);
+    let is_final = match &verdict {
+        Ok(()) => true,
+        // What passes is worth a second transaction: the first was aborted, so the brokers are there again.
+        Err(trouble) => together.len() == 1 && trouble.meaning != super::client::Meaning::Passing,
+    };
+    for waiting in together {
+        let verdict = match is_final {
+            true => verdict.clone(),
+            false => producing.transact(&[&waiting.bundle], is_given_up),
+        };
+        // Who no longer waits is not told.
+        let _ = waiting.verdict.send(verdict);
+    }
+}
