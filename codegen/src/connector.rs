@@ -1,12 +1,12 @@
 //! The configuration of the Debezium connectors that fill a plan's topics, for Kafka Connect's REST API.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use plan::{
     Diagnostic, IndexPlan, SourcePlan, SourceText,
     code::kafka as codes,
     filter,
-    index_plan::{EventFormat, SnapshotReads, SourceInput},
+    index_plan::{Encoding, EventFormat, SnapshotReads, SourceInput},
     record::RecordRoot,
 };
 use serde_json::{Map, Value, json};
@@ -15,6 +15,7 @@ const FLATTEN: &str = "io.debezium.transforms.ExtractNewRecordState";
 const OUTBOX: &str = "io.debezium.transforms.outbox.EventRouter";
 const BY_TOPIC: &str = "org.apache.kafka.connect.transforms.predicates.TopicNameMatches";
 const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
+const AVRO: &str = "io.confluent.connect.avro.AvroConverter";
 const TEXT: &str = "org.apache.kafka.connect.storage.StringConverter";
 
 /// What the outbox router puts in place of an event's aggregate type.
@@ -31,7 +32,7 @@ const MAX_SLOT: usize = 63;
 /// keeps them. Errors: SS311, where a topic tells no table, or no source has one.
 pub fn connectors(plan: &IndexPlan) -> Result<Value, Diagnostic> {
     let mut tables: BTreeMap<&str, Vec<(&str, &SourcePlan)>> = BTreeMap::new();
-    let mut outboxes: BTreeSet<&str> = BTreeSet::new();
+    let mut outboxes: BTreeMap<&str, &SourcePlan> = BTreeMap::new();
     for source in &plan.sources {
         let SourceInput::Topic(topic) = &source.input else { continue };
         match source.format {
@@ -41,16 +42,25 @@ pub fn connectors(plan: &IndexPlan) -> Result<Value, Diagnostic> {
             }
             EventFormat::Outbox => {
                 let (prefix, _) = topic.rsplit_once('.').ok_or_else(|| no_table(&source.name, topic))?;
-                outboxes.insert(prefix);
+                let other = outboxes.insert(prefix, source);
+                if other.is_some_and(|other| other.encoding != source.encoding) {
+                    return Err(two_encodings(prefix));
+                }
             }
             EventFormat::Cloudevents | EventFormat::Plain => {}
         }
     }
+    for (prefix, tables) in &tables {
+        let is_avro = |(_, source): &(&str, &SourcePlan)| source.encoding == Encoding::Avro;
+        if tables.iter().any(is_avro) && !tables.iter().all(is_avro) {
+            return Err(two_encodings(prefix));
+        }
+    }
     let of_tables = tables.iter().map(|(prefix, tables)| of_tables(&plan.name, prefix, tables));
-    let of_outboxes = outboxes.iter().map(|prefix| {
+    let of_outboxes = outboxes.iter().map(|(prefix, source)| {
         // Two connectors must not share their own prefix, from which the names of their heartbeats follow.
         let own = format!("{prefix}{}", if tables.contains_key(prefix) { "-outbox" } else { "" });
-        of_outbox(&plan.name, &own, prefix)
+        of_outbox(&plan.name, &own, prefix, source.encoding)
     });
     let mut connectors: Vec<Value> = of_tables.chain(of_outboxes).collect();
     match connectors.len() {
@@ -82,6 +92,12 @@ fn no_topic() -> Diagnostic {
     Diagnostic::error(codes::SS311, message).help(help)
 }
 
+fn two_encodings(prefix: &str) -> Diagnostic {
+    let message = format!("the topics of {prefix:?} are written in two encodings");
+    let help = "one connector writes them all: give its sources the same `encoding:`";
+    Diagnostic::error(codes::SS311, message).help(help)
+}
+
 fn of_tables(index: &str, prefix: &str, tables: &[(&str, &SourcePlan)]) -> Value {
     let mut names: Vec<&str> = tables.iter().map(|(table, _)| *table).collect();
     names.sort_unstable();
@@ -97,10 +113,11 @@ fn of_tables(index: &str, prefix: &str, tables: &[(&str, &SourcePlan)]) -> Value
         "skipped.operations": "none",
         // In base64, which is the default, a NUMERIC can't be an id.
         "decimal.handling.mode": "string",
-        "key.converter": JSON,
-        "key.converter.schemas.enable": "false",
     });
     config.extend(object(more));
+    let encoding = tables.first().map(|(_, source)| source.encoding).unwrap_or_default();
+    config.extend(converter("key", encoding));
+    config.extend(converter("value", encoding));
     let mut whole: Vec<&str> =
         tables.iter().filter(|(_, source)| wants_whole_rows(source)).map(|(table, _)| *table).collect();
     whole.sort_unstable();
@@ -134,8 +151,19 @@ fn of_tables(index: &str, prefix: &str, tables: &[(&str, &SourcePlan)]) -> Value
     json!({ "name": format!("{index}-{prefix}"), "config": config })
 }
 
+/// What writes keys or values: bare JSON, or Avro under a registry, whose address comes from the environment.
+fn converter(part: &str, encoding: Encoding) -> Map<String, Value> {
+    let class = format!("{part}.converter");
+    let (class_name, setting, value) = match encoding {
+        Encoding::Json => (JSON, "schemas.enable", "false"),
+        Encoding::Avro => (AVRO, "schema.registry.url", "${env:SCHEMA_REGISTRY_URL}"),
+    };
+    let setting = (format!("{class}.{setting}"), value.into());
+    Map::from_iter([(class, class_name.into()), setting])
+}
+
 /// A connector that routes events to topics of one prefix; its own may be another.
-fn of_outbox(index: &str, prefix: &str, routed: &str) -> Value {
+fn of_outbox(index: &str, prefix: &str, routed: &str, encoding: Encoding) -> Value {
     // Debezium's own names for the table and its columns.
     let mut config = database(index, prefix, &["public.outbox"]);
     config.extend(object(json!({
@@ -149,6 +177,7 @@ fn of_outbox(index: &str, prefix: &str, routed: &str) -> Value {
         "transforms.outbox.table.expand.json.payload": "true",
         "transforms.outbox.table.fields.additional.placement": "type:header:eventType",
     })));
+    config.extend(converter("value", encoding));
     json!({ "name": format!("{index}-{prefix}"), "config": config })
 }
 
@@ -174,8 +203,6 @@ fn database(index: &str, prefix: &str, tables: &[&str]) -> Map<String, Value> {
         "publication.autocreate.mode": "filtered",
         // Lets the database forget its log while these tables are quiet.
         "heartbeat.interval.ms": "10000",
-        "value.converter": JSON,
-        "value.converter.schemas.enable": "false",
         // The broker's own defaults.
         "topic.creation.default.partitions": "-1",
         "topic.creation.default.replication.factor": "-1",

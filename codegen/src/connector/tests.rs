@@ -109,3 +109,27 @@ fn a_topic_that_tells_no_table_is_an_error() {
     assert!(connectors_of(vec![source("events", EventFormat::Outbox)]).is_err());
     assert!(connectors_of(vec![source("events", EventFormat::Plain)]).is_err());
 }
+
+#[test]
+fn topics_in_avro_have_the_converter_of_a_registry() {
+    let mut movies = source("studio.public.movies", EventFormat::Debezium);
+    movies.encoding = Encoding::Avro;
+    let made = connectors_of(vec![movies.clone()]).unwrap();
+    for part in ["key", "value"] {
+        assert_eq!(made["config"][format!("{part}.converter")], AVRO);
+        assert_eq!(
+            made["config"][format!("{part}.converter.schema.registry.url")],
+            "${env:SCHEMA_REGISTRY_URL}"
+        );
+        assert!(made["config"].get(format!("{part}.converter.schemas.enable")).is_none(), "{made:#}");
+    }
+    let mut talent = source("outbox.event.talent", EventFormat::Outbox);
+    talent.encoding = Encoding::Avro;
+    let outbox = connectors_of(vec![talent.clone()]).unwrap();
+    assert_eq!([&outbox["config"]["key.converter"], &outbox["config"]["value.converter"]], [TEXT, AVRO]);
+
+    let other = source("studio.public.credits", EventFormat::Debezium);
+    assert_eq!(connectors_of(vec![movies, other]).unwrap_err().code, codes::SS311);
+    let other = source("outbox.event.movie", EventFormat::Outbox);
+    assert_eq!(connectors_of(vec![talent, other]).unwrap_err().code, codes::SS311);
+}
