@@ -10,11 +10,13 @@ use std::{
 
 use codegen::{
     Checked, Compiled, Config, INTROSPECTION_QUERY, Texts, WantedFile,
-    config::{Expansion, IdsConfig, Secret, SourceEndpoint, StoreAuth},
+    config::{self, Expansion, IdsConfig, KafkaConfig, Secret, SourceEndpoint, StoreAuth},
 };
 use indexer::{
     Endpoints, Index,
-    endpoints::{ElasticAuth, ElasticEndpoint, GraphEndpoint, Place},
+    endpoints::{
+        ElasticAuth, ElasticEndpoint, GraphEndpoint, KafkaEndpoint, Place, RegistryAuth, RegistryEndpoint,
+    },
     graph::{Graph, GraphRequest, http::HttpGraph},
 };
 use plan::{
@@ -196,7 +198,29 @@ impl Project {
             ca: store.tls_ca.as_ref().map(|path| resolve(&self.folder, path)),
             timeout: STORE_TIMEOUT,
         });
-        Place { state: resolve(&self.folder, &self.config.state_path), store: server, kafka: None }
+        let kafka = self.config.kafka.as_ref().map(|kafka| self.kafka(kafka));
+        Place { state: resolve(&self.folder, &self.config.state_path), store: server, kafka }
+    }
+
+    fn kafka(&self, kafka: &KafkaConfig) -> KafkaEndpoint {
+        let secret = |secret: &Secret| SecretString::from(secret.expose());
+        let properties = kafka.properties.iter().map(|(name, value)| (name.clone(), secret(value)));
+        let registry = kafka.registry.as_ref().map(|registry| RegistryEndpoint {
+            url: registry.url.value.clone(),
+            auth: registry.auth.as_ref().map(|auth| match auth {
+                config::RegistryAuth::Basic { username, password } => {
+                    RegistryAuth::Basic { username: username.clone(), password: secret(password) }
+                }
+                config::RegistryAuth::Bearer(token) => RegistryAuth::Bearer(secret(token)),
+            }),
+            ca: registry.tls_ca.as_ref().map(|path| resolve(&self.folder, path)),
+        });
+        KafkaEndpoint {
+            brokers: kafka.brokers.clone(),
+            properties: properties.collect(),
+            instance_id: kafka.instance_id.clone(),
+            registry,
+        }
     }
 
     /// What the running system needs beside the plan.
@@ -206,7 +230,7 @@ impl Project {
             SourceEndpoint::File(path) => {
                 Some((source.name.value.clone(), resolve(&self.folder, &path.value)))
             }
-            SourceEndpoint::Http => None,
+            SourceEndpoint::Http | SourceEndpoint::Topic(_) => None,
         });
         let ids_file = match &config.backfill.ids {
             Some(IdsConfig::File(path)) => Some(resolve(&self.folder, &path.value)),

@@ -155,13 +155,15 @@ fn index_plan(config: &Config, texts: &Texts, diagnostics: &mut Vec<Diagnostic>)
         _ => None,
     };
     diagnostics.extend(schema.failures());
+    let fetch = fetch?;
     Some(IndexPlan {
         format: PLAN_FORMAT,
         name: config.name.value.clone(),
         description: config.description.clone(),
         owner: config.owner.clone(),
         entity: entity.name.clone(),
-        fetch: fetch?,
+        kafka: planned::kafka(config, &fetch.query_hash),
+        fetch,
         graph: planned::graph_policy(config),
         subgraphs: schema.subgraphs.clone(),
         fields: tree,
@@ -169,7 +171,6 @@ fn index_plan(config: &Config, texts: &Texts, diagnostics: &mut Vec<Diagnostic>)
         backfill: planned::backfill(config, ids),
         errors: config.policies.errors.clone(),
         store: config.store.kind,
-        kafka: None,
         search,
         freshness: config.policies.freshness.clone(),
         coverage,

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use plan::{
-    Code, Diagnostic, Field, FieldTree, IdKind,
+    Code, Diagnostic, Field, FieldTree, IdKind, KafkaPlan,
     code::{config as config_codes, graph as codes},
     field::MappingKind,
     index_plan::{
-        BackfillPlan, Boost, EdgeTeller, Encoding, GraphPolicy, IdQuery, IdSource, KeyPlan, OnGap,
-        SearchPlan, SourceInput, SourcePlan, WeightedPath,
+        BackfillPlan, Boost, EdgeTeller, Encoding, GraphPolicy, IdQuery, IdSource, KeyPlan, SearchPlan,
+        SourceInput, SourcePlan, WeightedPath,
     },
 };
 
@@ -40,6 +40,19 @@ pub(crate) fn backfill(config: &Config, query: Option<IdQuery>) -> BackfillPlan 
         None => None,
     };
     BackfillPlan { ids, rate_per_second: config.backfill.rate_per_second }
+}
+
+/// The topics and groups of the index; `None` without `kafka:`.
+pub(crate) fn kafka(config: &Config, query_hash: &str) -> Option<KafkaPlan> {
+    let kafka = config.kafka.as_ref()?;
+    let mut plan = KafkaPlan::new(&config.name.value, query_hash, kafka.partitions, kafka.replication);
+    if kafka.registry.is_some() {
+        plan.documents_encoding = Encoding::Avro;
+    }
+    if let Some(topic) = &config.policies.dead_letters {
+        plan.dead_letters.clone_from(&topic.value);
+    }
+    Some(plan)
 }
 
 /// What sources are planned from.
@@ -75,6 +88,7 @@ impl Sources<'_> {
             input: match &source.endpoint {
                 SourceEndpoint::File(_) => SourceInput::File,
                 SourceEndpoint::Http => SourceInput::Http,
+                SourceEndpoint::Topic(topic) => SourceInput::Topic(topic.value.clone()),
             },
             format: source.format,
             id: source.id.clone(),
@@ -84,8 +98,8 @@ impl Sources<'_> {
             reverse_lookup,
             back_reference,
             edge: source.edge.as_ref().map_or(inferred, |edge| edge.value),
-            encoding: Encoding::Json,
-            on_gap: OnGap::Audit,
+            encoding: source.encoding,
+            on_gap: source.on_gap,
             snapshot_reads: source.snapshot_reads,
             filter: source.filter.as_ref().map(|filter| filter.value.clone()),
             version: source.version.clone(),

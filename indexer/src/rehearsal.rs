@@ -8,7 +8,7 @@ use std::{
 
 use plan::{
     DocumentId, DocumentVersion, Epoch, IndexPlan,
-    index_plan::{SourceInput, StoreKind},
+    index_plan::{Encoding, SourceInput, StoreKind},
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -52,9 +52,11 @@ impl Rehearsal {
     pub async fn new(plan: &IndexPlan, state: &Path) -> Result<Self, RunError> {
         let mut plan = plan.clone();
         plan.store = StoreKind::Sqlite;
+        plan.kafka = None;
         // Events are handed in, whatever brings them otherwise, and nothing comes again by itself.
         for source in &mut plan.sources {
             source.input = SourceInput::Http;
+            source.encoding = Encoding::Json;
         }
         provision(state, &plan)?;
         Ok(Self {

@@ -6,9 +6,10 @@ use plan::SourceText;
 use serde_json::{Map, Number, Value as Json};
 
 use super::{
-    Config,
+    Config, kafka,
     reader::join,
     schema::{Document, Place},
+    sources::SourceEndpoint,
     variables::{self, Lookup},
     written::{self, Entry, Node, Value},
 };
@@ -61,7 +62,8 @@ impl Expander<'_> {
         let node = node.filter(|node| node.value != Value::Null);
         let defaults = defaults && !(place.is_not_yet());
         let Some(node) = node else {
-            if !defaults {
+            // Without `kafka:` there is no Kafka, so that its defaults would change what the file means.
+            if !defaults || path == "kafka" {
                 return None;
             }
             return self.computed(path).or_else(|| place.default().cloned()).or_else(|| {
@@ -72,9 +74,15 @@ impl Expander<'_> {
         };
         Some(match &node.value {
             Value::Null => Json::Null,
-            Value::Bool(value) => Json::Bool(*value),
-            Value::Number(number) => exact(number),
-            Value::Text(text) => self.text(place, text),
+            Value::Bool(value) => match hidden_at(place, path, &value.to_string()) {
+                true => Json::String(HIDDEN.to_owned()),
+                false => Json::Bool(*value),
+            },
+            Value::Number(number) => match hidden_at(place, path, number) {
+                true => Json::String(HIDDEN.to_owned()),
+                false => exact(number),
+            },
+            Value::Text(text) => self.text(place, path, text),
             Value::List(nodes) => match place.items() {
                 Some(items) => {
                     nodes.iter().filter_map(|node| self.fill(items, Some(node), path, defaults)).collect()
@@ -138,8 +146,8 @@ impl Expander<'_> {
         }
     }
 
-    fn text(&self, place: Place<'_>, text: &str) -> Json {
-        if place.is_secret() {
+    fn text(&self, place: Place<'_>, path: &str, text: &str) -> Json {
+        if hidden_at(place, path, text) {
             return Json::String(hidden(text));
         }
         let expanded = self.expanded(text);
@@ -159,18 +167,35 @@ impl Expander<'_> {
         variables::expand(text, self.variable).unwrap_or_else(|_| text.to_owned())
     }
 
+    /// Defaults of a source that follow from what it reads.
+    fn of_source(&self, source: &str, key: &str) -> Option<String> {
+        let source = self.config.sources.iter().find(|config| config.name.value == source)?;
+        match (key, &source.endpoint) {
+            ("id", _) => source.id.as_ref().map(ToString::to_string),
+            ("on_gap", SourceEndpoint::Topic(_)) => Some("audit".to_owned()),
+            _ => None,
+        }
+    }
+
     /// Defaults that follow from other keys.
     fn computed(&self, path: &str) -> Option<Json> {
         let parts: Vec<&str> = path.split('.').collect();
         let text = match parts.as_slice() {
-            ["state", "path"] => self.config.state_path.clone(),
+            ["state", "path"] if self.config.kafka.is_none() => self.config.state_path.clone(),
             ["graph", "deadline"] => duration(self.config.graph.deadline_ms),
             ["freshness", "error_after"] => duration(self.config.policies.freshness.error_after_ms),
             ["sources", _, "entity"] => self.config.entity.value.clone(),
+            ["sources", name, key] => self.of_source(name, key)?,
             _ => return None,
         };
         Some(Json::String(escaped(&text)))
     }
+}
+
+/// Whether a value must not be shown. Of what librdkafka is given only some is secret.
+fn hidden_at(place: Place<'_>, path: &str, value: &str) -> bool {
+    place.is_secret()
+        && !path.strip_prefix("kafka.properties.").is_some_and(|name| kafka::is_shown(name, value))
 }
 
 /// A number as it is written, or else a text.
@@ -345,6 +370,68 @@ serve: { tokens: ["${NONE:-}", "${TOKEN}"] }
         ] {
             assert!(yaml.lines().any(|written| written == line), "{line} is not in\n{yaml}");
         }
+    }
+
+    const ON_KAFKA: &str = r#"
+version: 1
+name: movies
+entity: Movie
+query: ./query.graphql
+graph: { url: "http://gateway/graphql" }
+kafka:
+  brokers: ["${BROKERS:-a:9092,b:9092}"]
+  schema_registry: https://u:p4ss@registry
+  registry_auth: { username: us3r, password: 81549300 }
+  properties:
+    session.timeout.ms: 45000
+    socket.keepalive.enable: true
+    security.protocol: SASL_SSL
+    sasl.username: us3r
+    sasl.password: 81549300
+    ssl.key.password: "p4ss"
+    ssl.key.pem: "p4ss"
+    sasl.oauthbearer.client.secret: "${TOKEN}"
+    sasl.jaas.config: password="p4ss"
+sources:
+  changes: { topic: movies, format: outbox }
+  talents: { topic: talents, format: plain, id: key }
+store: { type: opensearch, url: "http://search" }
+"#;
+
+    #[test]
+    fn of_what_librdkafka_is_given_only_what_is_surely_no_secret_is_shown() {
+        let (_, yaml) = expanded(ON_KAFKA);
+        for secret in ["p4ss", "us3r", "8154", "t0p"] {
+            assert!(!yaml.contains(secret), "{secret} in\n{yaml}");
+        }
+        for line in [
+            "    - \"a:9092,b:9092\"",
+            "    partitions: 12",
+            "    replication: 3",
+            "    session.timeout.ms: 45000",
+            "    socket.keepalive.enable: true",
+            "    security.protocol: SASL_SSL",
+            "    sasl.oauthbearer.client.secret: \"${TOKEN}\"",
+            "    sasl.password: hidden",
+            "    id: key",
+            "    on_gap: audit",
+        ] {
+            assert!(yaml.lines().any(|written| written == line), "{line} is not in\n{yaml}");
+        }
+        assert!(!yaml.contains("state:"), "there is no state file: {yaml}");
+    }
+
+    #[test]
+    fn kafka_reads_back_with_the_same_meaning() {
+        let (before, yaml) = expanded(ON_KAFKA);
+        let (mut after, again) = expanded(&yaml);
+        assert_eq!(again, yaml);
+        let (mut kafka, was) = (after.kafka.take().unwrap(), before.kafka.clone().unwrap());
+        kafka.registry = was.registry.clone();
+        assert_eq!(kafka.properties.keys().collect::<Vec<_>>(), was.properties.keys().collect::<Vec<_>>());
+        kafka.properties = was.properties;
+        after.kafka = Some(kafka);
+        assert_eq!(meaning(after), meaning(before));
     }
 
     /// What it says, without the places. A source without an entity is one of the root's.

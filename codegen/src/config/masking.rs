@@ -21,6 +21,12 @@ const KEYS: [&str; 10] = [
 const TELLING: [&str; 8] =
     ["authorization", "passw", "secret", "token", "api-key", "apikey", "credential", "cookie"];
 
+/// Whether a key says by itself that its value is a secret.
+pub(super) fn is_telling(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    TELLING.iter().any(|part| key.contains(part))
+}
+
 /// What says the kind of credentials, and is none.
 const SCHEMES: [&str; 4] = ["Bearer ", "Basic ", "Token ", "ApiKey "];
 
@@ -77,7 +83,7 @@ impl Masker<'_> {
         let mut at = content.start;
         while let Some(word) = self.word(at..content.end) {
             let name = self.text[word.clone()].trim_matches(['"', '\'']).to_ascii_lowercase();
-            let is_secret = KEYS.contains(&name.as_str()) || TELLING.iter().any(|part| name.contains(part));
+            let is_secret = KEYS.contains(&name.as_str()) || is_telling(&name);
             match self.value_of(&word, content.end) {
                 Some(value) if is_secret => return Some((word.start, value)),
                 _ => at = word.end,

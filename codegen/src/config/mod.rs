@@ -4,6 +4,7 @@ mod cases;
 mod expand;
 mod fields;
 mod graph;
+mod kafka;
 mod markdown;
 mod masking;
 mod policies;
@@ -29,6 +30,7 @@ pub use self::{
     expand::{Expansion, expand},
     fields::FieldConfig,
     graph::{BatchMode, GraphConfig},
+    kafka::{KafkaConfig, RegistryAuth, RegistryConfig},
     markdown::{Snippet, parse_markdown},
     masking::masked,
     policies::{BackfillConfig, IdsConfig, PolicyConfig},
@@ -72,6 +74,8 @@ pub struct Config {
     pub query: Located<String>,
     /// The gateway and its schema.
     pub graph: GraphConfig,
+    /// Kafka; `None`: the log is in the state file.
+    pub kafka: Option<KafkaConfig>,
     /// The `SQLite` file of log, ledger and documents.
     pub state_path: String,
     /// The event sources, in the file's order.
@@ -186,19 +190,25 @@ fn read(reader: &mut Reader<'_>, root: &Node, start: usize) -> Option<Config> {
     let key = file.read(reader, "key", Reader::filled_text);
     let query = file.require(reader, "query", "name the file of the query template", Reader::filled_text);
     let graph = graph::read(reader, &mut file);
-    serving::refuse_kafka(reader, &mut file);
+    let kafka = kafka::read(reader, &mut file);
     let state_path = file.section(reader, "state").and_then(|mut state| {
-        let path = state.read(reader, "path", Reader::filled_text);
+        let path = state.read(reader, "path", |r, item| {
+            if kafka.place.is_some() {
+                let consequence = "with `kafka:` nothing is kept on the local disk; leave it out";
+                without_effect(r, item, "`state.path`", consequence);
+            }
+            r.filled_text(item)
+        });
         state.finish(reader);
         path
     });
-    let (sources, sources_are_complete) =
-        sources::read(reader, &mut file, entity.as_ref().map(|entity| entity.value.as_str()));
+    let root = entity.as_ref().map(|entity| entity.value.as_str());
+    let (sources, sources_are_complete) = sources::read(reader, &mut file, root, &kafka);
     let coverage = sources::read_coverage(reader, &mut file);
     let fields = fields::read(reader, &mut file);
     let backfill = policies::read_backfill(reader, &mut file);
-    let policies = policies::read(reader, &mut file);
-    let store = serving::read_store(reader, &mut file);
+    let policies = policies::read(reader, &mut file, &kafka);
+    let store = serving::read_store(reader, &mut file, &kafka);
     let search = search::read(reader, &mut file);
     let serve = serving::read_serve(reader, &mut file);
     let admin_listen = serving::read_admin(reader, &mut file);
@@ -206,6 +216,9 @@ fn read(reader: &mut Reader<'_>, root: &Node, start: usize) -> Option<Config> {
     file.finish(reader);
 
     let name = name?;
+    if kafka.place.is_some() {
+        kafka::check_topics(reader, &name.value, &sources, policies.dead_letters.as_ref());
+    }
     Some(Config {
         source: Arc::clone(reader.source),
         state_path: state_path.map_or_else(|| format!("./{}.db", name.value), |path| path.value),
@@ -216,6 +229,7 @@ fn read(reader: &mut Reader<'_>, root: &Node, start: usize) -> Option<Config> {
         key,
         query: query?,
         graph: graph?,
+        kafka: kafka.config,
         sources,
         coverage,
         fields,

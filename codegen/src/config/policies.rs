@@ -8,6 +8,7 @@ use plan::{
 };
 
 use super::{
+    kafka::{self, KafkaPart},
     not_yet,
     reader::{Item, Located, Reader, Section},
     windows, without_effect,
@@ -40,6 +41,8 @@ pub struct PolicyConfig {
     pub errors: ErrorPolicy,
     /// When `status` warns.
     pub freshness: FreshnessPolicy,
+    /// The topic of events that could not be understood; `None`: one that is called after the index.
+    pub dead_letters: Option<Located<String>>,
 }
 
 pub(super) fn read_backfill(reader: &mut Reader<'_>, file: &mut Section<'_>) -> BackfillConfig {
@@ -110,14 +113,18 @@ fn read_ids(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<IdsConfig> {
     index.and_then(|index| reader.boolean(&index)).filter(|&on| on).map(|_| IdsConfig::Index)
 }
 
-pub(super) fn read(reader: &mut Reader<'_>, file: &mut Section<'_>) -> PolicyConfig {
-    let errors = read_errors(reader, file);
+pub(super) fn read(reader: &mut Reader<'_>, file: &mut Section<'_>, kafka: &KafkaPart) -> PolicyConfig {
+    let (errors, dead_letters) = read_errors(reader, file, kafka);
     let freshness = read_freshness(reader, file);
     read_audit(reader, file);
-    PolicyConfig { errors, freshness }
+    PolicyConfig { errors, freshness, dead_letters }
 }
 
-fn read_errors(reader: &mut Reader<'_>, file: &mut Section<'_>) -> ErrorPolicy {
+fn read_errors(
+    reader: &mut Reader<'_>,
+    file: &mut Section<'_>,
+    kafka: &KafkaPart,
+) -> (ErrorPolicy, Option<Located<String>>) {
     let mut policy = ErrorPolicy {
         partial: PartialPolicy::Hold,
         not_found: NotFoundPolicy::Delete,
@@ -128,7 +135,7 @@ fn read_errors(reader: &mut Reader<'_>, file: &mut Section<'_>) -> ErrorPolicy {
         auto_replay: true,
         owners: BTreeMap::new(),
     };
-    let Some(mut errors) = file.section(reader, "errors") else { return policy };
+    let Some(mut errors) = file.section(reader, "errors") else { return (policy, None) };
     let partial = [("hold", PartialPolicy::Hold), ("index", PartialPolicy::Index)];
     policy.partial =
         errors.read(reader, "partial", |r, item| r.word(item, &partial)).unwrap_or(policy.partial);
@@ -157,17 +164,18 @@ fn read_errors(reader: &mut Reader<'_>, file: &mut Section<'_>) -> ErrorPolicy {
         }
         retry.finish(reader);
     }
+    let mut dead_letters = None;
     if let Some(item) = errors.take("dead_letter") {
         if let Some(mut dead_letter) = reader.section(&item) {
-            dead_letter.read(reader, "topic", Reader::text);
+            dead_letters = dead_letter.read(reader, "topic", kafka::read_topic);
             dead_letter.finish(reader);
         }
-        without_effect(
-            reader,
-            &item,
-            "`errors.dead_letter`",
-            "dead letters are kept in the ledger: `studio-search errors list`",
-        );
+        // In a part of a file, `kafka:` stands elsewhere.
+        if kafka.place.is_none() && reader.is_whole() {
+            let consequence =
+                "without `kafka:` dead letters are kept in the ledger: `studio-search errors list`";
+            without_effect(reader, &item, "`errors.dead_letter`", consequence);
+        }
     }
     policy.auto_replay = errors.read(reader, "auto_replay", Reader::boolean).unwrap_or(policy.auto_replay);
     if let Some(item) = errors.take("owners") {
@@ -178,7 +186,7 @@ fn read_errors(reader: &mut Reader<'_>, file: &mut Section<'_>) -> ErrorPolicy {
         }
     }
     errors.finish(reader);
-    policy
+    (policy, dead_letters)
 }
 
 fn read_freshness(reader: &mut Reader<'_>, file: &mut Section<'_>) -> FreshnessPolicy {

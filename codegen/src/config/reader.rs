@@ -83,6 +83,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether the text is all that there is of the configuration.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.standing != Standing::Part
+    }
+
     pub(crate) fn error(
         &mut self,
         code: Code,
@@ -186,6 +191,14 @@ impl<'a> Reader<'a> {
             }
         };
         Some(Located { value, range: item.range.clone() })
+    }
+
+    /// Text, a number or a boolean, as text.
+    pub(crate) fn scalar(&mut self, item: &Item<'_>) -> Option<String> {
+        match item.node.value {
+            Value::Bool(value) => Some(value.to_string()),
+            _ => self.text(item).map(|text| text.value),
+        }
     }
 
     /// Text that isn't empty.

@@ -1,11 +1,13 @@
-//! `store:`, `serve:`, `admin:`, and the part that this release only knows by name: `kafka:`.
+//! `store:`, `serve:` and `admin:`.
 
 use std::collections::BTreeMap;
 
 use plan::{code::config as codes, index_plan::StoreKind};
 
 use super::{
-    Secret, graph, not_yet,
+    Secret, graph,
+    kafka::KafkaPart,
+    not_yet,
     reader::{Item, Located, Reader, Section},
     without_effect,
 };
@@ -52,34 +54,7 @@ pub struct ServeConfig {
     pub tokens: Vec<Secret>,
 }
 
-pub(super) fn refuse_kafka(reader: &mut Reader<'_>, file: &mut Section<'_>) {
-    let Some(item) = file.take("kafka") else { return };
-    not_yet(reader, &item, "Kafka", "leave `kafka:` out: log and ledger are then in one SQLite file");
-    let Some(mut kafka) = reader.section(&item) else { return };
-    kafka.read(reader, "brokers", Reader::texts);
-    kafka.read(reader, "schema_registry", Reader::text);
-    if let Some(item) = kafka.take("registry_auth") {
-        read_auth(reader, &item);
-    }
-    if let Some(mut registry) = kafka.section(reader, "registry") {
-        graph::read_tls(reader, &mut registry);
-        registry.finish(reader);
-    }
-    if let Some(mut topics) = kafka.section(reader, "topics") {
-        topics.read(reader, "partitions", |r, item| r.integer(item, 1..=100_000));
-        topics.read(reader, "replication", |r, item| r.integer(item, 1..=100));
-        topics.finish(reader);
-    }
-    kafka.read(reader, "instance_id", Reader::text);
-    if let Some(properties) = kafka.take("properties") {
-        for (_, value) in reader.named(&properties) {
-            reader.text(&value);
-        }
-    }
-    kafka.finish(reader);
-}
-
-pub(super) fn read_store(reader: &mut Reader<'_>, file: &mut Section<'_>) -> StoreConfig {
+pub(super) fn read_store(reader: &mut Reader<'_>, file: &mut Section<'_>, kafka: &KafkaPart) -> StoreConfig {
     let mut config = StoreConfig {
         kind: StoreKind::Sqlite,
         url: None,
@@ -88,15 +63,24 @@ pub(super) fn read_store(reader: &mut Reader<'_>, file: &mut Section<'_>) -> Sto
         settings: BTreeMap::new(),
         keep_versions: 2,
     };
-    let Some(mut store) = file.section(reader, "store") else { return config };
+    let section = file.section(reader, "store");
+    let kind = section.as_ref().is_some_and(|store| store.has("type"));
+    if let (Some(place), false) = (&kafka.place, kind) {
+        reader.missing(codes::SS124, place, KAFKA_AND_SQLITE.to_owned(), KAFKA_STORES);
+    }
+    let Some(mut store) = section else { return config };
     let kind = store.take("type");
-    if let Some(kind) = &kind {
+    if let Some(item) = &kind {
         let kinds = [StoreKind::Sqlite, StoreKind::Elasticsearch, StoreKind::OpenSearch];
-        config.kind = reader.word(kind, &kinds.map(|kind| (kind.name(), kind))).unwrap_or(config.kind);
+        let chosen = reader.word(item, &kinds.map(|kind| (kind.name(), kind)));
+        if chosen == Some(StoreKind::Sqlite) && kafka.place.is_some() {
+            reader.error(codes::SS124, &item.range, KAFKA_AND_SQLITE.to_owned(), KAFKA_STORES);
+        }
+        config.kind = chosen.unwrap_or(config.kind);
     }
     let is_sqlite = config.kind == StoreKind::Sqlite;
     config.auth = store.take("auth").and_then(|item| {
-        let auth = read_auth(reader, &item)?;
+        let auth = read_auth(reader, &item, &["username", "password", "bearer", "api_key"])?;
         if is_sqlite {
             let consequence = "the sqlite store is a file: its permissions protect it";
             without_effect(reader, &item, "`store.auth`", consequence);
@@ -134,22 +118,35 @@ pub(super) fn read_store(reader: &mut Reader<'_>, file: &mut Section<'_>) -> Sto
     config
 }
 
-/// Reads one way to log in; `None` where there is none, all of them are empty, or there are two.
-fn read_auth(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<StoreAuth> {
+const KAFKA_AND_SQLITE: &str = "with `kafka:` the sqlite store can't keep the documents";
+const KAFKA_STORES: &str = "every process writes to the same store: `store: { type: elasticsearch, url: … }`, or `type: opensearch`; or leave `kafka:` out";
+
+/// Reads one way to log in, out of the keys that this section has; `None` where there is none, all of them are empty, or there
+/// are two.
+pub(super) fn read_auth(
+    reader: &mut Reader<'_>,
+    item: &Item<'_>,
+    keys: &[&'static str],
+) -> Option<StoreAuth> {
     let mut section = reader.section(item)?;
-    // `${ES_API_KEY:-}` without the variable means "no key", not "the empty key".
-    let [username, password, bearer, api_key] = ["username", "password", "bearer", "api_key"].map(|key| {
-        let text = section.read(reader, key, Reader::text).map(|text| text.value);
-        text.filter(|text| !text.is_empty())
-    });
+    let mut given = BTreeMap::new();
+    for key in keys {
+        // `${ES_API_KEY:-}` without the variable means "no key", not "the empty key".
+        let text = section.read(reader, key, Reader::text).filter(|text| !text.value.is_empty());
+        given.extend(text.map(|text| (*key, text.value)));
+    }
     section.finish(reader);
-    let ways = [username.is_some() || password.is_some(), bearer.is_some(), api_key.is_some()];
-    if ways.iter().filter(|is_given| **is_given).count() > 1 {
-        let help = "one of: `username` with `password`, `bearer`, `api_key`";
+    let is_basic = given.contains_key("username") || given.contains_key("password");
+    let is_token = |key: &str| matches!(key, "bearer" | "api_key");
+    let tokens = given.keys().filter(|key| is_token(key)).count();
+    if usize::from(is_basic) + tokens > 1 {
+        let others: Vec<&str> = keys.iter().copied().filter(|key| is_token(key)).collect();
+        let help = format!("one of: `username` with `password`, `{}`", others.join("`, `"));
         reader.error(codes::SS121, &item.range, "there are two ways to log in".to_owned(), help);
         return None;
     }
-    match (username, password, bearer, api_key) {
+    let mut take = |key| given.remove(key);
+    match (take("username"), take("password"), take("bearer"), take("api_key")) {
         (Some(username), Some(password), ..) => {
             Some(StoreAuth::Basic { username, password: Secret::new(password) })
         }

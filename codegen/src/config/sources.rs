@@ -5,11 +5,12 @@ use std::sync::Arc;
 use plan::{
     RecordPath, SourceText,
     code::config as codes,
-    index_plan::{EdgeTeller, EventFormat, SnapshotReads},
+    index_plan::{EdgeTeller, Encoding, EventFormat, OnGap, SnapshotReads},
 };
 
 use super::{
-    is_index_name, not_yet,
+    is_index_name,
+    kafka::{self, KafkaPart},
     reader::{Item, Located, Reader, Section},
     without_effect,
 };
@@ -25,6 +26,8 @@ pub struct SourceConfig {
     pub endpoint: SourceEndpoint,
     /// How a record is read.
     pub format: EventFormat,
+    /// How the bytes of a topic's record are written.
+    pub encoding: Encoding,
     /// The entity's id in the record.
     pub id: Option<RecordPath>,
     /// Root ids that the record itself names.
@@ -43,6 +46,8 @@ pub struct SourceConfig {
     pub version: Option<RecordPath>,
     /// A fan-out past this many roots goes into the backfill lane.
     pub max_fanout: u64,
+    /// What is done where records of a topic expired before they were read.
+    pub on_gap: OnGap,
 }
 
 /// Where a source's records come from.
@@ -52,6 +57,8 @@ pub enum SourceEndpoint {
     File(Located<String>),
     /// `POST /events/<index>/<source>`.
     Http,
+    /// A Kafka topic.
+    Topic(Located<String>),
 }
 
 /// An entity that is fresh by other means than events.
@@ -77,6 +84,7 @@ pub(super) fn read(
     reader: &mut Reader<'_>,
     file: &mut Section<'_>,
     root: Option<&str>,
+    kafka: &KafkaPart,
 ) -> (Vec<SourceConfig>, bool) {
     let help = "name at least one stream of changes, such as `movie-changes: { file: ./events.ndjson, format: plain, id: key }`";
     let Some(item) = file.require(reader, "sources", help, |_, item| Some(item.clone())) else {
@@ -90,7 +98,7 @@ pub(super) fn read(
     let errors = |reader: &Reader<'_>| reader.diagnostics.iter().filter(|found| found.is_error()).count();
     let before = errors(reader);
     let sources =
-        named.into_iter().filter_map(|(name, item)| read_source(reader, name, &item, root)).collect();
+        named.into_iter().filter_map(|(name, item)| read_source(reader, name, &item, root, kafka)).collect();
     (sources, count > 0 && errors(reader) == before)
 }
 
@@ -99,6 +107,7 @@ fn read_source(
     name: Located<String>,
     item: &Item<'_>,
     root: Option<&str>,
+    kafka: &KafkaPart,
 ) -> Option<SourceConfig> {
     if !is_index_name(&name.value) {
         let message = format!("{:?} can't name a source", name.value);
@@ -107,15 +116,14 @@ fn read_source(
     }
     let mut source = reader.section(item)?;
     let entity = source.read(reader, "entity", Reader::filled_text);
-    let endpoint = read_endpoint(reader, &mut source);
-    let formats = "say how records are read: `format: debezium` or `format: plain`";
+    let endpoint = read_endpoint(reader, &mut source, kafka);
+    let formats = "say how records are read: `format: debezium`, or for any JSON `format: plain`";
     let format = source.require(reader, "format", formats, read_format);
-    if let Some(encoding) = source.take("encoding")
-        && reader.word(&encoding, &[("json", false), ("avro", true)]) == Some(true)
-    {
-        not_yet(reader, &encoding, "Avro from a schema registry", "use `encoding: json`");
-    }
+    let encoding = read_encoding(reader, &mut source, endpoint.as_ref(), kafka);
     let id = source.read(reader, "id", read_record_path);
+    // Debezium's outbox router makes the id of what changed the record's key.
+    let is_key = format == Some(EventFormat::Outbox) && !source.has("id");
+    let id = id.or_else(|| RecordPath::parse("key").ok().filter(|_| is_key));
     let root_id = source.read(reader, "root_id", read_record_path);
     let reverse_lookup = source.read(reader, "reverse_lookup", Reader::text_or_texts).unwrap_or_default();
     let back_reference = source.section(reader, "back_reference").and_then(|mut back| {
@@ -141,16 +149,15 @@ fn read_source(
         without_effect(r, item, "`version`", consequence);
         read_record_path(r, item)
     });
-    if let Some(on_gap) = source.take("on_gap")
-        && reader.word(&on_gap, &[("audit", ()), ("backfill", ()), ("pause", ())]).is_some()
-    {
-        without_effect(
-            reader,
-            &on_gap,
-            "`on_gap`",
-            "a file or an inbox has no offsets that expire; leave it out",
-        );
-    }
+    let on_gap = source.read(reader, "on_gap", |r, item| {
+        let words = [("audit", OnGap::Audit), ("backfill", OnGap::Backfill), ("pause", OnGap::Pause)];
+        let on_gap = r.word(item, &words)?;
+        if matches!(endpoint, Some(SourceEndpoint::File(_) | SourceEndpoint::Http)) {
+            let consequence = "a file or an inbox has no offsets that expire; leave it out";
+            without_effect(r, item, "`on_gap`", consequence);
+        }
+        Some(on_gap)
+    });
     let max_fanout = source.read(reader, "max_fanout", |r, item| r.integer(item, 1..=1_000_000_000));
     check_ids(
         reader,
@@ -174,6 +181,7 @@ fn read_source(
         entity,
         endpoint: endpoint?,
         format: format?,
+        encoding,
         id,
         root_id,
         reverse_lookup,
@@ -183,6 +191,7 @@ fn read_source(
         filter,
         version,
         max_fanout: max_fanout.unwrap_or(5_000),
+        on_gap: on_gap.unwrap_or_default(),
     })
 }
 
@@ -207,7 +216,11 @@ fn check_ids(
     }
 }
 
-fn read_endpoint(reader: &mut Reader<'_>, source: &mut Section<'_>) -> Option<SourceEndpoint> {
+fn read_endpoint(
+    reader: &mut Reader<'_>,
+    source: &mut Section<'_>,
+    kafka: &KafkaPart,
+) -> Option<SourceEndpoint> {
     let (file, http, topic) = (source.take("file"), source.take("http"), source.take("topic"));
     let given: Vec<&Item<'_>> = [&file, &http, &topic].into_iter().flatten().collect();
     let [_only] = given.as_slice() else {
@@ -228,13 +241,21 @@ fn read_endpoint(reader: &mut Reader<'_>, source: &mut Section<'_>) -> Option<So
         }
         return None;
     };
+    if let (Some(item), Some(_)) = (file.as_ref().or(http.as_ref()), &kafka.place) {
+        let message = format!("with `kafka:` every source is a topic, and `{}` is none", item.path);
+        let help = "processes share their work, and see the same topics but not the same files: `topic: NAME`; or leave `kafka:` out";
+        reader.error(codes::SS124, &item.range, message, help);
+    }
     if let Some(file) = file {
         return reader.filled_text(&file).map(SourceEndpoint::File);
     }
     if let Some(topic) = topic {
-        reader.filled_text(&topic)?;
-        not_yet(reader, &topic, "a Kafka topic as a source", "use `file: PATH` or `http: true`");
-        return None;
+        if kafka.place.is_none() {
+            let message = format!("`{}` needs Kafka, and there is no `kafka:`", topic.path);
+            let help = "name the brokers: `kafka: { brokers: [\"localhost:9092\"] }`; or use `file: PATH` or `http: true`";
+            reader.missing(codes::SS124, &topic.range, message, help);
+        }
+        return kafka::read_topic(reader, &topic).map(SourceEndpoint::Topic);
     }
     let http = http?;
     if reader.boolean(&http)? {
@@ -257,14 +278,35 @@ fn read_format(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<EventFormat> 
         ("cloudevents", EventFormat::Cloudevents),
         ("plain", EventFormat::Plain),
     ];
-    let format = reader.word(item, &formats)?;
-    if matches!(format, EventFormat::Debezium | EventFormat::Plain) {
-        return Some(format);
+    reader.word(item, &formats)
+}
+
+fn read_encoding(
+    reader: &mut Reader<'_>,
+    source: &mut Section<'_>,
+    endpoint: Option<&SourceEndpoint>,
+    kafka: &KafkaPart,
+) -> Encoding {
+    let Some(item) = source.take("encoding") else { return Encoding::Json };
+    let words = [("json", Encoding::Json), ("avro", Encoding::Avro)];
+    let encoding = reader.word(&item, &words).unwrap_or_default();
+    match endpoint {
+        Some(SourceEndpoint::File(_) | SourceEndpoint::Http) if encoding == Encoding::Avro => {
+            let message = format!("`{}` is avro, and only a topic can be", item.path);
+            let help = "events in files and over HTTP are JSON: leave it out";
+            reader.error(codes::SS121, &item.range, message, help);
+        }
+        Some(SourceEndpoint::Topic(_)) if encoding == Encoding::Avro && !kafka.has_registry => {
+            let message = format!("`{}` is avro, and there is no schema registry", item.path);
+            let help = "name it: `kafka: { schema_registry: http://localhost:8081 }`";
+            // Without `kafka:` the topic is told of.
+            if kafka.place.is_some() {
+                reader.missing(codes::SS124, &item.range, message, help);
+            }
+        }
+        _ => {}
     }
-    let what =
-        format!("the format {}", formats.iter().find(|(_, f)| *f == format).map_or("", |(word, _)| word));
-    not_yet(reader, item, &what, "use `format: debezium`, or `format: plain` with a path to the id");
-    None
+    encoding
 }
 
 fn read_record_path(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<RecordPath> {

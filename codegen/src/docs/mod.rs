@@ -5,7 +5,9 @@ mod picture;
 
 use plan::{
     Field, FieldKind, IndexPlan, RecordPath,
-    index_plan::{CoverageLine, CoveredBy, EdgeWay, EventFormat, IdSource, SourceInput, SourcePlan},
+    index_plan::{
+        CoverageLine, CoveredBy, EdgeWay, Encoding, EventFormat, IdSource, SourceInput, SourcePlan,
+    },
 };
 
 use serde_json::Value;
@@ -62,6 +64,15 @@ fn about(plan: &IndexPlan) -> String {
             None => String::new(),
         },
     );
+    if let Some(kafka) = &plan.kafka {
+        row(
+            "Work is shared by",
+            format!("at most {} processes, the partitions of each topic", kafka.partitions),
+        );
+        row("Documents to rebuild", codes([&kafka.live, &kafka.backfill]));
+        row("Documents", code(&kafka.documents));
+        row("Dead letters", code(&kafka.dead_letters));
+    }
     table(&["What", "Is"], &rows)
 }
 
@@ -204,7 +215,10 @@ fn input(source: &SourcePlan) -> String {
     match &source.input {
         SourceInput::File => format!("{format}, a file"),
         SourceInput::Http => format!("{format}, over HTTP"),
-        SourceInput::Topic(topic) => format!("{format}, the topic {}", code(topic)),
+        SourceInput::Topic(topic) => {
+            let encoding = if source.encoding == Encoding::Avro { " in Avro" } else { "" };
+            format!("{format}{encoding}, the topic {}", code(topic))
+        }
     }
 }
 

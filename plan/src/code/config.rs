@@ -25,7 +25,8 @@ super::codes! {
         "`version: 1` is the only version of the configuration that this release reads, and a file has at most 1 MiB.";
     SS109 "a name is not allowed"
         "Names of indexes and sources become parts of aliases, topics, consumer groups and URLs. They begin with a small letter and \
-         hold at most 63 small letters, digits and dashes.";
+         hold at most 63 small letters, digits and dashes. Kafka takes names of topics and of static members of 1 to 249 letters \
+         (a to z, A to Z), digits, dots, dashes and underscores.";
     SS110 "one of several keys must be given, and only one"
         "A source reads from exactly one place: `file: PATH`, `http: true` or `topic: NAME`. So does `backfill.ids`: `query: FILE`, \
          `file: FILE` or `index: true`.";
@@ -67,4 +68,14 @@ super::codes! {
         "A test under `tests:` plays an event through (`event:`, and what the graph answers under `graph:`) and says under `expect:` which \
          ids are rebuilt and what their documents hold, or it searches (`search:` with `expect:`), or both. A test without `event:` \
          and `index:` goes on with the documents that the test before it left, so the first one needs some.";
+    SS123 "a property of Kafka's client is not yours to set"
+        "What stands under `kafka.properties` is passed to librdkafka as it is. On a few properties it hangs which process owns a \
+         document, and that progress is committed only when a document is written: groups and their assignment, commits, offsets, \
+         transactions, acknowledgements and the partitioner. studio-search sets these itself; the help says where the configuration \
+         has a word for what is meant.";
+    SS124 "Kafka is missing, or something beside it that can't be shared"
+        "With `kafka:` several processes share one index: the log and the events are topics, and the documents are on Elasticsearch or \
+         OpenSearch. A file, an inbox of one process, and the sqlite store can't be shared. Without `kafka:` everything is in one \
+         process and its file, and no topic can be read. Avro in a topic needs the registry that keeps its schemas, \
+         `kafka.schema_registry`.";
 }
