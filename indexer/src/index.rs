@@ -10,6 +10,8 @@ use search::{
 };
 use serde::Serialize;
 
+#[cfg(feature = "kafka")]
+use crate::log::kafka::KafkaLog;
 use crate::{
     StateError, StateFile,
     endpoints::Place,
@@ -47,6 +49,9 @@ pub struct Index {
 pub(crate) enum World {
     /// In a state file, which one process works on.
     Embedded(SqliteLog),
+    /// On Kafka and in a hidden index, which several processes share.
+    #[cfg(feature = "kafka")]
+    Shared(KafkaLog),
 }
 
 /// What `status` says about an index.
@@ -133,6 +138,8 @@ impl Index {
     pub fn state(&self) -> Option<&StateFile> {
         match &self.world {
             World::Embedded(log) => Some(log.state()),
+            #[cfg(feature = "kafka")]
+            World::Shared(_) => None,
         }
     }
 

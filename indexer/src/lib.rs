@@ -16,6 +16,7 @@ pub mod index;
 pub mod kafka;
 pub mod ledger;
 pub mod log;
+mod patience;
 pub mod provision;
 pub mod rebuild;
 pub mod rehearsal;

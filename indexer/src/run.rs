@@ -1,8 +1,12 @@
 //! The wiring: one process, its tasks and the signals between them.
 
 mod error;
+#[cfg(feature = "kafka")]
+mod gaps;
 mod rebuilding;
 mod routing;
+#[cfg(feature = "kafka")]
+mod topics;
 
 use std::{sync::Arc, time::Duration};
 

@@ -147,6 +147,7 @@ impl Backfills {
                     code: codes::SS603,
                     reason: refused.reason,
                     record: refused.value,
+                    original: None,
                 };
                 let dead_letters = page.refused.into_iter().map(letter).collect();
                 self.log.append(Append { entries, dead_letters, progress: None }).await?;

@@ -9,6 +9,7 @@ mod encode;
 mod schema;
 #[cfg(test)]
 mod tests;
+pub mod topic;
 
 use std::fmt;
 

@@ -69,6 +69,16 @@ struct Waiting {
     verdict: oneshot::Sender<Result<(), Trouble>>,
 }
 
+/// A bundle in the queue.
+pub struct Pending(oneshot::Receiver<Result<(), Trouble>>);
+
+impl Pending {
+    /// What became of it, as [`Transactions::commit`] says.
+    pub async fn verdict(self) -> Result<(), StateError> {
+        Ok(self.0.await.expect("the thread answers before it ends")?)
+    }
+}
+
 /// The transactional producer of this process. Clones share it; it ends with the last of them.
 #[derive(Clone)]
 pub struct Transactions {
@@ -94,10 +104,15 @@ impl Transactions {
     /// `Fenced` where a generation is over or another process has the transactional id, `Refused` where this bundle can't be
     /// taken as it is, `Unreachable` where the brokers couldn't do it now. A dropped call may or may not happen.
     pub async fn commit(&self, bundle: Bundle) -> Result<(), StateError> {
+        self.submit(bundle).await.verdict().await
+    }
+
+    /// Takes a place in the queue: what is submitted later is committed later, or in the same transaction.
+    pub async fn submit(&self, bundle: Bundle) -> Pending {
         let (verdict, told) = oneshot::channel();
         let sent = self.waiting.send(Waiting { bundle, verdict }).await;
         sent.expect("the thread ends after the last handle");
-        Ok(told.await.expect("the thread answers before it ends")?)
+        Pending(told)
     }
 
     /// What keeps commits waiting, if anything does.

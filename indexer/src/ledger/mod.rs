@@ -5,8 +5,11 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 use plan::{
-    DocumentId, DocumentVersion, Epoch, IndexPlan,
-    code::{fetch::SS406, kafka::SS310},
+    Code, DocumentId, DocumentVersion, Epoch, IndexPlan,
+    code::{
+        fetch::SS406,
+        kafka::{SS310, SS312},
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -96,7 +99,7 @@ impl IndexState {
         match self {
             Self::Running => false,
             Self::Paused => true,
-            Self::Failed { code, .. } => [SS310, SS406].iter().any(|stop| code == stop.id),
+            Self::Failed { code, .. } => [SS310, SS312, SS406].iter().any(|stop| code == stop.id),
         }
     }
 }
@@ -108,6 +111,17 @@ pub struct IndexVersion {
     pub version: u32,
     /// The plan.
     pub plan: IndexPlan,
+    /// The schema of its documents log; none where the log needs no schema.
+    pub schema: Option<DocumentSchema>,
+}
+
+/// The Avro schema of a documents log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentSchema {
+    /// Its text.
+    pub text: String,
+    /// Its number in the schema registry, once it is registered there.
+    pub id: Option<u32>,
 }
 
 /// Where a backfill's ids come from.
@@ -158,6 +172,18 @@ pub struct Backfill {
     pub started_at: i64,
     /// When it was done.
     pub ended_at: Option<i64>,
+}
+
+/// Pauses the index, whatever its state is, because of something that a person must see.
+pub(crate) async fn halt(ledger: &dyn Ledger, code: Code, reason: String) -> Result<(), StateError> {
+    tracing::error!(code = code.id, "{reason}: the index is paused");
+    let failed = IndexState::Failed { code: code.id.to_owned(), reason };
+    loop {
+        let now = ledger.state().await?;
+        if now == failed || ledger.change_state(&now, &failed).await? {
+            return Ok(());
+        }
+    }
 }
 
 /// What must be remembered beside the documents.

@@ -56,7 +56,7 @@ pub(crate) fn served_version(state: &StateFile) -> Result<IndexVersion, StateErr
     if plan.format != PLAN_FORMAT {
         return Err(unreadable(format!("its format is {}, this program reads {PLAN_FORMAT}", plan.format)));
     }
-    Ok(IndexVersion { version, plan })
+    Ok(IndexVersion { version, plan, schema: None })
 }
 
 #[async_trait]

@@ -1,8 +1,10 @@
 //! The reindex log: whoever wants a document rebuilt appends its root id here, and nothing else.
 //!
 //! Two lanes, `live` and `backfill`, partitioned alike by root id. A [`Tenure`] is the right to rebuild some partitions of both:
-//! it reads them in order, and commits progress only over a contiguous completed prefix. One file a world: [`sqlite`].
+//! it reads them in order, and commits progress only over a contiguous completed prefix. One file a world: [`sqlite`], `kafka`.
 
+#[cfg(feature = "kafka")]
+pub(crate) mod kafka;
 pub mod sqlite;
 mod tenure;
 
@@ -13,7 +15,10 @@ use plan::{Code, DocumentId, Record};
 use serde::{Deserialize, Serialize};
 
 pub use self::tenure::{Ownership, Tenure};
-use crate::{StateError, source::Position};
+use crate::{
+    StateError,
+    source::{Original, Position},
+};
 
 /// How much of a record a dead letter keeps: enough to see what it was, and what a full batch of them may take.
 pub const MAX_DEAD_LETTER_BYTES: usize = 64 << 10;
@@ -112,6 +117,8 @@ pub struct DeadLetter {
     pub reason: String,
     /// The record as it came, at most its first [`MAX_DEAD_LETTER_BYTES`].
     pub record: Vec<u8>,
+    /// The record as Kafka delivered it, whole.
+    pub original: Option<Box<Original>>,
 }
 
 impl DeadLetter {
@@ -120,7 +127,7 @@ impl DeadLetter {
         let mut record = serde_json::to_vec(record).unwrap_or_default();
         record.truncate(MAX_DEAD_LETTER_BYTES);
         record.shrink_to_fit();
-        Self { source: source.to_owned(), position, code, reason, record }
+        Self { source: source.to_owned(), position, code, reason, record, original: None }
     }
 }
 

@@ -113,7 +113,7 @@ impl ReindexLog for SqliteLog {
         let sql = "SELECT position, identity FROM source_position WHERE source = ?1";
         self.state
             .read(move |conn| {
-                let read = |row: &Row<'_>| Ok(Position { at: row.get(0)?, identity: row.get(1)? });
+                let read = |row: &Row<'_>| Ok(Position::new(row.get(0)?, row.get(1)?));
                 conn.query_row(sql, [source], read).optional()
             })
             .await
@@ -206,8 +206,8 @@ impl Tenure for SqliteTenure {
         self.log.appended.notified().await;
     }
 
-    async fn append(&self, _documents: &[Document]) -> Result<(), StateError> {
-        Ok(())
+    async fn append(&self, documents: &[Document]) -> Result<Vec<Option<String>>, StateError> {
+        Ok(vec![None; documents.len()])
     }
 
     async fn commit(&self, lane: Lane, through: &Ends) -> Result<(), StateError> {
@@ -215,6 +215,10 @@ impl Tenure for SqliteTenure {
             Some(through) => self.log.commit(lane, *through).await,
             None => Ok(()),
         }
+    }
+
+    fn take_loss(&self) -> Option<String> {
+        None
     }
 
     fn revoked(&self) -> &CancellationToken {

@@ -30,11 +30,14 @@ pub trait Tenure: Send + Sync {
     async fn appended(&self);
 
     /// Appends documents to the documents log, durably, before they are written to the index. Where the store is that log
-    /// itself, this does nothing.
-    async fn append(&self, documents: &[Document]) -> Result<(), StateError>;
+    /// itself, this does nothing. Gives, for each document, why the log can't take it as it is.
+    async fn append(&self, documents: &[Document]) -> Result<Vec<Option<String>>, StateError>;
 
     /// Says that every entry of the lane up to these positions is complete.
     async fn commit(&self, lane: Lane, through: &Ends) -> Result<(), StateError>;
+
+    /// Says once what of the share is lost: entries that were deleted before they were read.
+    fn take_loss(&self) -> Option<String>;
 
     /// Is cancelled when the share is asked back: what runs may be finished, nothing new is begun.
     fn revoked(&self) -> &CancellationToken;

@@ -125,7 +125,7 @@ mod tests {
         let mut plan = testing::movies();
         provision(&path, &plan).unwrap();
         let log = SqliteLog::new(StateFile::open(&path, "movies").unwrap());
-        let position = Position { at: 500, identity: Some("7-abc".to_owned()) };
+        let position = Position::new(500, Some("7-abc".to_owned()));
         for source in ["movies", "talent"] {
             let progress = Progress { source: source.to_owned(), position: position.clone() };
             log.append(Append { progress: Some(progress), ..Append::default() }).await.unwrap();

@@ -251,8 +251,16 @@ impl Batches {
     /// fate unknown: by then someone may count on this fetch being over.
     async fn keep(&self, documents: Vec<Document>, deadline: Instant) -> Result<Vec<Outcome>, StateError> {
         let kept = async {
-            self.tenure.append(&documents).await?;
-            self.store.write(documents).await
+            let refusals = self.tenure.append(&documents).await?;
+            let appended = documents.into_iter().zip(&refusals).filter(|(_, refusal)| refusal.is_none());
+            let appended: Vec<Document> = appended.map(|(document, _)| document).collect();
+            let written = if appended.is_empty() { Vec::new() } else { self.store.write(appended).await? };
+            let mut written = written.into_iter();
+            let outcomes = refusals.into_iter().map(|refusal| match refusal {
+                Some(reason) => Outcome::Rejected(reason),
+                None => written.next().expect("the store answers for each document"),
+            });
+            Ok(outcomes.collect())
         };
         tokio::time::timeout_at(deadline, kept).await.unwrap_or_else(|_| {
             let reason = "the write was not acknowledged within `graph.deadline`".to_owned();

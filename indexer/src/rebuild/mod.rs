@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use plan::code::fetch::SS406;
+use plan::code::{fetch::SS406, kafka::SS312};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,7 @@ use self::{
 use crate::{
     StateError,
     graph::GraphError,
-    ledger::IndexState,
+    ledger::{self, IndexState},
     log::{Lane, ReindexLog, Tenure},
     now_ms,
 };
@@ -138,6 +138,10 @@ impl Rebuild {
         while !self.signals.stop.is_cancelled() {
             self.poll_state().await?;
             self.read_lanes().await?;
+            if let Some(loss) = self.tenure.take_loss() {
+                ledger::halt(&*self.batches.ledger, SS312, loss).await?;
+                self.state = self.batches.ledger.state().await?;
+            }
             self.dispatch();
             if self.signals.drain.is_cancelled() && self.is_drained().await? {
                 break;

@@ -199,6 +199,7 @@ impl Lookup {
             code: codes::SS304,
             reason: reason.clone(),
             record: key.as_str().as_bytes().to_vec(),
+            original: None,
         }
     }
 

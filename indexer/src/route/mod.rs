@@ -13,7 +13,7 @@ pub mod lookup;
 mod truncate;
 pub mod wishes;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc};
 
 use plan::{DocumentId, code::kafka as codes, filter::Filter};
 use tokio::sync::mpsc;
@@ -41,9 +41,6 @@ const BATCH: usize = 500;
 /// Batches that wait for their barrier, at most; then the source pauses. Each holds the keys of at most [`BATCH`] records, their
 /// dead letters, and `max_fanout` roots.
 const BARRIERS: usize = 64;
-
-/// How long an exhausted source is left alone.
-const IDLE: Duration = Duration::from_millis(100);
 
 /// Why a source is routed no further.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +123,7 @@ impl Route {
     async fn read_on(&mut self, pending: mpsc::Sender<Pending>) -> Result<(), RouteError> {
         let name = self.lookup.source.name.clone();
         let mut position = self.log.source_progress(&name).await?.unwrap_or_default();
-        let end = self.source.end().await?;
+        let end = if self.once { self.source.end().await? } else { i64::MAX };
         // A truncate may have paused the process before this one.
         let mut may_be_paused = true;
         while !self.stop.is_cancelled() {
@@ -147,18 +144,18 @@ impl Route {
             if next == position {
                 if self.once {
                     if position.at < end {
-                        tracing::warn!(source = %name, "the last line is only half written and was left, from byte {} on", position.at);
+                        tracing::warn!(source = %name, "what is left after {} is only half written", position.at);
                     }
                     return Ok(());
                 }
                 tokio::select! {
-                    () = tokio::time::sleep(IDLE) => continue,
+                    () = self.source.arrived() => continue,
                     () = self.stop.cancelled() => return Ok(()),
                     () = pending.closed() => return Ok(()), // the second lookup failed, and says why
                 }
             }
             Meter::add(&self.meter.events, records.len());
-            let routed = self.understand(&records);
+            let routed = self.understand(records);
             if let Some(place) = &routed.truncated {
                 // Told before the position moves past it, so that a crash in between tells it again.
                 truncate::pause(&*self.ledger, &name, place).await?;
@@ -183,24 +180,24 @@ impl Route {
         Ok(())
     }
 
-    fn understand(&self, records: &[SourceRecord]) -> Routed {
+    fn understand(&self, records: Vec<SourceRecord>) -> Routed {
         let mut routed = Routed::default();
         let plan = &self.lookup.source;
         let source = &plan.name;
-        for SourceRecord { place, content, .. } in records {
+        for SourceRecord { place, content, original } in records {
             match content {
                 Ok(record) => {
                     let filter = self.filter.as_ref();
                     let before = routed.wishes.is_truncated;
-                    if let Err(error) = routed.wishes.add(plan, self.lookup.root_kind, filter, record) {
+                    if let Err(error) = routed.wishes.add(plan, self.lookup.root_kind, filter, &record) {
                         let code = match error {
                             EventError::Id { .. } | EventError::KeyOnly { .. } => codes::SS302,
                             _ => codes::SS301,
                         };
                         tracing::error!(%source, code = code.id, "{place}: {error}; kept as a dead letter");
                         let letter =
-                            DeadLetter::of_record(source, place.clone(), code, error.to_string(), record);
-                        routed.dead_letters.push(letter);
+                            DeadLetter::of_record(source, place.clone(), code, error.to_string(), &record);
+                        routed.dead_letters.push(DeadLetter { original, ..letter });
                     }
                     if routed.wishes.is_truncated && !before {
                         routed.truncated = Some(place.clone());
@@ -210,10 +207,11 @@ impl Route {
                     tracing::error!(%source, code = bad.code.id, "{place}: {}; kept as a dead letter", bad.reason);
                     routed.dead_letters.push(DeadLetter {
                         source: source.clone(),
-                        position: place.clone(),
+                        position: place,
                         code: bad.code,
-                        reason: bad.reason.clone(),
-                        record: bad.raw.clone(),
+                        reason: bad.reason,
+                        record: bad.raw,
+                        original,
                     });
                 }
             }

@@ -5,6 +5,7 @@ use std::{
     io::Write,
     path::PathBuf,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use async_trait::async_trait;

@@ -9,7 +9,7 @@ use plan::code::kafka::SS310;
 
 use crate::{
     StateError,
-    ledger::{IndexState, Ledger},
+    ledger::{self, IndexState, Ledger},
 };
 
 /// How often a source that waits for a person looks.
@@ -21,14 +21,7 @@ pub(super) async fn pause(ledger: &dyn Ledger, source: &str, place: &str) -> Res
         "{source}: {place}: the table was truncated; nothing was deleted from the index, and a full backfill after \
          `studio-search resume` finds what is gone"
     );
-    tracing::error!(code = SS310.id, "{reason}: the index is paused");
-    let failed = IndexState::Failed { code: SS310.id.to_owned(), reason };
-    loop {
-        let now = ledger.state().await?;
-        if now == failed || ledger.change_state(&now, &failed).await? {
-            return Ok(());
-        }
-    }
+    ledger::halt(ledger, SS310, reason).await
 }
 
 /// Whether nobody has resumed the index since a truncate paused it.

@@ -38,7 +38,7 @@ impl Process {
         self.route(plan, source, Barrier::OwnFetches(Arc::clone(&self.fetches)), once, stop)
     }
 
-    fn route(
+    pub(super) fn route(
         &self,
         plan: &SourcePlan,
         source: Box<dyn Source>,

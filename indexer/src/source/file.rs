@@ -49,7 +49,7 @@ impl Source for FileSource {
         Ok(records)
     }
 
-    async fn end(&self) -> Result<i64, SourceError> {
+    async fn end(&mut self) -> Result<i64, SourceError> {
         match std::fs::metadata(&self.path) {
             Ok(meta) => Ok(i64::try_from(meta.len()).unwrap_or(i64::MAX)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
@@ -127,7 +127,11 @@ fn read_lines(path: &Path, file: &File, from: &Position, limit: usize, is_left: 
         }
         // A blank line says nothing.
         if !bytes.iter().all(u8::is_ascii_whitespace) {
-            records.push(SourceRecord { place: format!("byte {at}"), content: line::parse(&bytes) });
+            records.push(SourceRecord {
+                place: format!("byte {at}"),
+                content: line::parse(&bytes),
+                original: None,
+            });
         }
         at += taken;
     }
@@ -147,7 +151,7 @@ fn is_good(position: &Position, file: &File) -> io::Result<bool> {
 
 fn position(file: &File, at: u64) -> io::Result<Position> {
     let identity = if at == 0 { None } else { Some(identity_at(file, at)?) };
-    Ok(Position { at: i64::try_from(at).unwrap_or(i64::MAX), identity })
+    Ok(Position::new(i64::try_from(at).unwrap_or(i64::MAX), identity))
 }
 
 /// The file's number and a hash of the edges of what stands before the position. The number tells files of the same content

@@ -36,7 +36,7 @@ impl Source for InboxSource {
     async fn read(&mut self, from: &Position, limit: usize) -> Result<Records, SourceError> {
         // A position with an identity is a file's that had this source's name.
         let at = if from.identity.is_none() { from.at } else { 0 };
-        let (name, from) = (self.name.clone(), Position { at, identity: None });
+        let (name, from) = (self.name.clone(), Position::new(at, None));
         let sql = "SELECT seq, line FROM inbox WHERE source = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3";
         let read = self.state.read(move |conn| {
             let mut statement = conn.prepare_cached(sql)?;
@@ -46,7 +46,11 @@ impl Source for InboxSource {
                 && let Some(row) = rows.next()?
             {
                 let (number, line): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
-                records.push(SourceRecord { place: format!("number {number}"), content: line::parse(&line) });
+                records.push(SourceRecord {
+                    place: format!("number {number}"),
+                    content: line::parse(&line),
+                    original: None,
+                });
                 next.at = number + 1;
                 bytes += line.len();
             }
@@ -55,7 +59,7 @@ impl Source for InboxSource {
         Ok(read.await?)
     }
 
-    async fn end(&self) -> Result<i64, SourceError> {
+    async fn end(&mut self) -> Result<i64, SourceError> {
         let name = self.name.clone();
         let sql = "SELECT coalesce(max(seq) + 1, 0) FROM inbox WHERE source = ?1";
         Ok(self.state.read(move |conn| conn.query_row(sql, [name], |row| row.get(0))).await?)
@@ -75,8 +79,8 @@ mod tests {
         let state = StateFile::open(&path, "movies").unwrap();
         accept(&state, "talent", vec![br#"{"key":"t1"}"#.to_vec()]).await.unwrap();
         let mut source = InboxSource::new("talent", state);
-        let of_a_file = Position { at: 67_501, identity: Some("7-abc".to_owned()) };
+        let of_a_file = Position::new(67_501, Some("7-abc".to_owned()));
         let records = source.read(&of_a_file, 10).await.unwrap();
-        assert_eq!((records.records.len(), records.next), (1, Position { at: 2, identity: None }));
+        assert_eq!((records.records.len(), records.next), (1, Position::new(2, None)));
     }
 }

@@ -1,8 +1,14 @@
-//! Event sources: records in order, each read with the position to go on from. One file a world: [`file`], [`inbox`].
+//! Event sources: records in order, each read with the position to go on from. One file a world: [`file`], [`inbox`], [`topic`].
 
+#[cfg(feature = "kafka")]
+pub(crate) mod decode;
 pub mod file;
 pub mod inbox;
 pub mod line;
+#[cfg(feature = "kafka")]
+pub mod topic;
+
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use plan::{Code, Record};
@@ -13,6 +19,9 @@ use crate::StateError;
 /// records of an ordinary size are far below.
 pub const MAX_READ_BYTES: usize = 4 << 20;
 
+/// How long an exhausted source is left alone.
+const IDLE: Duration = Duration::from_millis(100);
+
 /// Where reading of a source goes on. The default is its start.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Position {
@@ -20,6 +29,16 @@ pub struct Position {
     pub at: i64,
     /// What `at` counts in, where another thing may take its place. Only the source itself reads it.
     pub identity: Option<String>,
+    /// Where a topic's partitions are, and by what right that is said.
+    #[cfg(feature = "kafka")]
+    pub topic: Option<topic::TopicPosition>,
+}
+
+impl Position {
+    /// A position in a file or a table.
+    pub fn new(at: i64, identity: Option<String>) -> Self {
+        Self { at, identity, ..Self::default() }
+    }
 }
 
 /// What one read gave.
@@ -38,6 +57,27 @@ pub struct SourceRecord {
     pub place: String,
     /// The record.
     pub content: Result<Record, BadRecord>,
+    /// The record as Kafka delivered it.
+    pub original: Option<Box<Original>>,
+}
+
+/// A record as a topic holds it, byte by byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Original {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+    /// When it was written, milliseconds of Unix time.
+    pub timestamp: Option<i64>,
+    /// The key.
+    pub key: Option<Vec<u8>>,
+    /// The value; none for a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// The headers, in their order.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 /// A record that can't be read.
@@ -86,6 +126,11 @@ pub trait Source: Send + Sync {
     /// position stays the same.
     async fn read(&mut self, from: &Position, limit: usize) -> Result<Records, SourceError>;
 
-    /// Where [`Position::at`] is after everything that is there now.
-    async fn end(&self) -> Result<i64, SourceError>;
+    /// Waits until there may be something new.
+    async fn arrived(&mut self) {
+        tokio::time::sleep(IDLE).await;
+    }
+
+    /// Where [`Position::at`] is after everything that is there now. Asked for before the first read, if at all.
+    async fn end(&mut self) -> Result<i64, SourceError>;
 }

@@ -1,0 +1,98 @@
+//! A ledger that is waited for: what its server can't do now is asked of it again.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use plan::{DocumentId, DocumentVersion, Epoch};
+
+use super::{Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger};
+use crate::{StateError, patience::Patience};
+
+/// A ledger as a process sees it that has nothing better to do than to wait. Every method may be repeated.
+pub(crate) struct PatientLedger {
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) patience: Patience,
+}
+
+#[async_trait]
+impl Ledger for PatientLedger {
+    async fn served(&self) -> Result<IndexVersion, StateError> {
+        self.patience.try_until_done(async || self.ledger.served().await).await
+    }
+
+    async fn take_epoch(&self, stored: Epoch) -> Result<Epoch, StateError> {
+        self.patience.try_until_done(async || self.ledger.take_epoch(stored).await).await
+    }
+
+    async fn hold(&self, holds: Vec<Hold>) -> Result<(), StateError> {
+        self.patience.try_until_done(async || self.ledger.hold(holds.clone()).await).await
+    }
+
+    async fn release(&self, completed: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError> {
+        self.patience.try_until_done(async || self.ledger.release(completed.clone()).await).await
+    }
+
+    async fn due(&self, limit: usize) -> Result<Vec<DocumentId>, StateError> {
+        self.patience.try_until_done(async || self.ledger.due(limit).await).await
+    }
+
+    async fn mark_replayed(&self, ids: Vec<DocumentId>) -> Result<(), StateError> {
+        self.patience.try_until_done(async || self.ledger.mark_replayed(ids.clone()).await).await
+    }
+
+    async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError> {
+        self.patience.try_until_done(async || self.ledger.held(after, limit).await).await
+    }
+
+    async fn held_count(&self) -> Result<u64, StateError> {
+        self.patience.try_until_done(async || self.ledger.held_count().await).await
+    }
+
+    async fn state(&self) -> Result<IndexState, StateError> {
+        self.patience.try_until_done(async || self.ledger.state().await).await
+    }
+
+    async fn change_state(&self, from: &IndexState, to: &IndexState) -> Result<bool, StateError> {
+        self.patience.try_until_done(async || self.ledger.change_state(from, to).await).await
+    }
+
+    async fn set_state(&self, state: IndexState) -> Result<(), StateError> {
+        self.patience.try_until_done(async || self.ledger.set_state(state.clone()).await).await
+    }
+
+    /// Figures that can't be told now are old a second later.
+    async fn publish(&self, figures: &Figures) -> Result<(), StateError> {
+        match self.ledger.publish(figures).await {
+            Err(error) if error.is_of_a_server() => Ok(()),
+            published => published,
+        }
+    }
+
+    /// What isn't taken back vanishes by itself.
+    async fn withdraw(&self, process: &str) -> Result<(), StateError> {
+        match self.ledger.withdraw(process).await {
+            Err(error) if error.is_of_a_server() => Ok(()),
+            withdrawn => withdrawn,
+        }
+    }
+
+    async fn figures(&self) -> Result<Vec<Figures>, StateError> {
+        self.patience.try_until_done(async || self.ledger.figures().await).await
+    }
+
+    async fn start_backfill(&self, ids: BackfillIds) -> Result<i64, StateError> {
+        self.patience.try_until_done(async || self.ledger.start_backfill(ids.clone()).await).await
+    }
+
+    async fn backfills(&self) -> Result<Vec<Backfill>, StateError> {
+        self.patience.try_until_done(async || self.ledger.backfills().await).await
+    }
+
+    async fn save_backfill(&self, backfill: &Backfill) -> Result<(), StateError> {
+        self.patience.try_until_done(async || self.ledger.save_backfill(backfill).await).await
+    }
+
+    async fn open_backfills(&self) -> Result<Vec<Backfill>, StateError> {
+        self.patience.try_until_done(async || self.ledger.open_backfills().await).await
+    }
+}

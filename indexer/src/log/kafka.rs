@@ -1,0 +1,208 @@
+//! The reindex log on Kafka: two co-partitioned topics that several processes share.
+//!
+//! Wishes and dead letters may be repeated without harm, so they are appended plainly, outside of transactions: no process that
+//! dies in the middle of one holds up the readers of a lane, and its offsets are dense, so that a lag is exact. What must not
+//! be repeated by a process that lost its share, commits and documents, goes through [`Transactions`].
+
+pub(crate) mod dead_letter;
+mod tenure;
+mod wire;
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use plan::{IndexPlan, KafkaPlan, SourcePlan, index_plan::SourceInput};
+
+pub(crate) use self::tenure::Shares;
+use super::{Append, DeadLetterRow, Ends, Lane, ReindexLog};
+use crate::{
+    StateError,
+    documents::topic::TopicValues,
+    endpoints::KafkaEndpoint,
+    kafka::{Appender, Bundle, Outgoing, Topics, Transactions},
+    ledger::IndexVersion,
+    patience::Patience,
+    source::{Position, decode::Decoder},
+};
+
+/// The shared log. Clones share their connections, each of which is opened when it is needed first.
+#[derive(Clone)]
+pub(crate) struct KafkaLog(Arc<Shared>, Patience);
+
+struct Shared {
+    plan: Arc<IndexPlan>,
+    kafka: KafkaPlan,
+    endpoint: KafkaEndpoint,
+    values: TopicValues,
+    topics: Topics,
+    lanes: [Arc<str>; 2],
+    documents: Arc<str>,
+    dead_letters: Arc<str>,
+    appender: OnceLock<Appender>,
+    transactions: OnceLock<Transactions>,
+}
+
+impl KafkaLog {
+    /// The log of this index version.
+    pub(crate) fn new(
+        served: &IndexVersion,
+        kafka: &KafkaPlan,
+        endpoint: &KafkaEndpoint,
+    ) -> Result<Self, StateError> {
+        Ok(Self(
+            Arc::new(Shared {
+                plan: Arc::new(served.plan.clone()),
+                kafka: kafka.clone(),
+                endpoint: endpoint.clone(),
+                values: TopicValues::of(served)?,
+                topics: Topics::new(endpoint),
+                lanes: [kafka.live.as_str().into(), kafka.backfill.as_str().into()],
+                documents: kafka.documents.as_str().into(),
+                dead_letters: kafka.dead_letters.as_str().into(),
+                appender: OnceLock::new(),
+                transactions: OnceLock::new(),
+            }),
+            Patience::default(),
+        ))
+    }
+
+    /// The same log, whose brokers are waited for.
+    pub(crate) fn with(&self, patience: Patience) -> Self {
+        Self(Arc::clone(&self.0), patience)
+    }
+
+    /// The group of those who route.
+    pub(crate) fn route_group(&self) -> &str {
+        &self.0.kafka.route_group
+    }
+
+    /// How the brokers are reached.
+    pub(crate) fn endpoint(&self) -> &KafkaEndpoint {
+        &self.0.endpoint
+    }
+
+    /// What can be asked about topics.
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.0.topics
+    }
+
+    /// What decodes the records of a source.
+    pub(crate) fn decoder(&self, _source: &SourcePlan) -> Result<Decoder, StateError> {
+        Ok(Decoder)
+    }
+
+    fn lane(&self, lane: Lane) -> &Arc<str> {
+        &self.0.lanes[lane.number()]
+    }
+
+    fn appender(&self) -> Result<&Appender, StateError> {
+        if let Some(appender) = self.0.appender.get() {
+            return Ok(appender);
+        }
+        let appender = Appender::start(&self.0.endpoint)?;
+        Ok(self.0.appender.get_or_init(|| appender))
+    }
+
+    /// The one transactional producer of this process. A process that comes back under its name ends what it left open.
+    pub(crate) fn transactions(&self) -> &Transactions {
+        self.0.transactions.get_or_init(|| {
+            let instance = self.0.endpoint.instance_id.clone();
+            let instance = instance.unwrap_or_else(|| format!("{:016x}", rand::random::<u64>()));
+            Transactions::start(&self.0.endpoint, &format!("{}-{instance}", self.0.plan.name))
+        })
+    }
+
+    /// The position of the last entry that is committed in each partition that has a commit.
+    async fn committed(&self, lane: Lane) -> Result<Ends, StateError> {
+        let next = self
+            .1
+            .try_until_done(async || {
+                self.0.topics.committed(&self.0.kafka.rebuild_group, self.lane(lane)).await
+            })
+            .await?;
+        Ok(next.into_iter().map(|(partition, next)| (partition, next - 1)).collect())
+    }
+}
+
+#[async_trait]
+impl ReindexLog for KafkaLog {
+    async fn append(&self, append: Append) -> Result<(), StateError> {
+        let Append { entries, dead_letters, progress } = append;
+        let mut records = Vec::with_capacity(entries.len() + dead_letters.len());
+        for entry in &entries {
+            records.push(wire::record(self.lane(entry.lane), entry));
+        }
+        for letter in dead_letters {
+            records.push(dead_letter::record(&self.0.dead_letters, letter));
+        }
+        if !records.is_empty() {
+            let appender = self.appender()?;
+            self.1.try_until_done(async || appender.append(&records).await).await?;
+        }
+        let Some(position) = progress.and_then(|progress| progress.position.topic) else { return Ok(()) };
+        let offsets = vec![position.into_offsets()];
+        let bundle = Bundle { records: Vec::new(), offsets };
+        self.1.try_until_done(async || self.transactions().commit(bundle.clone()).await).await
+    }
+
+    async fn ends(&self, lane: Lane) -> Result<Ends, StateError> {
+        let next = self.1.try_until_done(async || self.0.topics.ends(self.lane(lane)).await).await?;
+        Ok(next.into_iter().map(|(partition, next)| (partition, next - 1)).collect())
+    }
+
+    async fn lag(&self, lane: Lane) -> Result<u64, StateError> {
+        let ends = self.ends(lane).await?;
+        self.lag_through(lane, &ends).await
+    }
+
+    async fn lag_through(&self, lane: Lane, through: &Ends) -> Result<u64, StateError> {
+        let committed = self.committed(lane).await?;
+        let beginnings =
+            self.1.try_until_done(async || self.0.topics.beginnings(self.lane(lane)).await).await?;
+        let behind = through.iter().map(|(partition, end)| {
+            // Before the first commit, everything that is there is behind.
+            let first = beginnings.get(partition).map_or(-1, |begin| begin - 1);
+            let done = committed.get(partition).copied().unwrap_or(first);
+            u64::try_from(end - done).unwrap_or(0)
+        });
+        Ok(behind.sum())
+    }
+
+    /// The group remembers it.
+    async fn source_progress(&self, _source: &str) -> Result<Option<Position>, StateError> {
+        Ok(None)
+    }
+
+    async fn source_position(&self, source: &str) -> Result<Option<i64>, StateError> {
+        let Some(SourceInput::Topic(topic)) = self.0.plan.source(source).map(|source| &source.input) else {
+            return Ok(None);
+        };
+        let next = self.0.topics.committed(&self.0.kafka.route_group, topic).await?;
+        Ok((!next.is_empty()).then(|| next.values().sum()))
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StateError> {
+        let records = self.0.topics.latest(&self.0.dead_letters, limit).await?;
+        Ok(records.iter().map(dead_letter::row).collect())
+    }
+
+    async fn dead_letter_count(&self) -> Result<u64, StateError> {
+        let topic = &self.0.dead_letters;
+        let (ends, begins) = (self.0.topics.ends(topic).await?, self.0.topics.beginnings(topic).await?);
+        let count = |(partition, end): (&i32, &i64)| {
+            u64::try_from(end - begins.get(partition).unwrap_or(&0)).unwrap_or(0)
+        };
+        Ok(ends.iter().map(count).sum())
+    }
+}
+
+/// A record for a topic, whose partition follows from its key.
+fn keyed(topic: &Arc<str>, key: &str, payload: Option<Vec<u8>>) -> Outgoing {
+    Outgoing {
+        topic: Arc::clone(topic),
+        key: Some(key.as_bytes().to_vec()),
+        payload,
+        headers: Vec::new(),
+        partition: None,
+    }
+}

@@ -1,0 +1,154 @@
+//! A share of both lanes, from its assignment by the group until it is revoked.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::{KafkaLog, keyed, wire};
+use crate::{
+    StateError,
+    documents::topic::TopicValues,
+    kafka::{Bundle, Gap, GroupOffsets, Member, Message, Outgoing, Share},
+    log::{Ends, Lane, Logged, Ownership, Tenure},
+    store::Document,
+};
+
+/// Bytes of a lane that are taken at once: ids are short.
+const MAX_BYTES: usize = 1 << 20;
+
+/// This process' membership among those who rebuild.
+pub(crate) struct Shares {
+    log: KafkaLog,
+    member: Member,
+}
+
+impl Shares {
+    /// Joins them.
+    pub(crate) fn join(log: &KafkaLog) -> Result<Self, StateError> {
+        let member = Member::join(&log.0.endpoint, &log.0.kafka.rebuild_group, log.0.lanes.to_vec())?;
+        Ok(Self { log: log.clone(), member })
+    }
+}
+
+#[async_trait]
+impl Ownership for Shares {
+    async fn next_tenure(&mut self, stop: &CancellationToken) -> Result<Option<Arc<dyn Tenure>>, StateError> {
+        let Some(share) = self.member.next_share(stop).await? else { return Ok(None) };
+        let next = self.log.0.lanes.each_ref().map(|topic| share.committed(topic));
+        Ok(Some(Arc::new(KafkaTenure { log: self.log.clone(), share, next: Mutex::new(next) })))
+    }
+}
+
+struct KafkaTenure {
+    log: KafkaLog,
+    share: Arc<Share>,
+    /// The offset that follows what is complete, by lane and partition. Locked while a bundle finds its place in the queue, so
+    /// that no later transaction takes a commit back.
+    next: Mutex<[BTreeMap<i32, i64>; 2]>,
+}
+
+impl KafkaTenure {
+    /// Puts a bundle into the queue with everything that is complete, and waits for its verdict.
+    async fn transact(&self, mut bundle: Bundle, through: Option<(Lane, &Ends)>) -> Result<(), StateError> {
+        let pending = {
+            let mut next = self.next.lock().await;
+            if let Some((lane, through)) = through {
+                let moved = through.iter().map(|(partition, through)| (*partition, through + 1));
+                next[lane.number()].extend(moved);
+            }
+            let group = self.share.generation();
+            let of_lane = |(topic, next): (&Arc<str>, &BTreeMap<i32, i64>)| {
+                let topic = Arc::clone(topic);
+                next.clone().into_iter().map(move |(partition, next)| (Arc::clone(&topic), partition, next))
+            };
+            let next = self.log.0.lanes.iter().zip(&*next).flat_map(of_lane).collect();
+            bundle.offsets.push(GroupOffsets { group, next });
+            self.log.transactions().submit(bundle).await
+        };
+        pending.verdict().await
+    }
+}
+
+#[async_trait]
+impl Tenure for KafkaTenure {
+    async fn prove(&self) -> Result<(), StateError> {
+        if self.share.partitions(self.log.lane(Lane::Live)).is_empty() {
+            return Ok(()); // there are more processes than partitions, and nothing is fetched here
+        }
+        self.transact(Bundle::default(), None).await
+    }
+
+    fn is_executor(&self) -> bool {
+        self.share.partitions(self.log.lane(Lane::Live)).contains(&0)
+    }
+
+    async fn committed(&self, lane: Lane) -> Result<Ends, StateError> {
+        let next = self.share.committed(self.log.lane(lane));
+        Ok(next.into_iter().map(|(partition, next)| (partition, next - 1)).collect())
+    }
+
+    async fn read(&self, lane: Lane, limit: usize) -> Result<Vec<Logged>, StateError> {
+        let messages = self.share.take(self.log.lane(lane), limit, MAX_BYTES);
+        let logged = messages.iter().filter_map(|message| {
+            let (partition, position) = (message.partition(), message.offset());
+            match wire::entry(lane, message.key(), message.payload()) {
+                Some(entry) => Some(Logged { partition, position, entry }),
+                None => {
+                    let topic = message.topic();
+                    tracing::error!(
+                        "{topic}, partition {partition}, offset {position}: no id, so nothing is rebuilt"
+                    );
+                    None
+                }
+            }
+        });
+        Ok(logged.collect())
+    }
+
+    async fn appended(&self) {
+        self.share.arrived().await;
+    }
+
+    async fn append(&self, documents: &[Document]) -> Result<Vec<Option<String>>, StateError> {
+        let topic = &self.log.0.documents;
+        let mut records = Vec::with_capacity(documents.len());
+        let mut refusals = Vec::with_capacity(documents.len());
+        for document in documents {
+            let value = self.log.0.values.value(document);
+            refusals.push(value.as_ref().err().cloned());
+            if let Ok(value) = value {
+                let headers = TopicValues::headers(document);
+                records.push(Outgoing { headers, ..keyed(topic, document.id.as_str(), value) });
+            }
+        }
+        if !records.is_empty() {
+            self.transact(Bundle { records, offsets: Vec::new() }, None).await?;
+        }
+        Ok(refusals)
+    }
+
+    async fn commit(&self, lane: Lane, through: &Ends) -> Result<(), StateError> {
+        self.transact(Bundle::default(), Some((lane, through))).await
+    }
+
+    fn take_loss(&self) -> Option<String> {
+        let gap = self.share.gaps().into_iter().next()?;
+        let Gap { topic, partition, wanted, oldest, .. } = gap;
+        // What is left is read once a person has seen this.
+        self.share.go_on_from_oldest(&topic, partition);
+        Some(format!(
+            "{topic}, partition {partition}: the entries from {wanted} to {oldest} were deleted before they were rebuilt, so \
+             the index may be stale; `studio-search resume` goes on with what is left, and a full backfill mends it"
+        ))
+    }
+
+    fn revoked(&self) -> &CancellationToken {
+        self.share.revoked()
+    }
+
+    fn release(&self) {
+        self.share.release();
+    }
+}

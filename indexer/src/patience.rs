@@ -1,0 +1,47 @@
+//! What a server can't do now is tried again until it can, where someone is there to wait for it.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::StateError;
+
+/// The first pause before a server is asked again. It doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// The longest pause: a server that is back is noticed within this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a caller waits for a server: not at all, or until it is stopped.
+#[derive(Debug, Clone, Default)]
+pub struct Patience(Option<CancellationToken>);
+
+impl Patience {
+    /// Waits until this is cancelled.
+    pub fn until(stop: CancellationToken) -> Self {
+        Self(Some(stop))
+    }
+
+    /// Tries until it is done, or fails for another reason than a server's.
+    pub async fn try_until_done<T>(
+        &self,
+        mut attempt: impl AsyncFnMut() -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match attempt().await {
+                Err(error) if error.is_of_a_server() => error,
+                done => return done,
+            };
+            let Some(stop) = self.0.as_ref().filter(|stop| !stop.is_cancelled()) else { return Err(error) };
+            if pause == FIRST_PAUSE || pause == LONGEST_PAUSE {
+                tracing::warn!(code = error.code().id, "{error}; it is waited for");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => return Err(error),
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
