@@ -110,6 +110,20 @@ pub enum Trouble {
     Endpoint,
 }
 
+impl Trouble {
+    /// What a status without success means, with what was said beside it.
+    pub(super) fn of(status: u16, cause: Option<&Cause>) -> Self {
+        match (status, cause.map_or("", |cause| cause.kind.as_str())) {
+            (_, "index_not_found_exception") => Self::NoIndex,
+            // An index that is closed for writing or reading, such as by a full disk: someone opens it again.
+            (403, "cluster_block_exception") | (408 | 429 | 500..=504, _) => Self::Busy,
+            (401 | 403, _) => Self::Unauthorized,
+            (413, _) => Self::TooLarge,
+            _ => Self::Refused,
+        }
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -275,15 +289,7 @@ impl Client {
     /// What an answer without success means.
     pub(super) fn refusal(&self, answer: &Answer) -> ElasticError {
         let cause = serde_json::from_slice::<Refusal>(&answer.body).ok().map(|refusal| refusal.error);
-        let kind = cause.as_ref().map_or("", |cause| cause.kind.as_str());
-        let trouble = match (answer.status, kind) {
-            (_, "index_not_found_exception") => Trouble::NoIndex,
-            // An index that is closed for writing or reading, such as by a full disk: someone opens it again.
-            (403, "cluster_block_exception") | (408 | 429 | 500..=504, _) => Trouble::Busy,
-            (401 | 403, _) => Trouble::Unauthorized,
-            (413, _) => Trouble::TooLarge,
-            _ => Trouble::Refused,
-        };
+        let trouble = Trouble::of(answer.status, cause.as_ref());
         let said = cause.map_or_else(
             || {
                 let end = answer.body.len().min(EXCERPT_BYTES);

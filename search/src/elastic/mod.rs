@@ -24,6 +24,7 @@ mod layout;
 mod provision;
 mod query;
 mod read;
+mod rows;
 mod searcher;
 mod source;
 mod write;
@@ -36,6 +37,7 @@ pub use self::{
     client::{Client, ElasticAuth, ElasticEndpoint, ElasticError, Engine, Server, Trouble},
     layout::is_live,
     provision::differences,
+    rows::{Page, Rows, Stamp, When, Write},
     searcher::ElasticSearcher,
 };
 

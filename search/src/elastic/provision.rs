@@ -52,10 +52,32 @@ impl Client {
 
     /// Makes an index by its template; one that is there already is left as it is.
     pub async fn create_index(&self, name: &str) -> Result<(), ElasticError> {
-        match self.put(&format!("/{name}"), &json!({})).await {
+        self.create_index_as(name, &json!({})).await
+    }
+
+    /// Makes an index of these settings, mappings and aliases; one that is there already is left as it is.
+    pub async fn create_index_as(&self, name: &str, body: &Value) -> Result<(), ElasticError> {
+        match self.put(&format!("/{name}"), body).await {
             Err(error) if error.reason.contains("already exists") => Ok(()),
             made => made,
         }
+    }
+
+    /// Changes settings of an index in place.
+    pub async fn put_settings(&self, index: &str, settings: &Value) -> Result<(), ElasticError> {
+        self.put(&format!("/{index}/_settings"), settings).await
+    }
+
+    /// Adds fields to the mapping of an index.
+    pub async fn put_mapping(&self, index: &str, mapping: &Value) -> Result<(), ElasticError> {
+        self.put(&format!("/{index}/_mapping"), mapping).await
+    }
+
+    /// Gives an index an alias that no pattern finds. Both engines demand that all indexes of an alias hide it, or none.
+    pub async fn hide_behind(&self, index: &str, alias: &str) -> Result<(), ElasticError> {
+        let add = json!({ "index": index, "alias": alias, "is_hidden": true });
+        let body = json!({ "actions": [{ "add": add }] });
+        self.ask::<Value>(Method::Post, "/_aliases", &[], Some(&body)).await.map(drop)
     }
 
     /// The indexes behind an alias, each with the alias' filter.

@@ -8,7 +8,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     ElasticIndex,
-    answer::{AnsweredHit, SearchAnswer, Shards},
+    answer::{AnsweredHit, SearchAnswer, WHOLE},
     client::{ElasticError, Request, Trouble},
     layout::{DELETED, ID, VERSION, in_nested, is_live, nested_around, value_field},
     source,
@@ -24,23 +24,10 @@ const IDS_A_PAGE: usize = 10_000;
 /// Documents of one page; each may have a megabyte.
 const DOCUMENTS_A_PAGE: usize = 200;
 
-/// An answer from some shards alone would be a lie.
-const WHOLE: (&str, &str) = ("allow_partial_search_results", "false");
-
 impl ElasticIndex {
     /// Makes every write that was acknowledged visible to searches, on every copy of every shard, or says why not.
     pub async fn refresh(&self) -> Result<(), ElasticError> {
-        #[derive(Deserialize)]
-        struct Refreshed {
-            #[serde(rename = "_shards")]
-            shards: Shards,
-        }
-        let path = format!("/{}/_refresh", self.name);
-        let refreshed: Refreshed = self.client.ask(Method::Post, &path, &[], None).await?;
-        match refreshed.shards.failed {
-            0 => Ok(()),
-            failed => Err(self.client.error(Trouble::Busy, format!("{failed} shards were not refreshed"))),
-        }
+        self.client.refresh(&self.name).await
     }
 
     /// Finds the live documents that hold one of the keys at one of the paths: ids in order, after `after`, at most `limit`.
@@ -128,7 +115,7 @@ impl ElasticIndex {
                 "search_after": after.map(|id| [id.as_str()]),
             });
             let body = self.search(&without_nulls(page), &[WHOLE]).await?;
-            let answer: SearchAnswer<'_> = self.whole(&body)?;
+            let answer: SearchAnswer<'_> = self.client.whole(&body)?;
             let read = answer.hits.hits.iter().map(|hit| self.document(hit.source.unwrap_or(RawValue::NULL)));
             let read = read.collect::<Result<Vec<_>, _>>()?;
             let is_last = read.len() < wanted;
@@ -166,7 +153,7 @@ impl ElasticIndex {
             });
             let only = ("filter_path", "timed_out,_shards.failed,hits.hits.sort");
             let body = self.search(&without_nulls(page), &[WHOLE, only]).await?;
-            let answer: SearchAnswer<'_> = self.whole(&body)?;
+            let answer: SearchAnswer<'_> = self.client.whole(&body)?;
             let read =
                 answer.hits.hits.iter().map(|hit| self.sorted_id(hit)).collect::<Result<Vec<_>, _>>()?;
             let is_last = read.len() < wanted;
@@ -183,7 +170,7 @@ impl ElasticIndex {
             "size": 0, "track_total_hits": true, "aggs": {"tombstones": {"filter": {"term": {DELETED: true}}}},
         });
         let body = self.search(&body, &[WHOLE]).await?;
-        let answer: SearchAnswer<'_> = self.whole(&body)?;
+        let answer: SearchAnswer<'_> = self.client.whole(&body)?;
         let tombstones = answer.aggregations["tombstones"]["doc_count"].as_u64().unwrap_or(0);
         Ok(Counts { live: answer.hits.total.value.saturating_sub(tombstones), tombstones })
     }
@@ -197,7 +184,7 @@ impl ElasticIndex {
             "size": 1, "sort": [{VERSION: "desc"}], "track_total_hits": false, "_source": false,
         });
         let body = self.search(&body, &[WHOLE]).await?;
-        let answer: SearchAnswer<'_> = self.whole(&body)?;
+        let answer: SearchAnswer<'_> = self.client.whole(&body)?;
         let highest = answer.hits.hits.first().and_then(|hit| hit.sort.first()).and_then(Value::as_i64);
         Ok(highest.map(DocumentVersion::from_stored))
     }
@@ -207,18 +194,7 @@ impl ElasticIndex {
         body: &Value,
         parameters: &[(&str, &str)],
     ) -> Result<Bytes, ElasticError> {
-        let path = format!("/{}/_search", self.name);
-        let body = Some(Bytes::from(body.to_string()));
-        self.client.succeed(Request { method: Method::Post, path: &path, parameters, body }).await
-    }
-
-    /// Reads an answer that every shard has its part in.
-    fn whole<'b>(&self, body: &'b [u8]) -> Result<SearchAnswer<'b>, ElasticError> {
-        let answer: SearchAnswer<'_> = self.client.read(body)?;
-        if answer.timed_out || answer.shards.failed > 0 {
-            return Err(self.client.error(Trouble::Busy, "some shards did not answer".to_owned()));
-        }
-        Ok(answer)
+        self.client.search(&self.name, body, parameters).await
     }
 
     pub(super) fn document(&self, source: &RawValue) -> Result<StoredDocument, ElasticError> {
@@ -240,7 +216,7 @@ pub(super) fn without_nulls(mut body: Value) -> Value {
 }
 
 /// An id as one piece of a path.
-fn percent_encoded(id: &str) -> String {
+pub(super) fn percent_encoded(id: &str) -> String {
     use std::fmt::Write;
     id.bytes().fold(String::with_capacity(id.len()), |mut text, byte| {
         match byte {
