@@ -16,9 +16,9 @@ use crate::{
     StateError, StateFile,
     endpoints::Place,
     ledger::{
-        Backfill, BackfillState, IndexState, Ledger,
+        Backfill, BackfillState, IndexState, Ledger, RetryPauses,
         figures::Freshness,
-        sqlite::{RetryPauses, SqliteLedger, served_version},
+        sqlite::{SqliteLedger, served_version},
     },
     log::{Lane, ReindexLog, sqlite::SqliteLog},
     provision::version_name,
@@ -119,8 +119,7 @@ impl Index {
         let state = StateFile::open(&place.state, name)?;
         let served = served_version(&state)?;
         let plan = Arc::new(served.plan);
-        let pauses =
-            RetryPauses { initial_ms: plan.errors.retry_initial_ms, max_ms: plan.errors.retry_max_ms };
+        let pauses = RetryPauses::from(&plan.errors);
         let (store, searcher) = documents(&state, &plan, served.version, place)?;
         let log = SqliteLog::new(state.clone());
         Ok(Self {

@@ -58,9 +58,9 @@ pub enum StateError {
     /// Another `run` holds the lock.
     #[error("another `run` works on {0}")]
     Locked(PathBuf),
-    /// The file doesn't exist, or nothing was provisioned in it.
-    #[error("the index is not provisioned: {0} holds no plan")]
-    NotProvisioned(PathBuf),
+    /// The state file or the ledger doesn't exist, or holds no plan; says which.
+    #[error("the index is not provisioned: {0}")]
+    NotProvisioned(String),
     /// The file holds another index.
     #[error("{path} belongs to the index {found:?}, not to {wanted:?}")]
     OtherIndex {
@@ -72,18 +72,20 @@ pub enum StateError {
         wanted: String,
     },
     /// Another release wrote it.
-    #[error("{path} has layout {found}, this program writes layout {LAYOUT}")]
+    #[error("{place} has layout {found}, this program writes layout {wanted}")]
     OtherLayout {
-        /// The file.
-        path: PathBuf,
+        /// The file or the index.
+        place: String,
         /// Its layout.
         found: i64,
+        /// Ours.
+        wanted: i64,
     },
     /// The stored plan can't be read by this program.
-    #[error("the plan in {path} can't be read: {reason}")]
+    #[error("the plan in {place} can't be read: {reason}")]
     UnreadablePlan {
-        /// The file.
-        path: PathBuf,
+        /// The file or the index.
+        place: String,
         /// Why.
         reason: String,
     },
@@ -98,8 +100,8 @@ pub enum StateError {
         reason: String,
     },
     /// All epochs are used.
-    #[error("the epochs of {0} are used up; provision a fresh state file")]
-    EpochsUsedUp(PathBuf),
+    #[error("the epochs of {0} are used up; provision a fresh state")]
+    EpochsUsedUp(String),
     /// SQLite failed.
     #[error("{path}: {source}")]
     Sqlite {
@@ -170,9 +172,11 @@ impl StateError {
             }
             Self::NotProvisioned(_) => "run `studio-search provision` with this file first",
             Self::OtherIndex { .. } => "give each index a `state.path` of its own",
-            Self::NeedsNewVersion { .. } => "set another `state.path`, provision it, and backfill",
+            Self::NeedsNewVersion { .. } => {
+                "set another `state.path` (with `kafka:`, another `name`), provision it, and backfill"
+            }
             Self::OtherLayout { .. } | Self::UnreadablePlan { .. } => {
-                "use the release that wrote it, or provision a fresh `state.path`"
+                "use the release that wrote it, or provision a fresh `state.path` (with `kafka:`, another `name`)"
             }
             Self::Sqlite { .. } | Self::Io { .. } => {
                 "check that the folder exists, is writable, and that the disk isn't full"
@@ -216,12 +220,12 @@ impl StateFile {
     /// Opens the file of a provisioned index.
     pub fn open(path: &Path, index: &str) -> Result<Self, StateError> {
         if !path.exists() {
-            return Err(StateError::NotProvisioned(path.to_owned()));
+            return Err(not_provisioned(path));
         }
         let state = Self::connect(path, OpenFlags::empty())?;
         let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('meta', 'version_plan')";
         if state.with_reader(|conn| conn.query_row(tables, (), |row| row.get::<_, i64>(0)))? < 2 {
-            return Err(StateError::NotProvisioned(path.to_owned()));
+            return Err(not_provisioned(path));
         }
         state.check(index)?;
         Ok(state)
@@ -240,7 +244,8 @@ impl StateFile {
     fn check(&self, index: &str) -> Result<(), StateError> {
         let found = self.meta("layout")?.and_then(|text| text.parse().ok()).unwrap_or(0);
         if found != LAYOUT {
-            return Err(StateError::OtherLayout { path: self.path().to_owned(), found });
+            let place = self.path().display().to_string();
+            return Err(StateError::OtherLayout { place, found, wanted: LAYOUT });
         }
         match self.meta("index")? {
             Some(found) if found != index => {
@@ -335,6 +340,11 @@ impl StateFile {
         let state = self.clone();
         off_the_loop(move || state.with_reader(work)).await
     }
+}
+
+/// The error of a file that holds no plan.
+pub(crate) fn not_provisioned(path: &Path) -> StateError {
+    StateError::NotProvisioned(format!("{} holds no plan", path.display()))
 }
 
 async fn off_the_loop<T: Send + 'static>(

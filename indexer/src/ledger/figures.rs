@@ -10,8 +10,12 @@ use serde::{Deserialize, Serialize};
 /// How many of the newest freshness samples are kept. Enough for a p99; 32 KB.
 const SAMPLES: usize = 4_096;
 
-/// What a process writes into the ledger each second.
+/// Figures older than this belong to a process that is gone.
+pub(super) const FIGURES_ARE_FRESH_MS: i64 = 10_000;
+
+/// What a process writes into the ledger each second. Processes of two releases read each other's.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Figures {
     /// The process.
     pub process: String,

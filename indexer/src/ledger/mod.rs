@@ -1,6 +1,12 @@
-//! The ledger: what must be remembered beside the documents. One file a world: [`sqlite`].
+//! The ledger: what must be remembered beside the documents. One file a world: [`sqlite`], [`elastic`].
 
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+pub mod elastic;
 pub mod figures;
+#[cfg(feature = "kafka")]
+mod patient;
+mod retry;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -9,11 +15,13 @@ use plan::{
     code::{
         fetch::SS406,
         kafka::{SS310, SS312},
+        store::SS506,
     },
+    index_plan::PLAN_FORMAT,
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::figures::Figures;
+pub use self::{figures::Figures, retry::RetryPauses};
 use crate::{StateError, log::Ends};
 
 /// A document that failed for now. It keeps its last good content and is fetched again by itself.
@@ -94,6 +102,12 @@ impl IndexState {
         }
     }
 
+    /// A state that this program can't read stops the index: it may say why it must not go on.
+    fn unreadable(text: &str) -> Self {
+        let reason = format!("the state of the index can't be read: {text}");
+        Self::Failed { code: SS506.id.to_owned(), reason }
+    }
+
     /// Whether only a person can let the index go on. What else fails is probed, and goes on by itself when it is mended.
     pub fn needs_a_person(&self) -> bool {
         match self {
@@ -122,6 +136,16 @@ pub struct DocumentSchema {
     pub text: String,
     /// Its number in the schema registry, once it is registered there.
     pub id: Option<u32>,
+}
+
+/// Reads a plan that a ledger keeps; refuses one of another format.
+fn read_plan(text: &str, place: &str) -> Result<IndexPlan, StateError> {
+    let unreadable = |reason: String| StateError::UnreadablePlan { place: place.to_owned(), reason };
+    let plan: IndexPlan = serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
+    if plan.format != PLAN_FORMAT {
+        return Err(unreadable(format!("its format is {}, this program reads {PLAN_FORMAT}", plan.format)));
+    }
+    Ok(plan)
 }
 
 /// Where a backfill's ids come from.
@@ -200,7 +224,7 @@ pub trait Ledger: Send + Sync {
     async fn hold(&self, holds: Vec<Hold>) -> Result<(), StateError>;
 
     /// Clears holds of documents that a higher version completed. What the same subgraphs made fail becomes due at once:
-    /// they answer again.
+    /// they answer again. Where very much is held, at least a thousand of them; their own releases bring the next.
     async fn release(&self, completed: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError>;
 
     /// At most `limit` held ids that are due.
@@ -231,7 +255,7 @@ pub trait Ledger: Send + Sync {
     /// Takes this process' figures back: it ends.
     async fn withdraw(&self, process: &str) -> Result<(), StateError>;
 
-    /// The figures of all processes that published lately.
+    /// The figures of all processes that published lately, in the order of their names.
     async fn figures(&self) -> Result<Vec<Figures>, StateError>;
 
     /// Records the wish for a backfill; `run` takes it up within a second.
@@ -240,7 +264,8 @@ pub trait Ledger: Send + Sync {
     /// All backfills, the oldest first.
     async fn backfills(&self) -> Result<Vec<Backfill>, StateError>;
 
-    /// Writes how far a backfill is.
+    /// Writes how far a backfill is. One that has ended, or is further already, stays as it is: an owner that was overtaken
+    /// must not set it back.
     async fn save_backfill(&self, backfill: &Backfill) -> Result<(), StateError>;
 
     /// The backfills that are enumerating or rebuilding, the oldest first.

@@ -1,41 +1,21 @@
 //! The ledger in the state file.
 
 use async_trait::async_trait;
-use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan, code::store as codes, index_plan::PLAN_FORMAT};
+use plan::{DocumentId, DocumentVersion, Epoch};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger};
-use crate::{StateError, StateFile, log::sqlite::read_id, now_ms};
-
-/// Figures older than this belong to a process that is gone.
-const FIGURES_ARE_FRESH_MS: i64 = 10_000;
-
-/// The pause doubles at each attempt; past this exponent it has reached any maximum.
-const MAX_DOUBLINGS: u32 = 30;
+use super::{
+    Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses,
+    figures::FIGURES_ARE_FRESH_MS, read_plan,
+};
+use crate::{StateError, StateFile, log::sqlite::read_id, now_ms, state::not_provisioned};
 
 /// The ledger of the embedded world.
 #[derive(Clone)]
 pub struct SqliteLedger {
     state: StateFile,
     retry: RetryPauses,
-}
-
-/// The pauses before a held document is tried again.
-#[derive(Debug, Clone, Copy)]
-pub struct RetryPauses {
-    /// After the first failure, in milliseconds.
-    pub initial_ms: u64,
-    /// At most, in milliseconds.
-    pub max_ms: u64,
-}
-
-impl RetryPauses {
-    /// The pause after this many attempts.
-    fn after(self, attempts: u32) -> i64 {
-        let doubled = self.initial_ms.saturating_mul(1 << (attempts.saturating_sub(1)).min(MAX_DOUBLINGS));
-        i64::try_from(doubled.min(self.max_ms)).unwrap_or(i64::MAX)
-    }
 }
 
 impl SqliteLedger {
@@ -50,12 +30,8 @@ pub(crate) fn served_version(state: &StateFile) -> Result<IndexVersion, StateErr
     let sql = "SELECT version, plan FROM version_plan WHERE served = 1";
     let row: Option<(u32, String)> =
         state.with_reader(|conn| conn.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?))).optional())?;
-    let (version, text) = row.ok_or_else(|| StateError::NotProvisioned(state.path().to_owned()))?;
-    let unreadable = |reason: String| StateError::UnreadablePlan { path: state.path().to_owned(), reason };
-    let plan: IndexPlan = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
-    if plan.format != PLAN_FORMAT {
-        return Err(unreadable(format!("its format is {}, this program reads {PLAN_FORMAT}", plan.format)));
-    }
+    let (version, text) = row.ok_or_else(|| not_provisioned(state.path()))?;
+    let plan = read_plan(&text, &state.path().display().to_string())?;
     Ok(IndexVersion { version, plan, schema: None })
 }
 
@@ -79,7 +55,7 @@ impl Ledger for SqliteLedger {
                 Ok(next)
             })
             .await?;
-        taken.ok_or_else(|| StateError::EpochsUsedUp(self.state.path().to_owned()))
+        taken.ok_or_else(|| StateError::EpochsUsedUp(self.state.path().display().to_string()))
     }
 
     async fn hold(&self, holds: Vec<Hold>) -> Result<(), StateError> {
@@ -91,7 +67,7 @@ impl Ledger for SqliteLedger {
             .write(move |tx| {
                 let now = now_ms();
                 let mut tried =
-                    tx.prepare_cached("SELECT attempts, first_at FROM held WHERE id = ?1 AND version <= ?2")?;
+                    tx.prepare_cached("SELECT attempts, first_at FROM held WHERE id = ?1 AND version < ?2")?;
                 let mut known = tx.prepare_cached("SELECT 1 FROM held WHERE id = ?1")?;
                 let mut insert = tx.prepare_cached(
                     "INSERT OR REPLACE INTO held VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)",
@@ -101,7 +77,7 @@ impl Ledger for SqliteLedger {
                         .query_row(params![id.as_str(), version.get()], |row| Ok((row.get(0)?, row.get(1)?)))
                         .optional()?;
                     if before.is_none() && known.exists([id.as_str()])? {
-                        continue; // a newer fetch has spoken
+                        continue; // this fetch or a newer one has spoken
                     }
                     let (attempts, first_at) =
                         before.map_or((1, now), |(tried, first)| (tried.saturating_add(1), first));
@@ -163,7 +139,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn mark_replayed(&self, ids: Vec<DocumentId>) -> Result<(), StateError> {
-        let next_at = now_ms().saturating_add(self.retry.after(MAX_DOUBLINGS));
+        let next_at = now_ms().saturating_add(self.retry.longest());
         self.state
             .write(move |tx| {
                 let mut mark =
@@ -264,7 +240,7 @@ impl Ledger for SqliteLedger {
             .write(move |tx| {
                 tx.execute(
                     "UPDATE backfill SET state = ?2, cursor = ?3, enumerated = ?4, through = ?5, error = ?6,
-                     ended_at = ?7 WHERE number = ?1",
+                     ended_at = ?7 WHERE number = ?1 AND enumerated <= ?4 AND ended_at IS NULL",
                     params![
                         row.number,
                         as_json(&row.state),
@@ -319,16 +295,11 @@ fn read_held(row: &Row<'_>) -> rusqlite::Result<Held> {
     })
 }
 
-/// A state that this program can't read stops the index: it may say why it must not go on.
 fn state_in(conn: &Connection) -> rusqlite::Result<IndexState> {
     let sql = "SELECT value FROM meta WHERE key = 'state'";
     let text: Option<String> = conn.query_row(sql, (), |row| row.get(0)).optional()?;
-    let unreadable = |text: &str| IndexState::Failed {
-        code: codes::SS506.id.to_owned(),
-        reason: format!("the state of the index can't be read: {text}"),
-    };
     Ok(text.map_or(IndexState::Running, |text| {
-        serde_json::from_str(&text).unwrap_or_else(|_| unreadable(&text))
+        serde_json::from_str(&text).unwrap_or_else(|_| IndexState::unreadable(&text))
     }))
 }
 
@@ -347,4 +318,36 @@ fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Res
     serde_json::from_str(&text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        ledger::conformance::{self, Ledgers, World},
+        provision::state::provision,
+        testing,
+    };
+
+    struct Files(tempfile::TempDir);
+
+    #[async_trait]
+    impl World for Files {
+        async fn provisioned(&self, retry: RetryPauses) -> Ledgers {
+            let folder = tempfile::tempdir_in(&self.0).unwrap().keep();
+            let (path, plan) = (folder.join("movies.db"), testing::movies());
+            provision(&path, &plan).unwrap();
+            let open = move || -> Arc<dyn Ledger> {
+                Arc::new(SqliteLedger::new(StateFile::open(&path, "movies").unwrap(), retry))
+            };
+            Ledgers { plan, open: Box::new(open) }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_ledger_in_the_state_file_does_what_every_ledger_must() {
+        conformance::run(&Files(tempfile::tempdir().unwrap())).await;
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! The stored plan comes last: until it is there, nothing runs by what was made before it, and the next provision finishes.
 
+mod ledger;
 pub mod server;
 pub mod state;
 
@@ -9,7 +10,7 @@ use plan::IndexPlan;
 use serde::Serialize;
 use serde_json::Value;
 
-use self::server::Server;
+use self::{ledger::SharedLedger, server::Server};
 use crate::{StateError, endpoints::Place};
 
 /// What provision does to one thing.
@@ -42,7 +43,10 @@ pub enum Action {
 /// `templates` are those that codegen makes for a search server: `{"component_template": {"name", "body"},
 /// "index_template": {"name", "body"}}`.
 pub async fn changes(place: &Place, plan: &IndexPlan, templates: &Value) -> Result<Vec<Change>, StateError> {
-    let mut changes = state::changes(&place.state, plan)?;
+    let mut changes = match SharedLedger::of(place, plan, templates)? {
+        Some(ledger) => ledger.changes().await?.0,
+        None => state::changes(&place.state, plan)?,
+    };
     if let Some(server) = Server::of(place, plan, templates, served(&changes))? {
         changes.extend(server.changes().await?);
     }
@@ -55,20 +59,31 @@ pub async fn provision(
     plan: &IndexPlan,
     templates: &Value,
 ) -> Result<Vec<Change>, StateError> {
-    let mut done = state::changes(&place.state, plan)?;
+    let shared = SharedLedger::of(place, plan, templates)?;
+    let (mut done, before) = match &shared {
+        Some(ledger) => ledger.changes().await?,
+        None => (state::changes(&place.state, plan)?, None),
+    };
+    if let Some(ledger) = &shared {
+        ledger.make(&done).await?;
+    }
     if let Some(server) = Server::of(place, plan, templates, served(&done))? {
         let changes = server.changes().await?;
         server.make(&changes).await?;
         done.extend(changes);
     }
-    state::provision(&place.state, plan)?;
+    match shared {
+        // Topics, and the registry's number of the schema, are to be there before the plan that names them.
+        Some(ledger) => ledger.serve(before, None).await?,
+        None => drop(state::provision(&place.state, plan)?),
+    }
     Ok(done)
 }
 
-/// The name of the index version that the state file names.
+/// The name of the index version that the ledger names.
 fn served(changes: &[Change]) -> &str {
     let version = changes.iter().find(|change| change.kind == INDEX_VERSION);
-    &version.expect("the state file always tells of one").name
+    &version.expect("every ledger tells of one").name
 }
 
 /// How an index version is called among changes.

@@ -70,7 +70,11 @@ pub fn provision(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateErro
 }
 
 /// What differs between the served plan and this one, where it can be changed in place; else an error.
-fn differences(served: &IndexPlan, plan: &IndexPlan, version: u32) -> Result<Vec<String>, StateError> {
+pub(super) fn differences(
+    served: &IndexPlan,
+    plan: &IndexPlan,
+    version: u32,
+) -> Result<Vec<String>, StateError> {
     let rebuilt = |reason: &str| StateError::NeedsNewVersion { served: version, reason: reason.to_owned() };
     if served.entity != plan.entity || served.key != plan.key {
         return Err(rebuilt("the root entity or its key is another one"));
@@ -84,14 +88,19 @@ fn differences(served: &IndexPlan, plan: &IndexPlan, version: u32) -> Result<Vec
     if served.fields != plan.fields {
         return Err(rebuilt("fields are indexed differently"));
     }
+    let partitions = |plan: &IndexPlan| plan.kafka.as_ref().map(|kafka| kafka.partitions);
+    if partitions(served) != partitions(plan) {
+        return Err(rebuilt("documents find their owners by another number of partitions"));
+    }
     let looked_up = SqliteIndex::new(Arc::new(served.clone()), version);
     let wanted = SqliteIndex::new(Arc::new(plan.clone()), version);
     if !wanted.lookup_paths().is_subset(&looked_up.lookup_paths()) {
         return Err(rebuilt("documents are looked up by a key that the stored ones are not found by"));
     }
-    let parts: [(&str, bool); 8] = [
+    let parts: [(&str, bool); 9] = [
         ("sources", served.sources != plan.sources),
         ("graph", served.graph != plan.graph || served.subgraphs != plan.subgraphs),
+        ("kafka", served.kafka != plan.kafka),
         ("fetch mode", served.fetch != plan.fetch),
         ("backfill", served.backfill != plan.backfill),
         ("errors", served.errors != plan.errors),

@@ -23,7 +23,7 @@ use super::*;
 use crate::{
     StateFile,
     graph::{Graph, GraphError, GraphRequest},
-    ledger::sqlite::{RetryPauses, SqliteLedger},
+    ledger::{RetryPauses, sqlite::SqliteLedger},
     log::{Lane, sqlite::SqliteLog},
     provision::state::provision,
     rebuild::fetches::Fetches,

@@ -1,0 +1,134 @@
+//! How the ledger lies in its index: names, the mapping, and the ids of rows.
+
+use plan::DocumentId;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+/// The layout of the rows; a ledger of another layout is refused.
+pub(crate) const LAYOUT: i64 = 1;
+
+/// The longest `_id` that both engines take, in bytes.
+const MAX_ROW_ID_BYTES: usize = 512;
+
+/// A keyword longer than this would not fit one of Lucene's terms, and the row would be refused: four bytes a character.
+const MAX_KEYWORD: u32 = 32_766 / 4;
+
+/// The row of the epoch, that of the index's state, and that of the served index version.
+pub(super) const EPOCH: &str = "epoch";
+pub(super) const STATE: &str = "state";
+pub(super) const SERVED: &str = "served";
+
+/// What a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    /// The epoch, or the state of the index.
+    Meta,
+    /// An index version with its plan.
+    Version,
+    /// A held document.
+    Held,
+    /// A backfill.
+    Backfill,
+    /// The figures of a process.
+    Figures,
+}
+
+impl Kind {
+    /// The condition of rows of this kind that meet the others as well.
+    pub(super) fn and(self, others: &[Value]) -> Value {
+        let mut filter = vec![json!({ "term": { "kind": self } })];
+        filter.extend_from_slice(others);
+        json!({ "bool": { "filter": filter } })
+    }
+}
+
+/// The name by which the ledger of an index is read and written.
+pub(crate) fn alias(index: &str) -> String {
+    format!("studio-search-{index}-ledger")
+}
+
+/// The index behind that name.
+pub(crate) fn index(index: &str) -> String {
+    format!("{}-000001", alias(index))
+}
+
+/// What the index is made of. `copies` are the settings of its replicas; the server's own rule where they are empty.
+pub(crate) fn body(index: &str, copies: &Map<String, Value>) -> Value {
+    let mut settings = settings(copies);
+    settings.insert("number_of_shards".to_owned(), 1.into());
+    json!({
+        "settings": { "index": settings },
+        "mappings": mappings(index),
+        "aliases": { alias(index): { "is_hidden": true } },
+    })
+}
+
+/// The settings that can be changed in place.
+pub(crate) fn settings(copies: &Map<String, Value>) -> Map<String, Value> {
+    let mut settings = copies.clone();
+    settings.insert("hidden".to_owned(), true.into());
+    // Whoever reads refreshes first; this is for people who look into it.
+    settings.insert("refresh_interval".to_owned(), "5s".into());
+    settings
+}
+
+/// Only what rows are found and sorted by is indexed; the rest of a row is in `body`, which the server does not look into.
+pub(crate) fn mappings(index: &str) -> Value {
+    let keyword = json!({ "type": "keyword" });
+    json!({
+        "dynamic": "strict",
+        "_meta": { "managed_by": "studio-search", "index": index, "layout": LAYOUT },
+        "properties": {
+            "kind": keyword,
+            "body": { "type": "object", "enabled": false },
+            // A held document.
+            "id": keyword,
+            "version": { "type": "long" },
+            "subgraph": { "type": "keyword", "ignore_above": MAX_KEYWORD },
+            "replayed": { "type": "boolean" },
+            "next_at": { "type": "long" },
+            // A backfill, an index version.
+            "number": { "type": "long" },
+            "ended": { "type": "boolean" },
+            // Figures.
+            "process": keyword,
+            "at": { "type": "long" },
+        },
+    })
+}
+
+/// The row of a held document. A document id may be as long as a row's may be, which leaves no room for the kind.
+pub(super) fn held_row(id: &DocumentId) -> String {
+    let named = format!("held:{id}");
+    if named.len() <= MAX_ROW_ID_BYTES {
+        return named;
+    }
+    let digest = Sha256::digest(id.as_str().as_bytes());
+    digest.iter().fold("held#".to_owned(), |row, byte| row + &format!("{byte:02x}"))
+}
+
+/// The row of a backfill.
+pub(super) fn backfill_row(number: i64) -> String {
+    format!("backfill:{number}")
+}
+
+/// The row of a process' figures.
+pub(super) fn figures_row(process: &str) -> String {
+    format!("figures:{process}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_document_has_a_row_of_its_own_that_a_server_takes() {
+        let longest = |last: char| DocumentId::new(format!("{}{last}", "x".repeat(511))).unwrap();
+        let ids = [DocumentId::new("m1").unwrap(), longest('a'), longest('b')];
+        let rows = ids.each_ref().map(held_row);
+        assert_eq!(rows[0], "held:m1");
+        assert!(rows[1] != rows[2] && rows.iter().all(|row| row.len() <= MAX_ROW_ID_BYTES), "{rows:?}");
+    }
+}

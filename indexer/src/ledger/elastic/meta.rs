@@ -1,0 +1,122 @@
+//! What there is one of: the epoch, the state of the index, and the served index version. All move by compare-and-set.
+
+use plan::Epoch;
+use search::elastic::{ElasticError, Rows, Stamp, When, Write};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
+
+use super::{
+    layout::{EPOCH, Kind, SERVED, STATE},
+    told,
+};
+use crate::{
+    StateError,
+    ledger::{DocumentSchema, IndexState, IndexVersion, read_plan},
+};
+
+/// How often a compare-and-set is begun anew. Each time somebody else has got on, so that even many get through.
+pub(super) const ATTEMPTS: usize = 100;
+
+#[derive(Serialize, Deserialize)]
+struct MetaRow<T> {
+    kind: Kind,
+    body: T,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EpochBody {
+    epoch: Epoch,
+}
+
+#[derive(Serialize, Deserialize)]
+struct VersionRow {
+    kind: Kind,
+    number: u32,
+    body: VersionBody,
+}
+
+#[derive(Serialize, Deserialize)]
+struct VersionBody {
+    plan: Box<RawValue>,
+    schema: Option<DocumentSchema>,
+}
+
+/// The condition of a write over what was read.
+fn unchanged(stamp: Option<Stamp>) -> When {
+    stamp.map_or(When::Missing, When::Unchanged)
+}
+
+/// Takes the epoch after the last one that was taken, and after `stored`; `None` when all are used.
+pub(super) async fn take_epoch(rows: &Rows, stored: Epoch) -> Result<Option<Epoch>, ElasticError> {
+    for _ in 0..ATTEMPTS {
+        let (taken, stamp) = match rows.get::<MetaRow<EpochBody>>(EPOCH).await? {
+            Some((row, stamp)) => (row.body.epoch, Some(stamp)),
+            None => (Epoch::ZERO, None),
+        };
+        let Some(next) = taken.max(stored).next() else { return Ok(None) };
+        let row = MetaRow { kind: Kind::Meta, body: EpochBody { epoch: next } };
+        if rows.write(Write::put(EPOCH, &row, unchanged(stamp))).await? {
+            return Ok(Some(next));
+        }
+    }
+    Err(rows.contended(EPOCH))
+}
+
+/// The state of the index, and what tells whether it has changed since.
+async fn read_state(rows: &Rows) -> Result<(IndexState, Option<Stamp>), ElasticError> {
+    let Some((row, stamp)) = rows.get::<MetaRow<Value>>(STATE).await? else {
+        return Ok((IndexState::Running, None));
+    };
+    let text = row.body.to_string();
+    let state = serde_json::from_value(row.body).unwrap_or_else(|_| IndexState::unreadable(&text));
+    Ok((state, Some(stamp)))
+}
+
+/// The state of the index.
+pub(super) async fn state(rows: &Rows) -> Result<IndexState, ElasticError> {
+    Ok(read_state(rows).await?.0)
+}
+
+/// Changes the state where it is `from`; says whether it was.
+pub(super) async fn change_state(
+    rows: &Rows,
+    from: &IndexState,
+    to: &IndexState,
+) -> Result<bool, ElasticError> {
+    for _ in 0..ATTEMPTS {
+        let (now, stamp) = read_state(rows).await?;
+        if now != *from {
+            return Ok(false);
+        }
+        let row = MetaRow { kind: Kind::Meta, body: to };
+        if rows.write(Write::put(STATE, &row, unchanged(stamp))).await? {
+            return Ok(true);
+        }
+    }
+    Err(rows.contended(STATE))
+}
+
+/// Changes the state, whatever it is.
+pub(super) async fn set_state(rows: &Rows, state: &IndexState) -> Result<(), ElasticError> {
+    let row = MetaRow { kind: Kind::Meta, body: state };
+    rows.write(Write::put(STATE, &row, When::Always)).await.map(drop)
+}
+
+/// The served index version, with what [`serve`] needs to replace it; `None` before the first.
+pub(crate) async fn served_version(rows: &Rows) -> Result<Option<(IndexVersion, Stamp)>, StateError> {
+    let Some((row, stamp)) = rows.get::<VersionRow>(SERVED).await.map_err(told)? else { return Ok(None) };
+    let plan = read_plan(row.body.plan.get(), &format!("{} of {}", rows.alias(), rows.server_name()))?;
+    Ok(Some((IndexVersion { version: row.number, plan, schema: row.body.schema }, stamp)))
+}
+
+/// Serves an index version instead of the one that was read, or as the first; says whether nobody else was faster.
+pub(crate) async fn serve(
+    rows: &Rows,
+    version: &IndexVersion,
+    before: Option<Stamp>,
+) -> Result<bool, StateError> {
+    let plan = RawValue::from_string(version.plan.to_json()).expect("a plan is written as JSON");
+    let body = VersionBody { plan, schema: version.schema.clone() };
+    let row = VersionRow { kind: Kind::Version, number: version.version, body };
+    rows.write(Write::put(SERVED, &row, unchanged(before))).await.map_err(told)
+}

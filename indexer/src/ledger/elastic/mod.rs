@@ -1,0 +1,151 @@
+//! The ledger beside the documents on Elasticsearch or `OpenSearch`: one hidden index, a row for everything.
+//!
+//! Many processes share it. What there is one of moves by compare-and-set; held documents move by the versions of fetches.
+//! Reads see every write that was acknowledged before them, by whomever.
+
+mod backfills;
+mod held;
+pub(crate) mod layout;
+mod meta;
+mod processes;
+
+use async_trait::async_trait;
+use plan::{DocumentId, DocumentVersion, Epoch};
+use search::elastic::{Client, ElasticError, Rows, Trouble};
+
+pub(crate) use self::meta::{serve, served_version};
+use self::{held::HeldDocuments, processes::Processes};
+use super::{
+    Backfill, BackfillIds, DeadLetterRow, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses,
+};
+use crate::StateError;
+
+/// The ledger of the shared world.
+pub struct ElasticLedger {
+    rows: Rows,
+    held: HeldDocuments,
+    processes: Processes,
+}
+
+/// The rows of the ledger of this index on this server; touches nothing.
+pub(crate) fn rows(client: Client, index: &str) -> Rows {
+    Rows::new(client, layout::alias(index))
+}
+
+impl ElasticLedger {
+    /// The ledger of this index on this server; touches nothing.
+    pub fn new(client: Client, index: &str, retry: RetryPauses) -> Self {
+        let rows = rows(client, index);
+        let (held, processes) = (HeldDocuments::new(rows.clone(), retry), Processes::new(rows.clone()));
+        Self { rows, held, processes }
+    }
+
+    /// The ledger of a provisioned index, and the index version that it serves, whose plan names the pauses.
+    pub async fn open(client: Client, index: &str) -> Result<(Self, IndexVersion), StateError> {
+        let served = served(&rows(client.clone(), index)).await?;
+        let ledger = Self::new(client, index, RetryPauses::from(&served.plan.errors));
+        Ok((ledger, served))
+    }
+}
+
+/// The served index version.
+async fn served(rows: &Rows) -> Result<IndexVersion, StateError> {
+    match served_version(rows).await? {
+        Some((version, _)) => Ok(version),
+        None => Err(StateError::NotProvisioned(format!(
+            "{} of {} holds no plan",
+            rows.alias(),
+            rows.server_name()
+        ))),
+    }
+}
+
+/// What an error of the server means for the ledger.
+fn told(error: ElasticError) -> StateError {
+    match error.trouble {
+        Trouble::NoIndex => StateError::NotProvisioned(format!("{} has no ledger of it", error.server)),
+        _ => error.into(),
+    }
+}
+
+#[async_trait]
+impl Ledger for ElasticLedger {
+    async fn served(&self) -> Result<IndexVersion, StateError> {
+        served(&self.rows).await
+    }
+
+    async fn take_epoch(&self, stored: Epoch) -> Result<Epoch, StateError> {
+        self.held.look_anew();
+        let taken = meta::take_epoch(&self.rows, stored).await.map_err(told)?;
+        taken.ok_or_else(|| StateError::EpochsUsedUp(self.rows.alias().to_owned()))
+    }
+
+    async fn hold(&self, holds: Vec<Hold>) -> Result<(), StateError> {
+        self.held.hold(holds).await.map_err(told)
+    }
+
+    async fn release(&self, completed: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError> {
+        self.held.release(completed).await.map_err(told)
+    }
+
+    async fn due(&self, limit: usize) -> Result<Vec<DocumentId>, StateError> {
+        self.held.due(limit).await.map_err(told)
+    }
+
+    async fn mark_replayed(&self, ids: Vec<DocumentId>) -> Result<(), StateError> {
+        self.held.mark_replayed(&ids).await.map_err(told)
+    }
+
+    async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError> {
+        self.held.list(after, limit).await.map_err(told)
+    }
+
+    /// None: where processes share a ledger, dead letters are in a topic.
+    async fn dead_letters(&self, _limit: usize) -> Result<Vec<DeadLetterRow>, StateError> {
+        Ok(Vec::new())
+    }
+
+    async fn troubles(&self) -> Result<(u64, u64), StateError> {
+        Ok((self.held.count().await.map_err(told)?, 0))
+    }
+
+    async fn state(&self) -> Result<IndexState, StateError> {
+        meta::state(&self.rows).await.map_err(told)
+    }
+
+    async fn change_state(&self, from: &IndexState, to: &IndexState) -> Result<bool, StateError> {
+        meta::change_state(&self.rows, from, to).await.map_err(told)
+    }
+
+    async fn set_state(&self, state: IndexState) -> Result<(), StateError> {
+        meta::set_state(&self.rows, &state).await.map_err(told)
+    }
+
+    async fn publish(&self, figures: &Figures) -> Result<(), StateError> {
+        self.processes.publish(figures).await.map_err(told)
+    }
+
+    async fn withdraw(&self, process: &str) -> Result<(), StateError> {
+        self.processes.withdraw(process).await.map_err(told)
+    }
+
+    async fn figures(&self) -> Result<Vec<Figures>, StateError> {
+        self.processes.list().await.map_err(told)
+    }
+
+    async fn start_backfill(&self, ids: BackfillIds) -> Result<i64, StateError> {
+        backfills::start(&self.rows, ids).await.map_err(told)
+    }
+
+    async fn backfills(&self) -> Result<Vec<Backfill>, StateError> {
+        backfills::list(&self.rows, true).await.map_err(told)
+    }
+
+    async fn save_backfill(&self, backfill: &Backfill) -> Result<(), StateError> {
+        backfills::save(&self.rows, backfill).await.map_err(told)
+    }
+
+    async fn open_backfills(&self) -> Result<Vec<Backfill>, StateError> {
+        backfills::list(&self.rows, false).await.map_err(told)
+    }
+}

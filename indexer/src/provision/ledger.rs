@@ -1,0 +1,175 @@
+//! What provision makes where processes share an index: its ledger beside the documents, and the plan in it.
+
+use plan::IndexPlan;
+use search::elastic::{Client, Rows, Stamp, differences};
+use serde_json::{Map, Value, json};
+
+use super::{Action, Change, INDEX_VERSION, state, version_name};
+use crate::{
+    StateError,
+    endpoints::Place,
+    ledger::{
+        DocumentSchema, IndexVersion,
+        elastic::{layout, rows, serve, served_version},
+    },
+};
+
+const LEDGER: &str = "ledger";
+
+/// The settings of the documents that are the ledger's as well: how many copies the user wants of what must not be lost.
+const COPIES: [&str; 2] = ["number_of_replicas", "auto_expand_replicas"];
+
+/// A ledger on a server, and what should be in it.
+pub(super) struct SharedLedger<'a> {
+    client: Client,
+    plan: &'a IndexPlan,
+    /// The index of its rows.
+    index: String,
+    copies: Map<String, Value>,
+}
+
+/// The served index version as it was read; what takes its place may do so only while nobody else has.
+#[derive(Debug, Clone)]
+pub(super) struct Before {
+    served: IndexVersion,
+    stamp: Stamp,
+}
+
+impl<'a> SharedLedger<'a> {
+    /// The ledger of this place; `None` where it is in a state file.
+    pub(super) fn of(
+        place: &Place,
+        plan: &'a IndexPlan,
+        templates: &Value,
+    ) -> Result<Option<Self>, StateError> {
+        if plan.kafka.is_none() {
+            return Ok(None);
+        }
+        let settings = &templates["component_template"]["body"]["template"]["settings"]["index"];
+        let copies =
+            COPIES.iter().filter_map(|name| Some(((*name).to_owned(), settings.get(*name)?.clone())));
+        let (client, index) = (place.client()?, layout::index(&plan.name));
+        Ok(Some(Self { client, plan, index, copies: copies.collect() }))
+    }
+
+    /// What is there against what should be, and the index version that is served so far.
+    pub(super) async fn changes(&self) -> Result<(Vec<Change>, Option<Before>), StateError> {
+        let there = self.client.index(&self.index).await?;
+        let (action, reasons) = match &there {
+            None => (Action::Add, vec!["it does not exist".to_owned()]),
+            Some(there) => match self.reasons(there)? {
+                reasons if reasons.is_empty() => (Action::None, reasons),
+                reasons => (Action::Change, reasons),
+            },
+        };
+        let before = match there {
+            // By its own name: its alias may be what is missing.
+            Some(_) => served_version(&Rows::new(self.client.clone(), &self.index)).await?,
+            None => None,
+        };
+        let before = before.map(|(served, stamp)| Before { served, stamp });
+        let ledger = Change { action, kind: LEDGER, name: self.index.clone(), reasons };
+        Ok((vec![ledger, self.version_change(before.as_ref())?], before))
+    }
+
+    /// Makes the ledger, without the plan.
+    pub(super) async fn make(&self, changes: &[Change]) -> Result<(), StateError> {
+        let ledger = changes.iter().find(|change| change.kind == LEDGER);
+        match ledger.map_or(Action::None, |change| change.action) {
+            Action::Add => {
+                let body = layout::body(&self.plan.name, &self.copies);
+                self.client.create_index_as(&self.index, &body).await?;
+            }
+            Action::Change => {
+                let settings = json!({ "index": layout::settings(&self.copies) });
+                self.client.put_settings(&self.index, &settings).await?;
+                self.client.put_mapping(&self.index, &layout::mappings(&self.plan.name)).await?;
+                let alias = layout::alias(&self.plan.name);
+                self.client.hide_behind(&self.index, &alias).await?;
+            }
+            Action::None => {}
+        }
+        Ok(())
+    }
+
+    /// Stores the plan, and the schema of its documents log, as what is served.
+    pub(super) async fn serve(
+        &self,
+        before: Option<Before>,
+        schema: Option<DocumentSchema>,
+    ) -> Result<(), StateError> {
+        let version = before.as_ref().map_or(1, |before| before.served.version);
+        let wanted = IndexVersion { version, plan: self.plan.clone(), schema };
+        if before.as_ref().is_some_and(|before| before.served == wanted) {
+            return Ok(());
+        }
+        let rows = rows(self.client.clone(), &self.plan.name);
+        if serve(&rows, &wanted, before.map(|before| before.stamp)).await? {
+            return Ok(());
+        }
+        // Whoever was faster may have wanted the same.
+        match served_version(&rows).await? {
+            Some((served, _)) if served == wanted => Ok(()),
+            _ => {
+                Err(self
+                    .refused("another `provision` stored another plan meanwhile; run it again".to_owned()))
+            }
+        }
+    }
+
+    /// What has to be changed about a ledger that is there.
+    fn reasons(&self, there: &Value) -> Result<Vec<String>, StateError> {
+        let mapping = &there["mappings"];
+        let meta = |name: &str| mapping.pointer(&format!("/_meta/{name}"));
+        if meta("index") != Some(&self.plan.name.as_str().into()) {
+            return Err(self.refused(format!("{} was not made by studio-search", self.index)));
+        }
+        let found = meta("layout").and_then(Value::as_i64).unwrap_or(0);
+        if found != layout::LAYOUT {
+            let place = format!("{} of {}", self.index, self.client.server_name());
+            return Err(StateError::OtherLayout { place, found, wanted: layout::LAYOUT });
+        }
+        let mut reasons = Vec::new();
+        let wanted = layout::mappings(&self.plan.name);
+        for (name, field) in wanted["properties"].as_object().into_iter().flatten() {
+            match mapping["properties"].get(name) {
+                None => reasons.push(format!("it lacks the field `{name}`")),
+                Some(there) if differences(field, there).is_empty() => {}
+                Some(_) => {
+                    let reason = format!("{} maps `{name}` in another way than this program", self.index);
+                    return Err(self.refused(reason));
+                }
+            }
+        }
+        if wanted["dynamic"] != mapping["dynamic"] {
+            reasons.push("`dynamic` differs".to_owned());
+        }
+        let set = &there["settings"]["index"];
+        for (name, wanted) in layout::settings(&self.copies) {
+            if !differences(&wanted, &set[&name]).is_empty() {
+                reasons.push(format!("`{name}` differs"));
+            }
+        }
+        if there["aliases"].get(layout::alias(&self.plan.name)).is_none() {
+            reasons.push(format!("it lacks the alias {}", layout::alias(&self.plan.name)));
+        }
+        Ok(reasons)
+    }
+
+    fn version_change(&self, before: Option<&Before>) -> Result<Change, StateError> {
+        let (action, version, reasons) = match before.map(|before| &before.served) {
+            None => (Action::Add, 1, vec!["it does not exist".to_owned()]),
+            Some(served) if served.plan == *self.plan => (Action::None, served.version, Vec::new()),
+            Some(served) => {
+                let reasons = state::differences(&served.plan, self.plan, served.version)?;
+                (Action::Change, served.version, reasons)
+            }
+        };
+        let name = version_name(&self.plan.name, version);
+        Ok(Change { action, kind: INDEX_VERSION, name, reasons })
+    }
+
+    fn refused(&self, reason: String) -> StateError {
+        StateError::Refused { what: self.client.server_name().to_owned(), reason }
+    }
+}
