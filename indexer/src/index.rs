@@ -5,13 +5,12 @@ use std::{sync::Arc, time::Duration};
 use plan::{IndexPlan, index_plan::StoreKind};
 use search::{
     Searcher,
-    elastic::{ElasticIndex, ElasticSearcher, Engine},
+    elastic::{Client, ElasticIndex, ElasticSearcher, Engine},
     sqlite::{SqliteIndex, SqliteSearcher},
 };
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
-#[cfg(feature = "kafka")]
-use crate::log::kafka::KafkaLog;
 use crate::{
     StateError, StateFile,
     endpoints::Place,
@@ -23,6 +22,13 @@ use crate::{
     log::{Lane, ReindexLog, sqlite::SqliteLog},
     provision::version_name,
     store::{Store, elastic::ElasticStore, sqlite::SqliteStore},
+};
+#[cfg(feature = "kafka")]
+use crate::{
+    endpoints::KafkaEndpoint,
+    ledger::{elastic::ElasticLedger, patient::PatientLedger},
+    log::kafka::KafkaLog,
+    patience::Patience,
 };
 
 /// The log, the ledger and the store of one index, and the plan that provision stored. Clones share them.
@@ -114,8 +120,11 @@ pub struct SourceProgress {
 
 impl Index {
     /// Opens the provisioned index of this name; a server is not asked before it is needed.
-    #[expect(clippy::unused_async, reason = "a shared ledger is asked over the network")]
     pub async fn open(name: &str, place: &Place) -> Result<Self, StateError> {
+        #[cfg(feature = "kafka")]
+        if let Some(kafka) = &place.kafka {
+            return Self::open_shared(name, place, kafka).await;
+        }
         let state = StateFile::open(&place.state, name)?;
         let served = served_version(&state)?;
         let plan = Arc::new(served.plan);
@@ -131,6 +140,45 @@ impl Index {
             plan,
             world: World::Embedded(log),
         })
+    }
+
+    /// Opens an index whose ledger is beside its documents and whose log is on Kafka.
+    #[cfg(feature = "kafka")]
+    async fn open_shared(name: &str, place: &Place, kafka: &KafkaEndpoint) -> Result<Self, StateError> {
+        let client = place.client()?;
+        let (ledger, served) = ElasticLedger::open(client.clone(), name).await?;
+        let lacking = || StateError::NotProvisioned(format!("the plan of {name} names no topics"));
+        let topics = served.plan.kafka.clone().ok_or_else(lacking)?;
+        let log = KafkaLog::new(&served, &topics, kafka)?;
+        let plan = Arc::new(served.plan);
+        let (store, searcher) = remote_documents(client, &plan, served.version);
+        Ok(Self {
+            log: Arc::new(log.clone()),
+            ledger: Arc::new(ledger),
+            store,
+            searcher,
+            version: served.version,
+            plan,
+            world: World::Shared(log),
+        })
+    }
+
+    /// The same index for a process that waits for its servers until it is stopped.
+    pub(crate) fn waiting_until(self, stop: &CancellationToken) -> Self {
+        match &self.world {
+            World::Embedded(_) => self,
+            #[cfg(feature = "kafka")]
+            World::Shared(log) => {
+                let patience = Patience::until(stop.clone());
+                let log = log.with(patience.clone());
+                Self {
+                    log: Arc::new(log.clone()),
+                    ledger: Arc::new(PatientLedger { ledger: self.ledger, patience }),
+                    world: World::Shared(log),
+                    ..self
+                }
+            }
+        }
     }
 
     /// The file of log and ledger; `None` where they are shared by several processes.
@@ -214,16 +262,20 @@ fn documents(
     version: u32,
     place: &Place,
 ) -> Result<Documents, StateError> {
+    if plan.store != StoreKind::Sqlite {
+        return Ok(remote_documents(place.client()?, plan, version));
+    }
+    let store = SqliteStore::new(state.clone(), Arc::clone(plan), version);
+    let searcher = SqliteSearcher::new(&place.state, SqliteIndex::clone(store.index()));
+    Ok((Arc::new(store), Arc::new(searcher)))
+}
+
+/// The documents of an index version on a search server.
+fn remote_documents(client: Client, plan: &Arc<IndexPlan>, version: u32) -> Documents {
     let engine = match plan.store {
-        StoreKind::Sqlite => {
-            let store = SqliteStore::new(state.clone(), Arc::clone(plan), version);
-            let searcher = SqliteSearcher::new(&place.state, SqliteIndex::clone(store.index()));
-            return Ok((Arc::new(store), Arc::new(searcher)));
-        }
-        StoreKind::Elasticsearch => Engine::Elasticsearch,
         StoreKind::OpenSearch => Engine::OpenSearch,
+        StoreKind::Elasticsearch | StoreKind::Sqlite => Engine::Elasticsearch,
     };
-    let name = version_name(&plan.name, version);
-    let index = ElasticIndex::new(place.client()?, engine, Arc::clone(plan), &name);
-    Ok((Arc::new(ElasticStore::new(index.clone())), Arc::new(ElasticSearcher::new(index))))
+    let index = ElasticIndex::new(client, engine, Arc::clone(plan), &version_name(&plan.name, version));
+    (Arc::new(ElasticStore::new(index.clone())), Arc::new(ElasticSearcher::new(index)))
 }

@@ -14,18 +14,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long a caller waits for a server: not at all, or until it is stopped.
 #[derive(Debug, Clone, Default)]
-pub struct Patience(Option<CancellationToken>);
+pub(crate) struct Patience(Option<CancellationToken>);
 
 impl Patience {
     /// Waits until this is cancelled.
-    pub fn until(stop: CancellationToken) -> Self {
+    pub(crate) fn until(stop: CancellationToken) -> Self {
         Self(Some(stop))
     }
 
     /// Tries until it is done, or fails for another reason than a server's.
-    pub async fn try_until_done<T>(
+    pub(crate) async fn try_until_done<T, F: Future<Output = Result<T, StateError>>>(
         &self,
-        mut attempt: impl AsyncFnMut() -> Result<T, StateError>,
+        mut attempt: impl FnMut() -> F,
     ) -> Result<T, StateError> {
         let mut pause = FIRST_PAUSE;
         loop {

@@ -15,6 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::error::RunError;
 use self::rebuilding::Rebuilding;
+#[cfg(feature = "kafka")]
+use self::topics::TopicRouting;
+#[cfg(feature = "kafka")]
+use crate::log::kafka::Shares;
 use crate::{
     Endpoints, Index, StateError, StateFile,
     admin::{self, Admin},
@@ -100,6 +104,7 @@ impl Process {
 
     /// Works until `stop`, or with `once` until everything that was there is done. What is running then is finished.
     pub async fn run(mut self, options: RunOptions, stop: CancellationToken) -> Result<RunEnd, RunError> {
+        self.index = self.index.waiting_until(&stop);
         let ownership = self.ownership(options.role)?;
         let this = Arc::new(self);
         let listener = match this.endpoints.admin {
@@ -111,18 +116,19 @@ impl Process {
         // Routes fill the log and end with `--once`; the rebuilding task empties it; companions run beside them.
         let (mut routing, mut rebuilding, mut companions) = (Tasks::new(), Tasks::new(), Tasks::new());
         let routed = CancellationToken::new();
-        for source in &this.index.plan.sources {
-            let route = this.local_route(source, options.once, &stop)?;
-            routing.spawn(async move { Ok(route.run().await?) });
+        if options.role != Role::Rebuild {
+            this.spawn_routes(&mut routing, options.once, &stop)?;
         }
-        let work = Rebuilding {
-            process: Arc::clone(&this),
-            ownership,
-            stop: stop.clone(),
-            once: options.once,
-            routed: routed.clone(),
-        };
-        rebuilding.spawn(work.run());
+        if let Some(ownership) = ownership {
+            let work = Rebuilding {
+                process: Arc::clone(&this),
+                ownership,
+                stop: stop.clone(),
+                once: options.once,
+                routed: routed.clone(),
+            };
+            rebuilding.spawn(work.run());
+        }
         if let Some(listener) = listener {
             let admin = Admin::new(this.index.clone(), &this.endpoints);
             let stop = stop.clone();
@@ -132,7 +138,8 @@ impl Process {
         companions.spawn(Arc::clone(&this).publish_until(stop.clone()));
 
         let mut result = Ok(());
-        while result.is_ok() && !rebuilding.is_empty() {
+        while result.is_ok() && !(rebuilding.is_empty() && (routing.is_empty() || options.role == Role::All))
+        {
             if routing.is_empty() {
                 routed.cancel();
             }
@@ -159,15 +166,40 @@ impl Process {
         Ok(RunEnd { held, dead_letters: this.index.log.dead_letter_count().await?, paused })
     }
 
-    /// How this process comes to own shares of the log.
-    fn ownership(&mut self, role: Role) -> Result<Box<dyn Ownership>, RunError> {
+    /// How this process comes to own shares of the log; `None` where it rebuilds nothing.
+    fn ownership(&mut self, role: Role) -> Result<Option<Box<dyn Ownership>>, RunError> {
         match &self.index.world {
             World::Embedded(_) if role != Role::All => Err(RunError::Role),
             World::Embedded(log) => {
                 let lock = self.lock.take().expect("a process over a state file begins with its lock");
-                Ok(Box::new(WholeLog::new(log.clone(), lock)))
+                Ok(Some(Box::new(WholeLog::new(log.clone(), lock))))
             }
+            #[cfg(feature = "kafka")]
+            World::Shared(_) if role == Role::Route => Ok(None),
+            #[cfg(feature = "kafka")]
+            World::Shared(log) => Ok(Some(Box::new(Shares::join(log)?))),
         }
+    }
+
+    /// Starts what routes: a task for each source, or for each group whose topics are shared.
+    fn spawn_routes(
+        self: &Arc<Self>,
+        tasks: &mut Tasks,
+        once: bool,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
+        #[cfg(feature = "kafka")]
+        if let World::Shared(log) = &self.index.world {
+            for routing in TopicRouting::of(self, log, stop, once) {
+                tasks.spawn(routing.run());
+            }
+            return Ok(());
+        }
+        for source in &self.index.plan.sources {
+            let route = self.local_route(source, once, stop)?;
+            tasks.spawn(async move { Ok(route.run().await?) });
+        }
+        Ok(())
     }
 
     async fn publish(&self) -> Result<(), StateError> {

@@ -245,7 +245,7 @@ async fn a_release_asks_nothing_while_nothing_is_held() {
         let hold = Hold { id: id(3), version: DocumentVersion::from_stored(8), cause };
         ledger.hold(vec![hold]).await.expect("it answers");
         ledger.release(vec![(id(3), DocumentVersion::from_stored(9))]).await.expect("it answers");
-        assert_eq!(ledger.troubles().await.expect("it answers"), (0, 0), "its own hold is seen at once");
+        assert_eq!(ledger.held_count().await.expect("it answers"), 0, "its own hold is seen at once");
     }
 }
 
@@ -282,7 +282,7 @@ async fn a_ledger_that_is_missing_is_not_made_by_being_written_to() {
             ledger.state().await.map(drop),
             ledger.take_epoch(Epoch::ZERO).await.map(drop),
             ledger.held(None, 1).await.map(drop),
-            ledger.troubles().await.map(drop),
+            ledger.held_count().await.map(drop),
             ledger.mark_replayed(vec![DocumentId::new("m1").expect("an id")]).await,
             ElasticLedger::open(shared.client(), &shared.plan.name).await.map(drop),
         ];

@@ -14,7 +14,7 @@ pub const MISSING: &str = "studio-search.missing";
 ///
 /// A document that is gone has no value: that is how compacted topics say it. Its version is in the header, and appends are
 /// fenced, so that no older document can follow it once compaction has forgotten it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum TopicValues {
     /// The JSON of the answer.
     Json,

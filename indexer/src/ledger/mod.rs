@@ -5,7 +5,7 @@ pub mod conformance;
 pub mod elastic;
 pub mod figures;
 #[cfg(feature = "kafka")]
-mod patient;
+pub(crate) mod patient;
 mod retry;
 pub mod sqlite;
 

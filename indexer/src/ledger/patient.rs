@@ -17,47 +17,47 @@ pub(crate) struct PatientLedger {
 #[async_trait]
 impl Ledger for PatientLedger {
     async fn served(&self) -> Result<IndexVersion, StateError> {
-        self.patience.try_until_done(async || self.ledger.served().await).await
+        self.patience.try_until_done(|| self.ledger.served()).await
     }
 
     async fn take_epoch(&self, stored: Epoch) -> Result<Epoch, StateError> {
-        self.patience.try_until_done(async || self.ledger.take_epoch(stored).await).await
+        self.patience.try_until_done(|| self.ledger.take_epoch(stored)).await
     }
 
     async fn hold(&self, holds: Vec<Hold>) -> Result<(), StateError> {
-        self.patience.try_until_done(async || self.ledger.hold(holds.clone()).await).await
+        self.patience.try_until_done(|| self.ledger.hold(holds.clone())).await
     }
 
     async fn release(&self, completed: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError> {
-        self.patience.try_until_done(async || self.ledger.release(completed.clone()).await).await
+        self.patience.try_until_done(|| self.ledger.release(completed.clone())).await
     }
 
     async fn due(&self, limit: usize) -> Result<Vec<DocumentId>, StateError> {
-        self.patience.try_until_done(async || self.ledger.due(limit).await).await
+        self.patience.try_until_done(|| self.ledger.due(limit)).await
     }
 
     async fn mark_replayed(&self, ids: Vec<DocumentId>) -> Result<(), StateError> {
-        self.patience.try_until_done(async || self.ledger.mark_replayed(ids.clone()).await).await
+        self.patience.try_until_done(|| self.ledger.mark_replayed(ids.clone())).await
     }
 
     async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError> {
-        self.patience.try_until_done(async || self.ledger.held(after, limit).await).await
+        self.patience.try_until_done(|| self.ledger.held(after, limit)).await
     }
 
     async fn held_count(&self) -> Result<u64, StateError> {
-        self.patience.try_until_done(async || self.ledger.held_count().await).await
+        self.patience.try_until_done(|| self.ledger.held_count()).await
     }
 
     async fn state(&self) -> Result<IndexState, StateError> {
-        self.patience.try_until_done(async || self.ledger.state().await).await
+        self.patience.try_until_done(|| self.ledger.state()).await
     }
 
     async fn change_state(&self, from: &IndexState, to: &IndexState) -> Result<bool, StateError> {
-        self.patience.try_until_done(async || self.ledger.change_state(from, to).await).await
+        self.patience.try_until_done(|| self.ledger.change_state(from, to)).await
     }
 
     async fn set_state(&self, state: IndexState) -> Result<(), StateError> {
-        self.patience.try_until_done(async || self.ledger.set_state(state.clone()).await).await
+        self.patience.try_until_done(|| self.ledger.set_state(state.clone())).await
     }
 
     /// Figures that can't be told now are old a second later.
@@ -77,22 +77,22 @@ impl Ledger for PatientLedger {
     }
 
     async fn figures(&self) -> Result<Vec<Figures>, StateError> {
-        self.patience.try_until_done(async || self.ledger.figures().await).await
+        self.patience.try_until_done(|| self.ledger.figures()).await
     }
 
     async fn start_backfill(&self, ids: BackfillIds) -> Result<i64, StateError> {
-        self.patience.try_until_done(async || self.ledger.start_backfill(ids.clone()).await).await
+        self.patience.try_until_done(|| self.ledger.start_backfill(ids.clone())).await
     }
 
     async fn backfills(&self) -> Result<Vec<Backfill>, StateError> {
-        self.patience.try_until_done(async || self.ledger.backfills().await).await
+        self.patience.try_until_done(|| self.ledger.backfills()).await
     }
 
     async fn save_backfill(&self, backfill: &Backfill) -> Result<(), StateError> {
-        self.patience.try_until_done(async || self.ledger.save_backfill(backfill).await).await
+        self.patience.try_until_done(|| self.ledger.save_backfill(backfill)).await
     }
 
     async fn open_backfills(&self) -> Result<Vec<Backfill>, StateError> {
-        self.patience.try_until_done(async || self.ledger.open_backfills().await).await
+        self.patience.try_until_done(|| self.ledger.open_backfills()).await
     }
 }

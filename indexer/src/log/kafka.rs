@@ -116,9 +116,7 @@ impl KafkaLog {
     async fn committed(&self, lane: Lane) -> Result<Ends, StateError> {
         let next = self
             .1
-            .try_until_done(async || {
-                self.0.topics.committed(&self.0.kafka.rebuild_group, self.lane(lane)).await
-            })
+            .try_until_done(|| self.0.topics.committed(&self.0.kafka.rebuild_group, self.lane(lane)))
             .await?;
         Ok(next.into_iter().map(|(partition, next)| (partition, next - 1)).collect())
     }
@@ -137,16 +135,16 @@ impl ReindexLog for KafkaLog {
         }
         if !records.is_empty() {
             let appender = self.appender()?;
-            self.1.try_until_done(async || appender.append(&records).await).await?;
+            self.1.try_until_done(|| appender.append(&records)).await?;
         }
         let Some(position) = progress.and_then(|progress| progress.position.topic) else { return Ok(()) };
         let offsets = vec![position.into_offsets()];
         let bundle = Bundle { records: Vec::new(), offsets };
-        self.1.try_until_done(async || self.transactions().commit(bundle.clone()).await).await
+        self.1.try_until_done(|| self.transactions().commit(bundle.clone())).await
     }
 
     async fn ends(&self, lane: Lane) -> Result<Ends, StateError> {
-        let next = self.1.try_until_done(async || self.0.topics.ends(self.lane(lane)).await).await?;
+        let next = self.1.try_until_done(|| self.0.topics.ends(self.lane(lane))).await?;
         Ok(next.into_iter().map(|(partition, next)| (partition, next - 1)).collect())
     }
 
@@ -157,8 +155,7 @@ impl ReindexLog for KafkaLog {
 
     async fn lag_through(&self, lane: Lane, through: &Ends) -> Result<u64, StateError> {
         let committed = self.committed(lane).await?;
-        let beginnings =
-            self.1.try_until_done(async || self.0.topics.beginnings(self.lane(lane)).await).await?;
+        let beginnings = self.1.try_until_done(|| self.0.topics.beginnings(self.lane(lane))).await?;
         let behind = through.iter().map(|(partition, end)| {
             // Before the first commit, everything that is there is behind.
             let first = beginnings.get(partition).map_or(-1, |begin| begin - 1);

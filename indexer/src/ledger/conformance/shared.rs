@@ -139,7 +139,7 @@ async fn backfills_are_numbered_and_go_forward(world: &dyn World) {
     let further = Backfill {
         cursor: Some("m500".to_owned()),
         enumerated: 500,
-        last_position: 501,
+        through: [(0, 501), (7, 12)].into(),
         error: Some("the gateway is slow".to_owned()),
         ..all[1].clone()
     };

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     ledger::{Backfill, BackfillIds, BackfillState},
+    log::Ends,
     now_ms,
 };
 
@@ -27,7 +28,7 @@ struct BackfillBody {
     ids: BackfillIds,
     cursor: Option<String>,
     enumerated: u64,
-    last_position: i64,
+    through: Ends,
     error: Option<String>,
     started_at: i64,
     ended_at: Option<i64>,
@@ -42,7 +43,7 @@ pub(super) async fn start(rows: &Rows, ids: BackfillIds) -> Result<i64, ElasticE
         ids,
         cursor: None,
         enumerated: 0,
-        last_position: 0,
+        through: Ends::new(),
         error: None,
         started_at: now_ms(),
         ended_at: None,
@@ -84,20 +85,18 @@ pub(super) async fn save(rows: &Rows, backfill: &Backfill) -> Result<(), Elastic
 
 impl From<Backfill> for BackfillRow {
     fn from(backfill: Backfill) -> Self {
-        let Backfill { number, state, ids, cursor, enumerated, last_position, error, started_at, ended_at } =
+        let Backfill { number, state, ids, cursor, enumerated, through, error, started_at, ended_at } =
             backfill;
         let ended = ended_at.is_some();
-        let body =
-            BackfillBody { state, ids, cursor, enumerated, last_position, error, started_at, ended_at };
+        let body = BackfillBody { state, ids, cursor, enumerated, through, error, started_at, ended_at };
         Self { kind: Kind::Backfill, number, ended, body }
     }
 }
 
 impl From<BackfillRow> for Backfill {
     fn from(row: BackfillRow) -> Self {
-        let BackfillBody { state, ids, cursor, enumerated, last_position, error, started_at, ended_at } =
-            row.body;
+        let BackfillBody { state, ids, cursor, enumerated, through, error, started_at, ended_at } = row.body;
         let number = row.number;
-        Self { number, state, ids, cursor, enumerated, last_position, error, started_at, ended_at }
+        Self { number, state, ids, cursor, enumerated, through, error, started_at, ended_at }
     }
 }

@@ -15,9 +15,7 @@ use search::elastic::{Client, ElasticError, Rows, Trouble};
 
 pub(crate) use self::meta::{serve, served_version};
 use self::{held::HeldDocuments, processes::Processes};
-use super::{
-    Backfill, BackfillIds, DeadLetterRow, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses,
-};
+use super::{Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses};
 use crate::StateError;
 
 /// The ledger of the shared world.
@@ -100,13 +98,8 @@ impl Ledger for ElasticLedger {
         self.held.list(after, limit).await.map_err(told)
     }
 
-    /// None: where processes share a ledger, dead letters are in a topic.
-    async fn dead_letters(&self, _limit: usize) -> Result<Vec<DeadLetterRow>, StateError> {
-        Ok(Vec::new())
-    }
-
-    async fn troubles(&self) -> Result<(u64, u64), StateError> {
-        Ok((self.held.count().await.map_err(told)?, 0))
+    async fn held_count(&self) -> Result<u64, StateError> {
+        self.held.count().await.map_err(told)
     }
 
     async fn state(&self) -> Result<IndexState, StateError> {
