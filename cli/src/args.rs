@@ -143,6 +143,9 @@ pub(crate) enum Command {
         /// End when everything that was there at the start is done
         #[arg(long)]
         once: bool,
+        /// Which part of the work is done here, where the log is shared over Kafka
+        #[arg(long, value_enum, default_value_t, conflicts_with = "once")]
+        role: Role,
         /// Where the status page, metrics and health listen, instead of `admin.listen`
         #[arg(long, value_name = "ADDR")]
         admin: Option<SocketAddr>,
@@ -290,6 +293,18 @@ pub(crate) enum Errors {
         #[arg(value_name = "FILE", default_value = ".")]
         file: PathBuf,
     },
+}
+
+/// Which part of the work a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Role {
+    /// All of it
+    #[default]
+    All,
+    /// Events into ids
+    Route,
+    /// Ids into documents
+    Rebuild,
 }
 
 /// What `generate` writes.

@@ -90,7 +90,9 @@ fn obey(args: Args, output: &mut Output) -> Result<Exit, Failure> {
 async fn dispatch(command: Command, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
     match command {
         // These stop by themselves when they are asked to.
-        Command::Run { file, once, admin } => commands::run::run(&file, once, admin, env, output).await,
+        Command::Run { file, once, role, admin } => {
+            commands::run::run(&file, once, role, admin, env, output).await
+        }
         Command::Demo { once, port, dir } => commands::demo::demo(once, port, dir, env, output).await,
         command => interruptible(answer(command, env, output)).await,
     }

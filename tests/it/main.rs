@@ -19,6 +19,7 @@ mod python;
 mod registry;
 mod remote_store;
 mod servers;
+mod shared;
 mod sources;
 mod store_faults;
 mod templates;

@@ -4,14 +4,14 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::{eventually, graph::RealGraph, program, repository, tail};
+use crate::{eventually, graph::RealGraph, program, repository, servers::Kafka, stream::Stream, tail};
 
 /// The files of `configs/movies` that make the index.
 const FILES: [&str; 5] =
@@ -77,6 +77,36 @@ impl Folder {
         );
     }
 
+    /// Shares the log over Kafka: makes the topics of the sources and follows the graph's events into them for as long as the
+    /// stream lives. The documents are kept on a server already.
+    pub fn share_over(&self, kafka: &Kafka, name: &str) -> Stream {
+        self.edit(
+            "index.yaml",
+            "state: { path: ./movies.db }\n",
+            &format!(
+                "kafka: {{ brokers: [\"{}\"], topics: {{ partitions: 6, replication: 1 }} }}\n",
+                kafka.brokers
+            ),
+        );
+        self.edit(
+            "index.yaml",
+            "  batch: { size: 25 }\n",
+            "  batch: { size: 25 }\n  deadline: 5s\n  timeout: 3s\n",
+        );
+        let mut files = BTreeMap::new();
+        for table in ["movies", "productions", "talents", "cast"] {
+            let topic = format!("{name}.public.{table}");
+            self.edit(
+                "index.yaml",
+                &format!("file: ${{EVENTS_DIR:-./events}}/{table}.ndjson"),
+                &format!("topic: {topic}"),
+            );
+            kafka.create_topic(&topic, 3);
+            files.insert(self.path("events").join(format!("{table}.ndjson")), topic);
+        }
+        Stream::start(&kafka.brokers, files)
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command
@@ -112,6 +142,11 @@ impl Folder {
 
     /// Starts `run`. Its log goes to `run.log` in the folder.
     pub fn run(&self) -> Running {
+        self.run_with(&[])
+    }
+
+    /// As [`Folder::run`], with more arguments.
+    pub fn run_with(&self, arguments: &[&str]) -> Running {
         let log = fs::File::options()
             .create(true)
             .append(true)
@@ -119,7 +154,7 @@ impl Folder {
             .expect("the folder is writable");
         let admin = free_address();
         let process = self
-            .command(&["run", "index.yaml", "--admin", &admin.to_string()])
+            .command(&[&["run", "index.yaml", "--admin", &admin.to_string()], arguments].concat())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -145,9 +180,8 @@ impl Folder {
                 let file =
                     source["name"].as_str().expect("a name").strip_suffix("-changes").expect("ours end so");
                 let file = if file == "cast" { "cast".to_owned() } else { format!("{file}s") };
-                let length = fs::metadata(self.path("events").join(format!("{file}.ndjson")))
-                    .map_or(0, |meta| meta.len());
-                source["position"].as_u64().unwrap_or(0) >= length
+                let file = self.path("events").join(format!("{file}.ndjson"));
+                source["position"].as_u64().unwrap_or(0) >= self.length(&file)
             });
             let backfilled =
                 ["DONE", "FAILED"].contains(&status["backfill"]["state"].as_str().unwrap_or("DONE"));
@@ -155,6 +189,15 @@ impl Folder {
             let settled = routed && backfilled && lag && status["held"] == 0;
             if settled { Ok(()) } else { Err(format!("{status:#}\n{}", tail(&self.log()))) }
         });
+    }
+
+    /// Where a source is when it has read all of its file: bytes, or records of the topic that the file goes to.
+    fn length(&self, file: &Path) -> u64 {
+        let text = fs::read(file).unwrap_or_default();
+        let index = fs::read_to_string(self.path("index.yaml")).expect("the configuration");
+        let is_shared = index.contains("\nkafka:");
+        let length = if is_shared { text.iter().filter(|byte| **byte == b'\n').count() } else { text.len() };
+        length as u64
     }
 
     /// The documents of the served version as `export` prints them.

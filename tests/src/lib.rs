@@ -10,6 +10,7 @@ pub mod graphql_js;
 pub mod markdown;
 pub mod packages;
 pub mod servers;
+pub mod stream;
 
 use std::{
     fs,

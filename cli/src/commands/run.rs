@@ -4,11 +4,12 @@ use std::{net::SocketAddr, path::Path};
 
 use indexer::{
     Index,
-    run::{Process, RunOptions},
+    run::{self, Process, RunOptions},
 };
 use serde::Serialize;
 
 use crate::{
+    args::Role,
     environment::Environment,
     exit::Exit,
     failure::Failure,
@@ -16,6 +17,16 @@ use crate::{
     project::{Examined, Project},
     signals::{self, Signal},
 };
+
+impl From<Role> for run::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::All => Self::All,
+            Role::Route => Self::Route,
+            Role::Rebuild => Self::Rebuild,
+        }
+    }
+}
 
 #[derive(Serialize)]
 struct Ran<'r> {
@@ -30,6 +41,7 @@ struct Ran<'r> {
 pub(crate) async fn run(
     file: &Path,
     once: bool,
+    role: Role,
     admin: Option<SocketAddr>,
     env: &Environment,
     output: &mut Output,
@@ -39,7 +51,7 @@ pub(crate) async fn run(
     output.report(&project.warnings);
     let process = Process::start(&project.config.name.value, project.endpoints(admin)?).await?;
     warn_of_another_plan(file, env, process.index(), output).await;
-    let end = process.run(RunOptions { once, ..RunOptions::default() }, asked.stop.clone()).await?;
+    let end = process.run(RunOptions { once, role: role.into() }, asked.stop.clone()).await?;
     if !once {
         return Ok(Exit::Done);
     }

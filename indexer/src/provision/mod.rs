@@ -5,6 +5,8 @@
 mod ledger;
 pub mod server;
 pub mod state;
+#[cfg(feature = "kafka")]
+mod topics;
 
 use plan::IndexPlan;
 use serde::Serialize;
@@ -50,6 +52,10 @@ pub async fn changes(place: &Place, plan: &IndexPlan, templates: &Value) -> Resu
     if let Some(server) = Server::of(place, plan, templates, served(&changes))? {
         changes.extend(server.changes().await?);
     }
+    #[cfg(feature = "kafka")]
+    if let Some(topics) = topics::IndexTopics::of(place, plan)? {
+        changes.extend(topics.changes().await?);
+    }
     Ok(changes)
 }
 
@@ -70,6 +76,12 @@ pub async fn provision(
     if let Some(server) = Server::of(place, plan, templates, served(&done))? {
         let changes = server.changes().await?;
         server.make(&changes).await?;
+        done.extend(changes);
+    }
+    #[cfg(feature = "kafka")]
+    if let Some(topics) = topics::IndexTopics::of(place, plan)? {
+        let changes = topics.changes().await?;
+        topics.make(&changes).await?;
         done.extend(changes);
     }
     match shared {

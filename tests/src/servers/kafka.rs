@@ -87,6 +87,15 @@ pub(super) fn command(jars: &Path, class: &str) -> Command {
 }
 
 impl Kafka {
+    /// Makes a topic of one replica.
+    pub fn create_topic(&self, name: &str, partitions: i32) {
+        let partitions = partitions.to_string();
+        self.tool(
+            "TopicCommand",
+            &["--create", "--topic", name, "--partitions", &partitions, "--replication-factor", "1"],
+        );
+    }
+
     /// Runs one of Kafka's own tools, such as `TopicCommand`, and gives what it prints; fails if it does.
     pub fn tool(&self, name: &str, arguments: &[&str]) -> String {
         let output = command(&self.jars, &format!("org.apache.kafka.tools.{name}"))
