@@ -12,6 +12,7 @@ mod engines;
 mod failures;
 mod generated;
 mod init;
+mod kafka_client;
 mod ledger;
 mod memory;
 mod ownership;

@@ -246,6 +246,15 @@ impl Watch {
         *known = Some(trouble);
     }
 
+    /// Keeps why a connection failed; it is why nobody answers, if nobody does.
+    fn fail(&self, reason: String) {
+        let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(trouble) = known.as_mut().filter(|trouble| trouble.meaning == Meaning::Passing) {
+            trouble.reason.clone_from(&reason);
+        }
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
     /// Notes that the cluster works.
     pub(super) fn clear(&self) {
         let before = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -272,15 +281,12 @@ impl ClientContext for Watch {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let reason = self.cluster.without_secrets(reason);
-        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         match error.rdkafka_error_code() {
             // One broker of many may be away without any harm.
-            Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => {
-                *failure = Some(reason)
-            }
+            Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => self.fail(reason),
             Some(RDKafkaErrorCode::AllBrokersDown) => {
-                let reason = failure.take().unwrap_or(reason);
-                self.note(self.cluster.told(Meaning::Passing, &reason));
+                let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+                self.note(self.cluster.told(Meaning::Passing, &failure.unwrap_or(reason)));
             }
             // Whoever called is told.
             Some(

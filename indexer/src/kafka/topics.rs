@@ -27,6 +27,9 @@ use crate::{StateError, endpoints::KafkaEndpoint};
 /// How long a question may take. A broker that starts, or elects, needs a few seconds.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
 
+/// How long a changed setting may take until it is told. What isn't there by then was not taken.
+const TAKEN: Duration = Duration::from_secs(3);
+
 /// What must be so: nobody is made a member of a group by asking, and the end is the end of what is committed.
 const NEEDED: [(&str, &str); 5] = [
     ("enable.auto.commit", "false"),
@@ -77,6 +80,9 @@ struct Shared {
 }
 
 type Asking = BaseConsumer<Ear>;
+
+/// Settings by name.
+type Config = BTreeMap<String, String>;
 
 /// Hears what librdkafka says of a client that asks.
 pub(super) struct Ear(Watch);
@@ -234,8 +240,8 @@ impl Shared {
         Ok(described)
     }
 
-    /// All settings of a topic, and those that it has itself.
-    fn config(&self, topic: &str) -> Result<(BTreeMap<String, String>, BTreeMap<String, String>), Trouble> {
+    /// All settings of a topic, and those that it has itself. A topic without settings is one that we may not look at.
+    fn config(&self, topic: &str) -> Result<(Config, Config), Trouble> {
         let resources = [ResourceSpecifier::Topic(topic)];
         let answers = self.admin(|admin| block_on(admin.describe_configs(&resources, &options())))?;
         let (mut config, mut own) = (BTreeMap::new(), BTreeMap::new());
@@ -247,6 +253,11 @@ impl Shared {
                 }
                 config.insert(entry.name, value);
             }
+        }
+        if config.is_empty() {
+            let reason =
+                format!("{topic}: its settings can't be read; is the right to describe them missing?");
+            return Err(self.cluster.told(Meaning::Refused, &reason));
         }
         Ok((config, own))
     }
@@ -283,7 +294,19 @@ impl Shared {
         for answer in answers {
             answer.map_err(|(_, code)| self.cluster.trouble_of(topic, code))?;
         }
-        Ok(())
+        // Whether the brokers took them, the client library doesn't tell. Brokers hear of it one after another.
+        let start = Instant::now();
+        loop {
+            let (_, now) = self.config(topic)?;
+            let Some((key, value)) = own.iter().find(|(key, value)| now.get(*key) != Some(value)) else {
+                return Ok(());
+            };
+            if start.elapsed() > TAKEN {
+                let reason = format!("{topic}: the brokers did not take `{key}: {value}`");
+                return Err(self.cluster.told(Meaning::Refused, &reason));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// The beginnings or the ends of a topic's partitions.

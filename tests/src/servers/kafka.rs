@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
 };
 
 use super::{
@@ -11,6 +12,7 @@ use super::{
     maven,
     process::{Server, free_port, private_folder},
 };
+use crate::repository;
 
 const JARS: [&str; 3] = [
     "org.apache.kafka:kafka_2.13:4.1.1",
@@ -46,8 +48,8 @@ const CLUSTER: &str = "c3R1ZGlvLXNlYXJjaC10ZQ";
 
 /// A running broker.
 pub struct Kafka {
-    /// Ends with this.
-    _server: Server,
+    server: Mutex<Server>,
+    settings: PathBuf,
     pub(super) jars: PathBuf,
     /// Its `bootstrap.servers`.
     pub brokers: String,
@@ -72,7 +74,7 @@ pub(super) fn start() -> Kafka {
     server.arg(&settings);
     let mut server = Server::start("Kafka", folder, server);
     server.wait_for(|folder| is_started(folder).then_some(()));
-    Kafka { _server: server, jars, brokers: format!("127.0.0.1:{broker}") }
+    Kafka { server: Mutex::new(server), settings, jars, brokers: format!("127.0.0.1:{broker}") }
 }
 
 fn is_started(folder: &Path) -> bool {
@@ -94,6 +96,31 @@ impl Kafka {
             "TopicCommand",
             &["--create", "--topic", name, "--partitions", &partitions, "--replication-factor", "1"],
         );
+    }
+
+    /// Kills it, as a crash would. Only a test that has a broker of its own may do so.
+    pub fn kill(&self) {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).kill();
+    }
+
+    /// Starts it again at its address, with what it had.
+    pub fn start_again(&self) {
+        let mut command = command(&self.jars, "kafka.Kafka");
+        command.arg(&self.settings);
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        server.start_again(command);
+        server.wait_for(|folder| is_started(folder).then_some(()));
+    }
+
+    /// The partitions, of this many, that Kafka's own producer gives these keys.
+    pub fn partitions_of(&self, keys: &[&str], partitions: i32) -> Vec<i32> {
+        let program = repository().join("tests/kafka-java/Partitions.java");
+        let mut java = command(&self.jars, &program.display().to_string());
+        let output = java.arg(partitions.to_string()).args(keys).output().expect("Java runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let lines = String::from_utf8(output.stdout).expect("ASCII");
+        lines.lines().map(|line| line.parse().expect("a number a line")).collect()
     }
 
     /// Runs one of Kafka's own tools, such as `TopicCommand`, and gives what it prints; fails if it does.

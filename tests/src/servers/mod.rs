@@ -58,6 +58,11 @@ pub fn kafka() -> &'static Kafka {
     &KAFKA
 }
 
+/// A broker that one test may kill. It ends when it is dropped.
+pub fn kafka_of_its_own() -> Kafka {
+    kafka::start()
+}
+
 /// `PostgreSQL` with a log that Debezium reads, shared by the tests of this process.
 pub fn postgres() -> &'static Postgres {
     &POSTGRES

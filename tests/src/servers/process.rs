@@ -5,6 +5,7 @@
 
 use std::{
     fs::{self, File},
+    mem,
     net::{Ipv4Addr, TcpListener},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -26,6 +27,7 @@ pub(super) struct Server {
     process: Child,
     watch: Child,
     folder: PathBuf,
+    signal: &'static str,
 }
 
 /// A folder for one server. It goes when the server goes.
@@ -48,35 +50,29 @@ impl Server {
 
     /// Starts a command that would leave something behind if it were killed: this signal comes first.
     pub(super) fn start_to_end_by(
-        signal: &str,
+        signal: &'static str,
         name: &'static str,
         folder: PathBuf,
-        mut command: Command,
+        command: Command,
     ) -> Self {
-        let log = File::create(folder.join("log")).expect("the folder is writable");
-        if command.get_current_dir().is_none() {
-            command.current_dir(&folder);
-        }
-        let process = command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a file can be shared"))
-            .stderr(log)
-            // Its own group, so that what it forks ends with it.
-            .process_group(0)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{name} can't be started: {error}"));
-        let watch = Command::new("sh")
-            .args(["-c", WATCH, "watch", &process.id().to_string()])
-            .arg(&folder)
-            .arg(signal)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            // Not in ours: an interrupt of the tests must not end the one who cleans up.
-            .process_group(0)
-            .spawn()
-            .expect("a shell");
-        Self { name, process, watch, folder }
+        let process = spawn(name, &folder, command);
+        let watch = watch(&process, &folder, signal);
+        Self { name, process, watch, folder, signal }
+    }
+
+    /// Kills it, as a crash would. Its folder stays.
+    pub(super) fn kill(&mut self) {
+        self.process.kill().expect("it is ours");
+        self.process.wait().expect("it ends");
+    }
+
+    /// Starts a command in the folder of the process that was killed.
+    pub(super) fn start_again(&mut self, command: Command) {
+        self.process = spawn(self.name, &self.folder, command);
+        let mut before = mem::replace(&mut self.watch, watch(&self.process, &self.folder, self.signal));
+        // Killed, not let go: it would remove the folder.
+        before.kill().expect("it is ours");
+        before.wait().expect("it ends");
     }
 
     /// Waits until `is_up` finds what it looks for; fails with the log's end when the server ends or takes too long.
@@ -98,6 +94,35 @@ impl Server {
     fn log(&self) -> String {
         tail(&fs::read_to_string(self.folder.join("log")).unwrap_or_default())
     }
+}
+
+fn spawn(name: &str, folder: &Path, mut command: Command) -> Child {
+    let log = File::create(folder.join("log")).expect("the folder is writable");
+    if command.get_current_dir().is_none() {
+        command.current_dir(folder);
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a file can be shared"))
+        .stderr(log)
+        // Its own group, so that what it forks ends with it.
+        .process_group(0)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{name} can't be started: {error}"))
+}
+
+fn watch(process: &Child, folder: &Path, signal: &str) -> Child {
+    Command::new("sh")
+        .args(["-c", WATCH, "watch", &process.id().to_string()])
+        .arg(folder)
+        .arg(signal)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Not in ours: an interrupt of the tests must not end the one who cleans up.
+        .process_group(0)
+        .spawn()
+        .expect("a shell")
 }
 
 impl Drop for Server {

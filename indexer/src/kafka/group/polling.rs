@@ -81,6 +81,14 @@ impl Seat {
         }
     }
 
+    /// Tells the owner of a share that others have it.
+    fn lose(&self) {
+        if let Some(held) = self.held.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            held.revoke(true);
+        }
+        drop(self.seats.next.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
     fn revoke(&self, consumer: &BaseConsumer<Self>) {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(held) = held {
@@ -168,6 +176,7 @@ pub(super) fn poll(consumer: BaseConsumer<Seat>, topics: &[Arc<str>]) {
             Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
                 let trouble = seat.watch.cluster.trouble(&KafkaError::MessageConsumptionFatal(code));
                 tracing::warn!("{}: {}", trouble.what, trouble.reason);
+                seat.lose();
                 *seat.seats.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
                 break;
             }
@@ -190,15 +199,18 @@ pub(super) fn poll(consumer: BaseConsumer<Seat>, topics: &[Arc<str>]) {
                 true
             });
         }
-        for (topic, partition) in held.answered() {
-            if let Err(error) = go_on(&consumer, &held, &topic, partition) {
-                seat.watch.note(seat.watch.explained(&error));
-            }
+        let answered = held.answered();
+        if !answered.is_empty()
+            && let Err(error) = go_on(&consumer, &held, &answered)
+        {
+            seat.watch.note(seat.watch.explained(&error));
         }
         probe(&consumer, &seat.watch, topics, &mut probed);
     }
     // Closing revokes, which waits for the owner, and leaves.
     drop(consumer);
+    // A consumer that failed for good revokes nothing.
+    seat.lose();
 }
 
 fn follow(consumer: &BaseConsumer<Seat>, watch: &Watch, held: &Held, topic: &str, wish: Wish) {
@@ -217,24 +229,37 @@ fn follow(consumer: &BaseConsumer<Seat>, watch: &Watch, held: &Held, topic: &str
 
 /// Finds out which partitions stand still. librdkafka tells that one does, but not which.
 fn find_gaps(consumer: &BaseConsumer<Seat>, held: &Held) -> Result<(), KafkaError> {
+    let mut found = false;
     for (topic, partition, wanted) in held.reading() {
         let (oldest, end) = consumer.fetch_watermarks(&topic, partition, ANSWER)?;
         if wanted < oldest || wanted > end {
             tracing::warn!("{topic}/{partition}: offset {wanted} is not there; it holds {oldest} to {end}");
             held.tell(Gap { topic, partition, wanted, oldest, end });
-        } else {
-            // If this is the one, it is there by now; if not, nothing happens to it.
-            consumer.seek(&topic, partition, Offset::Offset(wanted), ANSWER)?;
+            found = true;
         }
     }
-    Ok(())
+    // Whichever it was, what it wants is there by now.
+    if found { Ok(()) } else { assign_anew(consumer, held) }
 }
 
-fn go_on(consumer: &BaseConsumer<Seat>, held: &Held, topic: &str, partition: i32) -> Result<(), KafkaError> {
-    let (oldest, _) = consumer.fetch_watermarks(topic, partition, ANSWER)?;
-    consumer.seek(topic, partition, Offset::Offset(oldest), ANSWER)?;
-    held.close_gap(topic, partition, oldest);
-    Ok(())
+/// Lets partitions go on after their gaps.
+fn go_on(consumer: &BaseConsumer<Seat>, held: &Held, answered: &[(Arc<str>, i32)]) -> Result<(), KafkaError> {
+    for (topic, partition) in answered {
+        let (oldest, _) = consumer.fetch_watermarks(topic, *partition, ANSWER)?;
+        held.close_gap(topic, *partition, oldest);
+    }
+    assign_anew(consumer, held)
+}
+
+/// Reads on from where it is in every partition without a gap. One that stood still can't be sought, only assigned anew.
+fn assign_anew(consumer: &BaseConsumer<Seat>, held: &Held) -> Result<(), KafkaError> {
+    let mut list = TopicPartitionList::new();
+    for (topic, partition, next) in held.reading() {
+        list.add_partition_offset(&topic, partition, Offset::Offset(next))?;
+    }
+    // A pause ends with it.
+    held.forget_pauses();
+    consumer.assign(&list)
 }
 
 /// Looks now and then whether what was wrong is mended: librdkafka tells of failures alone.

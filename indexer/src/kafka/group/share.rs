@@ -233,6 +233,11 @@ impl Held {
         self.buffers().values().any(|buffer| buffer.is_paused)
     }
 
+    /// Says that the consumer pauses nothing any more; what is too full will be paused again.
+    pub(super) fn forget_pauses(&self) {
+        self.buffers().values_mut().for_each(|buffer| buffer.is_paused = false);
+    }
+
     pub(super) fn partitions(&self, topic: &str) -> Vec<i32> {
         self.committed.get(topic).map(|offsets| offsets.keys().copied().collect()).unwrap_or_default()
     }

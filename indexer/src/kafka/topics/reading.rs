@@ -90,14 +90,13 @@ fn through(
                 heard = Instant::now();
             }
             // A client must name a group to be assigned anything by hand; it needs no right to it.
-            Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::GroupAuthorizationFailed))) => {}
+            Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::GroupAuthorizationFailed))) | None => {}
             Some(Err(error)) => {
                 let trouble = explained(&error);
                 if trouble.meaning != Meaning::Passing {
                     return Err(trouble);
                 }
             }
-            None => {}
         }
         if heard.elapsed() > ANSWER {
             let silent = format!("{topic} can't be read to its end: nothing came for {ANSWER:?}");

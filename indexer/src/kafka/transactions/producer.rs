@@ -25,6 +25,9 @@ pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one call of librdkafka blocks before somebody looks whether it is still wanted.
 const STEP: Duration = Duration::from_secs(2);
 
+/// How long its events are listened to between two steps: connections that failed, and why.
+const EVENTS: Duration = Duration::from_millis(5);
+
 /// What may be changed by the user.
 ///
 /// `message.max.bytes`: the largest answer that is read from a gateway, so no document is larger. Batches stay below the
@@ -88,7 +91,7 @@ impl Producing {
             settings.create_with_context(deliveries).map_err(|error| self.noted(&error))?;
         loop {
             let Err(error) = producer.init_transactions(STEP) else { break };
-            producer.poll(Duration::ZERO);
+            producer.poll(EVENTS);
             let trouble = self.noted(&error);
             if is_given_up() || trouble.meaning != Meaning::Passing || !is_retriable(&error) {
                 return Err(trouble);
@@ -146,11 +149,17 @@ impl Producing {
         let Some(producer) = &self.producer else { return self.watch.cluster.trouble(error) };
         // The report about a record knows better than the sum of them.
         let report = producer.context().failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let is_record_lost = report.is_some();
         let trouble = report.unwrap_or_else(|| self.watch.explained(error));
+        if trouble.meaning == Meaning::Passing {
+            self.watch.note(trouble.clone());
+        }
         while producer.client().fatal_error().is_none() {
-            producer.poll(Duration::ZERO);
+            producer.poll(EVENTS);
             match producer.abort_transaction(STEP) {
-                Ok(()) => return self.settled_with(trouble),
+                // The numbers that librdkafka gives to records have a gap then, and it would abort the next transaction, too.
+                Ok(()) if is_record_lost => break,
+                Ok(()) => return trouble,
                 // Aborting goes on until it is resolved; a transaction can't begin before.
                 Err(error) if is_retriable(&error) && !is_given_up() => {
                     self.noted(&error);
@@ -159,13 +168,6 @@ impl Producing {
             }
         }
         self.replaced(trouble, began)
-    }
-
-    fn settled_with(&self, trouble: Trouble) -> Trouble {
-        if trouble.meaning == Meaning::Passing {
-            self.watch.note(trouble.clone());
-        }
-        trouble
     }
 
     /// Gives a producer up that can do no more. A new one is made for the next transaction, unless another process has the
@@ -233,7 +235,7 @@ fn until_resolved(
 ) -> Result<(), KafkaError> {
     loop {
         match call() {
-            Err(error) if is_retriable(&error) && !is_given_up() => producer.poll(Duration::ZERO),
+            Err(error) if is_retriable(&error) && !is_given_up() => producer.poll(EVENTS),
             other => return other,
         }
     }
