@@ -258,6 +258,7 @@ impl Watch {
     /// Notes that the cluster works.
     pub(super) fn clear(&self) {
         let before = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
         if let Some(before) = before {
             tracing::info!("{} answers again", before.what);
         }
@@ -285,7 +286,7 @@ impl ClientContext for Watch {
             // One broker of many may be away without any harm.
             Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => self.fail(reason),
             Some(RDKafkaErrorCode::AllBrokersDown) => {
-                let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 self.note(self.cluster.told(Meaning::Passing, &failure.unwrap_or(reason)));
             }
             // Whoever called is told.
