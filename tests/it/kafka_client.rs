@@ -17,8 +17,12 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn endpoint(kafka: &Kafka) -> KafkaEndpoint {
+    endpoint_at(&kafka.brokers)
+}
+
+fn endpoint_at(address: &str) -> KafkaEndpoint {
     KafkaEndpoint {
-        brokers: vec![kafka.brokers.clone()],
+        brokers: vec![address.to_owned()],
         properties: BTreeMap::new(),
         instance_id: None,
         registry: None,

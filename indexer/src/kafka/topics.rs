@@ -30,6 +30,12 @@ pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// How long a changed setting may take until it is told. What isn't there by then was not taken.
 const TAKEN: Duration = Duration::from_secs(3);
 
+/// How long a client's events are heard after an answer, so that they don't pile up.
+const HEAR: Duration = Duration::from_millis(1);
+
+/// How long they are heard after a failure, for one of them tells why.
+const LISTEN: Duration = Duration::from_millis(100);
+
 /// What must be so: nobody is made a member of a group by asking, and the end is the end of what is committed.
 const NEEDED: [(&str, &str); 5] = [
     ("enable.auto.commit", "false"),
@@ -263,6 +269,9 @@ impl Shared {
     }
 
     fn create(&self, topic: &NewTopic) -> Result<(), Trouble> {
+        if self.size(&topic.name)?.is_some() {
+            return Err(self.cluster.trouble_of(&topic.name, RDKafkaErrorCode::TopicAlreadyExists));
+        }
         let replication = TopicReplication::Fixed(topic.replication);
         let mut native = NativeTopic::new(&topic.name, topic.partitions, replication);
         native.config.extend(topic.config.iter().map(|(key, value)| (key.as_str(), value.as_str())));
@@ -283,6 +292,7 @@ impl Shared {
     }
 
     fn alter(&self, topic: &str, config: BTreeMap<String, String>) -> Result<(), Trouble> {
+        self.existing(topic)?;
         // The brokers' call replaces all that the topic has itself, so what it has is said again.
         let (_, mut own) = self.config(topic)?;
         own.extend(config);
@@ -352,6 +362,7 @@ impl Shared {
         if list.count() == 0 {
             return Ok(());
         }
+        self.existing(topic)?;
         let told = self.admin(|admin| block_on(admin.delete_records(&list, &options())))?;
         for element in told.elements() {
             element.error().map_err(|error| self.cluster.trouble(&error))?;
@@ -359,7 +370,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Asks an admin client that lives for one question: it hears no errors, and so would keep them all.
+    /// Asks an admin client that lives for one question: it hears no errors, and so would keep them all. The reader was asked
+    /// before, and tells better why nobody answers.
     fn admin<T>(&self, ask: impl FnOnce(&AdminClient<Ear>) -> Result<T, KafkaError>) -> Result<T, Trouble> {
         let settings = self.cluster.settings(&[], &[]);
         let ear = Ear(Watch::new(Arc::clone(&self.cluster)));
@@ -379,7 +391,10 @@ pub(super) fn asked<T>(
 ) -> Result<T, Trouble> {
     let answer = ask(asking);
     // What it has to tell of its connections waits to be polled. It reads nothing, so no record is lost.
-    while asking.poll(Duration::ZERO).is_some() {}
+    let (start, listen) = (Instant::now(), if answer.is_ok() { HEAR } else { LISTEN });
+    while start.elapsed() < listen {
+        let _ = asking.poll(listen);
+    }
     let watch = &asking.context().0;
     match answer {
         Ok(answer) => {

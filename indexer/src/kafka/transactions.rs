@@ -12,7 +12,7 @@ use rdkafka::consumer::ConsumerGroupMetadata;
 use tokio::sync::{mpsc, oneshot};
 
 use self::producer::Producing;
-use super::client::{Cluster, Trouble, Watch};
+use super::client::{Cluster, Meaning, Trouble, Watch};
 use crate::{StateError, endpoints::KafkaEndpoint};
 
 /// What one transaction may hold: more would make its first bundle wait for its last, less would commit more often.
@@ -146,12 +146,12 @@ fn work(mut queue: mpsc::Receiver<Waiting>, mut producing: Producing) {
 fn serve(mut together: Vec<Waiting>, producing: &mut Producing, is_given_up: &dyn Fn() -> bool) {
     together.retain(|waiting| !waiting.verdict.is_closed());
     let bundles: Vec<&Bundle> = together.iter().map(|waiting| &waiting.bundle).collect();
-    let verdict = producing.transact(&bundles, is_given_up);
-    let is_final = match &verdict {
-        Ok(()) => true,
-        // What passes is worth a second transaction: the first was aborted, so the brokers are there again.
-        Err(trouble) => together.len() == 1 && trouble.meaning != super::client::Meaning::Passing,
-    };
+    let mut verdict = producing.transact(&bundles, is_given_up);
+    // What passes is worth a second transaction: the first was aborted, so the brokers are there again.
+    if verdict.as_ref().is_err_and(|trouble| trouble.meaning == Meaning::Passing) {
+        verdict = producing.transact(&bundles, is_given_up);
+    }
+    let is_final = verdict.is_ok() || together.len() == 1;
     for waiting in together {
         let verdict = match is_final {
             true => verdict.clone(),

@@ -2,18 +2,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use harness::servers::kafka_of_its_own;
 use indexer::{
     StateError,
-    kafka::{Bundle, Member, Outgoing, Topics, Transactions},
+    kafka::{Bundle, Member, Message, Outgoing, Topics, Transactions},
 };
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
-use super::{broker, bundle, endpoint, key_of, make, progress, record, seen, share_of};
+use super::{broker, bundle, endpoint, endpoint_at, key_of, make, progress, record, seen, share_of, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_is_too_large_fails_its_own_bundle_alone() {
@@ -64,7 +65,7 @@ async fn a_large_document_goes_through_and_no_topic_is_made_by_mistake() {
     let share = share_of(&mut member).await;
     share.arrived().await;
     let records = share.take(&topic, 10, 10);
-    assert_eq!(indexer::kafka::Message::payload(&records[0]), Some(document.as_slice()));
+    assert_eq!(records[0].payload(), Some(document.as_slice()));
 
     let nowhere = record(&"no-such-topic".into(), "m1", "lost");
     let error = transactions.commit(bundle(vec![nowhere])).await.expect_err("there is no such topic");
@@ -195,6 +196,24 @@ async fn a_crash_of_the_broker_loses_nothing_and_doubles_nothing() {
             committed
         })
     };
+    // A member reads all the while. What it is assigned anew it reads anew, as nobody commits.
+    let (done, read) = (CancellationToken::new(), Arc::new(Mutex::new(BTreeMap::new())));
+    let reading = {
+        let (topic, done, read) = (Arc::clone(&topic), done.clone(), Arc::clone(&read));
+        let mut member = Member::join(&endpoint(&kafka), "crash", vec![Arc::clone(&topic)]).expect("joined");
+        tokio::spawn(async move {
+            while let Some(share) = member.next_share(&done).await.expect("the group goes on") {
+                while !share.revoked().is_cancelled() && !done.is_cancelled() {
+                    for record in share.take(&topic, 1_000, 1 << 20) {
+                        let key = String::from_utf8_lossy(record.key().expect("a key")).into_owned();
+                        read.lock().unwrap().insert((record.partition(), record.offset()), key);
+                    }
+                    let _ = tokio::time::timeout(Duration::from_millis(100), share.arrived()).await;
+                }
+            }
+            member.trouble()
+        })
+    };
     tokio::time::sleep(Duration::from_secs(2)).await;
     let broker = Arc::clone(&kafka);
     tokio::task::spawn_blocking(move || {
@@ -207,14 +226,20 @@ async fn a_crash_of_the_broker_loses_nothing_and_doubles_nothing() {
     let committed = appending.await.expect("it ends");
     assert!(transactions.trouble().is_none());
     assert!(committed.len() > 5 * 60, "{} are too few to have met the crash", committed.len());
+    until("all is read", async || read.lock().unwrap().len() >= committed.len()).await;
+    done.cancel();
+    let trouble = reading.await.expect("it ends");
+    assert!(trouble.is_none(), "{trouble:?}");
+    let mut by_key: BTreeMap<String, usize> = BTreeMap::new();
+    read.lock().unwrap().values().for_each(|key| *by_key.entry(key.clone()).or_default() += 1);
     let wanted: BTreeMap<String, usize> = committed.into_iter().map(|key| (key, 1)).collect();
+    assert_eq!(by_key, wanted);
     assert_eq!(seen(&kafka, &topic), wanted);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_away_is_told_and_waited_for() {
-    let mut nowhere = endpoint(broker().await);
-    nowhere.brokers = vec!["127.0.0.1:1".to_owned()];
+    let nowhere = endpoint_at("127.0.0.1:1");
     let transactions = Transactions::start(&nowhere, "nowhere");
     let waiting = transactions.commit(bundle(vec![record(&"any".into(), "1", "")]));
     let verdict = tokio::time::timeout(Duration::from_secs(6), waiting).await;
@@ -223,4 +248,36 @@ async fn a_broker_that_is_away_is_told_and_waited_for() {
     assert!(told.is_passing(), "{told}");
     assert!(told.to_string().starts_with("Kafka at 127.0.0.1:1: "), "{told}");
     assert!(told.to_string().contains("Connection refused"), "{told}");
+    let told = Topics::new(&nowhere).ends("any").await.expect_err("nobody is there");
+    assert!(told.is_passing() && told.to_string().contains("Connection refused"), "{told}");
+    let member = Member::join(&nowhere, "nowhere", vec!["any".into()]).expect("it waits");
+    until("trouble", async || member.trouble().is_some_and(|trouble| trouble.is_passing())).await;
+    tokio::time::timeout(Duration::from_secs(5), member.leave()).await.expect("it leaves all the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_let_in_is_told_so_without_the_password() {
+    let mut stranger = endpoint(broker().await);
+    for (key, value) in [
+        ("security.protocol", "SASL_PLAINTEXT"),
+        ("sasl.mechanism", "PLAIN"),
+        ("sasl.username", "studio"),
+        ("sasl.password", "correct horse"),
+    ] {
+        stranger.properties.insert(key.to_owned(), value.into());
+    }
+    let transactions = Transactions::start(&stranger, "stranger");
+    let verdict = transactions.commit(bundle(vec![record(&"any".into(), "1", "")])).await;
+    let member = Member::join(&stranger, "stranger", vec!["any".into()]).expect("it waits");
+    until("trouble", async || matches!(member.trouble(), Some(StateError::Refused { .. }))).await;
+    let told = [
+        verdict.expect_err("nobody lets it in"),
+        member.trouble().expect("it is told"),
+        Topics::new(&stranger).ends("any").await.expect_err("nobody lets it in"),
+    ];
+    for told in told {
+        assert!(matches!(&told, StateError::Refused { .. }), "{told:?}");
+        assert!(told.to_string().contains("SASL"), "{told}");
+        assert!(!told.to_string().contains("horse"), "{told}");
+    }
 }

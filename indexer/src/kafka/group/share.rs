@@ -145,7 +145,7 @@ impl Drop for Share {
 }
 
 impl Held {
-    /// A share that begins at these offsets. Every topic of the group is in it, if without partitions.
+    /// A share that begins at these offsets.
     pub(super) fn new(
         generation: ConsumerGroupMetadata,
         committed: BTreeMap<Arc<str>, BTreeMap<i32, i64>>,

@@ -235,7 +235,11 @@ fn until_resolved(
 ) -> Result<(), KafkaError> {
     loop {
         match call() {
-            Err(error) if is_retriable(&error) && !is_given_up() => producer.poll(EVENTS),
+            Err(error) if is_retriable(&error) && !is_given_up() => {
+                producer.poll(EVENTS);
+                let watch = &producer.context().watch;
+                watch.note(watch.explained(&error));
+            }
             other => return other,
         }
     }
