@@ -161,6 +161,14 @@ async fn provision_makes_the_ledger_and_converges() {
         assert_eq!(ledger.served().await.expect("it answers").plan, shared.plan);
         assert_eq!(Some(ledger.take_epoch(Epoch::ZERO).await.expect("it answers")), epoch.next());
 
+        // A provision that broke off before the plan was stored is finished by the next.
+        shared.call("DELETE", &format!("/{index}/_doc/served"), Value::Null).await;
+        assert_eq!(wanted(&shared.changes().await), [(Action::Add, "index version")]);
+        let error = ledger.served().await.expect_err("there is no plan");
+        assert!(matches!(error, StateError::NotProvisioned(_)), "{error:?}");
+        shared.provision().await.expect("it can be finished");
+        assert_eq!(wanted(&shared.changes().await), []);
+
         // A change of the partitions would give documents to other owners.
         let mut moved = shared.plan.clone();
         moved.kafka.as_mut().expect("it is shared").partitions = 4;

@@ -14,10 +14,10 @@ super::codes! {
         "The file under `state.path` holds an index of another name. One file holds one index: give this one a path of its own.";
     SS505 "the plan needs a new index version"
         "The query, the key or the fields changed in a way that the served index version can't take. A new version beside it is not \
-         built by this release; provision into a fresh `state.path`.";
+         built by this release; provision into a fresh `state.path`, or with `kafka:` under another `name`.";
     SS506 "the state was written by another release"
-        "The layout of the state file is not the one that this program writes. Use the release that wrote it, or provision a fresh \
-         file and backfill.";
+        "The layout of the state file, or of the ledger beside the documents, is not the one that this program writes. Use the \
+         release that wrote it, or provision a fresh file (with `kafka:`, under another `name`) and backfill.";
     SS507 "the store can't take a document"
         "The gateway answered with a document that the index can't hold: nested too deep, or a value that does not fit its field. \
          The last good document stays; the id is held until the plan or the data changes. `studio-search errors list` names it.";

@@ -17,8 +17,8 @@ use super::{
     read::{percent_encoded, without_nulls},
 };
 
-/// A bulk is sent when it has so many bytes.
-const BULK_BYTES: usize = 4 << 20;
+/// A bulk is sent when it has so many bytes. Rows are small, and proxies often take no more than a megabyte.
+const BULK_BYTES: usize = 512 << 10;
 
 /// Rows of one page, of one bulk, and of one question for many.
 const ROWS: usize = 1_000;

@@ -184,7 +184,7 @@ async fn a_subgraph_that_heals_makes_its_documents_due(world: &dyn World) {
 }
 
 async fn many_are_held_and_heal(world: &dyn World) {
-    const MANY: usize = 2_500;
+    const MANY: usize = 1_500;
     let ledgers = world.provisioned(LONG).await;
     let ledger = ledgers.open();
     let ids: Vec<DocumentId> = (0..MANY).map(|number| id(format!("m{number:05}"))).collect();

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use futures::future::join_all;
 use plan::Epoch;
 
-use super::{LONG, World, id};
+use super::{LONG, Ledgers, World, id};
 use crate::{
     StateError,
     ledger::{Backfill, BackfillIds, BackfillState, Figures, IndexState, Ledger, figures::Freshness},
@@ -16,22 +16,28 @@ use crate::{
 const PROCESSES: usize = 4;
 
 pub(super) async fn run(world: &dyn World) {
-    the_provisioned_plan_is_served(world).await;
-    epochs_grow_whoever_takes_them(world).await;
-    epochs_end(world).await;
-    one_of_many_changes_the_state(world).await;
-    figures_are_of_those_who_live(world).await;
-    backfills_are_numbered_and_go_forward(world).await;
+    // One index for all: what they are about has nothing in common.
+    let ledgers = world.provisioned(LONG).await;
+    the_provisioned_plan_is_served(&ledgers).await;
+    epochs_end(&ledgers).await;
+    epochs_grow_whoever_takes_them(&ledgers).await;
+    one_of_many_changes_the_state(&ledgers).await;
+    figures_are_of_those_who_live(&ledgers).await;
+    backfills_are_numbered_and_go_forward(&ledgers).await;
 }
 
-async fn the_provisioned_plan_is_served(world: &dyn World) {
-    let ledgers = world.provisioned(LONG).await;
+async fn the_provisioned_plan_is_served(ledgers: &Ledgers) {
     let served = ledgers.open().served().await.unwrap();
     assert_eq!((served.version, &served.plan), (1, &ledgers.plan));
 }
 
-async fn epochs_grow_whoever_takes_them(world: &dyn World) {
-    let ledgers = world.provisioned(LONG).await;
+async fn epochs_end(ledgers: &Ledgers) {
+    let last = Epoch::new((1 << 23) - 1).unwrap();
+    let error = ledgers.open().take_epoch(last).await.unwrap_err();
+    assert!(matches!(error, StateError::EpochsUsedUp(_)), "{error}");
+}
+
+async fn epochs_grow_whoever_takes_them(ledgers: &Ledgers) {
     let first = ledgers.open().take_epoch(Epoch::ZERO).await.unwrap();
     assert_eq!(first, Epoch::new(1).unwrap());
     let race = async |ledger: Arc<dyn Ledger>| {
@@ -54,16 +60,7 @@ async fn epochs_grow_whoever_takes_them(world: &dyn World) {
     assert_eq!(Some(ledgers.open().take_epoch(Epoch::ZERO).await.unwrap()), above.next());
 }
 
-async fn epochs_end(world: &dyn World) {
-    let ledgers = world.provisioned(LONG).await;
-    let last = Epoch::new((1 << 23) - 1).unwrap();
-    let error = ledgers.open().take_epoch(last).await.unwrap_err();
-    assert!(matches!(error, StateError::EpochsUsedUp(_)), "{error}");
-    assert_eq!(ledgers.open().take_epoch(Epoch::ZERO).await.unwrap(), Epoch::new(1).unwrap());
-}
-
-async fn one_of_many_changes_the_state(world: &dyn World) {
-    let ledgers = world.provisioned(LONG).await;
+async fn one_of_many_changes_the_state(ledgers: &Ledgers) {
     let ledger = ledgers.open();
     let failed = |number: usize| IndexState::Failed {
         code: "SS401".to_owned(),
@@ -90,8 +87,7 @@ async fn one_of_many_changes_the_state(world: &dyn World) {
     assert_eq!(ledger.state().await.unwrap(), failed(7));
 }
 
-async fn figures_are_of_those_who_live(world: &dyn World) {
-    let ledgers = world.provisioned(LONG).await;
+async fn figures_are_of_those_who_live(ledgers: &Ledgers) {
     let (one, other) = (ledgers.open(), ledgers.open());
     let figures = |process: &str, at: i64, events: u64| Figures {
         process: process.to_owned(),
@@ -116,8 +112,7 @@ async fn figures_are_of_those_who_live(world: &dyn World) {
     assert_eq!(one.figures().await.unwrap(), []);
 }
 
-async fn backfills_are_numbered_and_go_forward(world: &dyn World) {
-    let ledgers = world.provisioned(LONG).await;
+async fn backfills_are_numbered_and_go_forward(ledgers: &Ledgers) {
     let ledger = ledgers.open();
     assert_eq!(ledger.backfills().await.unwrap(), []);
     assert_eq!(ledger.start_backfill(BackfillIds::Enumerated).await.unwrap(), 1);
