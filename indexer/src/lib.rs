@@ -3,10 +3,11 @@
 //! Folders of verbs do the work: [`route`] turns source events into ids, [`rebuild`] turns ids into documents,
 //! [`backfill`] enumerates ids, [`provision`] makes what they need, [`admin`] shows it. Folders of nouns are the ports to
 //! the worlds around it, one file a world: [`source`], [`graph`], [`log`], [`store`], [`ledger`]. [`run`] wires them.
-//! [`documents`] writes documents as Avro and reads them.
+//! [`documents`] writes documents as Avro and reads them, [`avro`] reads what others wrote under a schema of the [`registry`].
 //! The crate never parses GraphQL or YAML: it runs the plan that codegen proved.
 
 pub mod admin;
+pub mod avro;
 pub mod backfill;
 pub mod documents;
 pub mod endpoints;
@@ -19,6 +20,7 @@ pub mod log;
 mod patience;
 pub mod provision;
 pub mod rebuild;
+pub mod registry;
 pub mod rehearsal;
 pub mod route;
 pub mod run;

@@ -5,6 +5,8 @@ use std::io::Write;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::avro::bytes::{Broken, Datum};
+
 use super::{
     DocumentError, DocumentSchema, Fault, MAX_JSON_BYTES, Step, error,
     schema::{Kind, Node, Record},
@@ -20,10 +22,13 @@ const EXPONENT_BELOW: f64 = 1e-6;
 impl DocumentSchema {
     /// The JSON of a datum that was written with this schema, by any writer. Nothing may follow the datum.
     pub fn decode(&self, datum: &[u8]) -> Result<String, DocumentError> {
-        let mut decoder =
-            Decoder { rest: datum, json: Vec::with_capacity(datum.len() * 2), steps: Vec::new() };
+        let mut decoder = Decoder {
+            datum: Datum::new(datum),
+            json: Vec::with_capacity(datum.len() * 2),
+            steps: Vec::new(),
+        };
         let mut read = decoder.node(&self.root);
-        if read.is_ok() && !decoder.rest.is_empty() {
+        if read.is_ok() && !decoder.datum.is_empty() {
             read = Err(Fault::Damaged("something follows the document"));
         }
         read.map_err(|fault| error(fault, &decoder.steps))?;
@@ -32,16 +37,16 @@ impl DocumentSchema {
 }
 
 struct Decoder<'d> {
-    rest: &'d [u8],
+    datum: Datum<'d>,
     json: Vec<u8>,
     /// The way to a fault, innermost first.
     steps: Vec<Step>,
 }
 
-impl<'d> Decoder<'d> {
+impl Decoder<'_> {
     fn node(&mut self, node: &Node) -> Result<(), Fault> {
         if node.nullable {
-            match self.long()? {
+            match self.datum.long()? {
                 0 => {
                     self.json.extend_from_slice(b"null");
                     return Ok(());
@@ -51,28 +56,27 @@ impl<'d> Decoder<'d> {
             }
         }
         match &node.kind {
-            Kind::Boolean => match self.take(1)?[0] {
-                0 => self.json.extend_from_slice(b"false"),
-                1 => self.json.extend_from_slice(b"true"),
-                _ => return Err(Fault::Damaged("a boolean is 0 or 1")),
-            },
+            Kind::Boolean => {
+                let value = self.datum.boolean()?;
+                self.print(&value);
+            }
             Kind::Int => {
-                let value = self.long()?;
+                let value = self.datum.long()?;
                 let value = i32::try_from(value)
                     .map_err(|_| Fault::TooBig { wanted: node.kind.wanted(), found: value.to_string() })?;
                 self.print(&value);
             }
             Kind::Long => {
-                let value = self.long()?;
+                let value = self.datum.long()?;
                 self.print(&value);
             }
             Kind::Double => self.double()?,
             Kind::String => {
-                let text = self.text()?;
+                let text = self.datum.text()?;
                 self.print(text);
             }
             Kind::Json => {
-                let text = self.text()?;
+                let text = self.datum.text()?;
                 // Whoever wrote it may not have looked.
                 let raw: &RawValue =
                     serde_json::from_str(text).map_err(|error| Fault::NotJson(error.to_string()))?;
@@ -103,18 +107,14 @@ impl<'d> Decoder<'d> {
         self.json.push(b'[');
         let mut index = 0;
         loop {
-            let count = self.long()?;
+            let count = self.datum.block()?;
             if count == 0 {
                 break;
             }
-            if count < 0 {
-                // A writer that may have to skip says the block's length in bytes, too.
-                self.long()?;
-            }
-            if count.unsigned_abs() > self.rest.len() as u64 {
+            if count > self.datum.len() as u64 {
                 return Err(Fault::Cut);
             }
-            for _ in 0..count.unsigned_abs() {
+            for _ in 0..count {
                 if index > 0 {
                     self.json.push(b',');
                 }
@@ -128,8 +128,7 @@ impl<'d> Decoder<'d> {
     }
 
     fn double(&mut self) -> Result<(), Fault> {
-        let bytes = self.take(size_of::<f64>())?.try_into().expect("as many as were asked for");
-        let value = f64::from_le_bytes(bytes);
+        let value = f64::from_le_bytes(self.datum.array()?);
         if !value.is_finite() {
             return Err(Fault::WrongType {
                 wanted: "a double",
@@ -146,37 +145,17 @@ impl<'d> Decoder<'d> {
         Ok(())
     }
 
-    /// Avro's integers: seven bits a byte, the lowest first, zigzag.
-    fn long(&mut self) -> Result<i64, Fault> {
-        let mut bits: u64 = 0;
-        for shift in (0..u64::BITS).step_by(7) {
-            let byte = self.take(1)?[0];
-            let more = u64::from(byte & 0x7f);
-            if more << shift >> shift != more {
-                break;
-            }
-            bits |= more << shift;
-            if byte < 0x80 {
-                return Ok((bits >> 1).cast_signed() ^ -(bits & 1).cast_signed());
-            }
-        }
-        Err(Fault::Damaged("an integer has more than 64 bits"))
-    }
-
-    fn text(&mut self) -> Result<&'d str, Fault> {
-        let length = self.long()?;
-        let length = usize::try_from(length).map_err(|_| Fault::Damaged("a length is negative"))?;
-        std::str::from_utf8(self.take(length)?).map_err(|_| Fault::Damaged("a text is not UTF-8"))
-    }
-
-    fn take(&mut self, length: usize) -> Result<&'d [u8], Fault> {
-        let (taken, rest) = self.rest.split_at_checked(length).ok_or(Fault::Cut)?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    /// A number or a text as JSON has it.
+    /// A number, a boolean or a text as JSON has it.
     fn print<T: Serialize + ?Sized>(&mut self, value: &T) {
         serde_json::to_writer(&mut self.json, value).expect("memory can be written to");
+    }
+}
+
+impl From<Broken> for Fault {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Cut => Self::Cut,
+            Broken::Damaged(what) => Self::Damaged(what),
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! Event sources: records in order, each read with the position to go on from. One file a world: [`file`], [`inbox`], [`topic`].
 
-#[cfg(feature = "kafka")]
-pub(crate) mod decode;
+pub mod decode;
 pub mod file;
 pub mod inbox;
 pub mod line;

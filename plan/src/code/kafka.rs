@@ -31,4 +31,19 @@ super::codes! {
         "`studio-search generate connector` writes the Debezium connectors that fill the topics of the index: one for all topics of a \
          prefix. Debezium names the topic of a table `<prefix>.<schema>.<table>`; a topic with fewer parts was renamed on its way, and \
          its connector is yours to write. Sources in another format than `debezium`, `debezium-flat` or `outbox` have none.";
+    SS320 "the schema registry does not answer"
+        "Records in Avro can't be read without the schemas that they name, and documents can't be written without theirs. There was no \
+         connection, no answer in time, or an answer that says to come later. Nothing is lost or skipped: it is asked again until it answers.";
+    SS321 "the schema registry refuses"
+        "It doesn't believe who asks, doesn't know what was asked for, or answers what no schema registry answers. Check \
+         `kafka.schema_registry`, which ends with the path under which Confluent's API begins (none at Confluent's own, `/apis/ccompat/v7` at \
+         Apicurio's), and `kafka.registry_auth`. Until then nothing is read: no record becomes a dead letter by this.";
+    SS322 "the schema of documents can't follow the one before"
+        "Readers of the documents' topic must be able to read old documents with the new schema (BACKWARD). The registry found that they can't: \
+         the type of a field that documents had changed, most often the key's.";
+    SS323 "a record's schema can't be had"
+        "With `encoding: avro` each record names the schema by which it was written: by a number or a GUID before its bytes, or in the header \
+         `__value_schema_id`. This one names none, or one that the registry says it doesn't have, or one that is no Avro. It is kept as a dead \
+         letter with its position and the stream goes on. Records written before a topic's producer came to use a registry look like this; so do \
+         all records of a topic that isn't Avro.";
 }
