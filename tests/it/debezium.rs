@@ -207,11 +207,10 @@ fn a_number_of_any_length_is_an_id_where_it_is_written_as_one() {
     award.id = Some(RecordPath::parse("key.award_id").expect("a path"));
     award.id_kind = IdKind::Integer;
     assert_eq!(all_told(&award, "bare.public.awards"), ["backfill 42", "live 99"]);
-    // `decimal.handling.mode` by default: bytes in base64.
-    for topic in ["wrapped.public.awards", "avro.public.awards"] {
-        let refused = &all_told(&award, topic)[0];
-        assert!(refused.starts_with("refused") && refused.contains("Kg=="), "{topic}: {refused}");
-    }
+    // `decimal.handling.mode` by default: bytes. Avro's schema tells that they are a number, JSON is base64.
+    assert_eq!(all_told(&award, "avro.public.awards"), ["backfill 42", "live 99"]);
+    let refused = &all_told(&award, "wrapped.public.awards")[0];
+    assert!(refused.starts_with("refused") && refused.contains("Kg=="), "{refused}");
 }
 
 #[test]

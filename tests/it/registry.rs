@@ -3,7 +3,14 @@
 use std::collections::BTreeMap;
 
 use harness::servers::registry;
+use indexer::{
+    endpoints::RegistryEndpoint,
+    registry::{Registry, RegistryError, SchemaId, SchemaReference, Schemas},
+    source::decode::{RawRecord, RecordDecoder},
+};
+use plan::kafka_plan::Encoding;
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 use crate::compiled::{every_kind, files, made, movies};
 
@@ -90,4 +97,92 @@ fn a_key_of_another_type_is_refused() {
     let (status, said) = registry().call("POST", &path, &body(&numbered));
     assert_eq!(status, 409, "{said:#}");
     assert_eq!(versions(subject), json!([1]));
+}
+
+/// The client that sources and provision use.
+fn client() -> Registry {
+    let url = format!("{}/apis/ccompat/v7", registry().url);
+    Registry::new(&RegistryEndpoint { url, auth: None, ca: None }).expect("a client")
+}
+
+fn run<T>(what: impl Future<Output = T>) -> T {
+    Runtime::new().expect("threads can be started").block_on(what)
+}
+
+#[test]
+fn the_client_registers_and_is_told_of_what_can_not_follow() {
+    let (client, subject) = (client(), "client/of a subject-value");
+    run(async {
+        assert_eq!(client.versions(subject).await, Ok(vec![]));
+        assert_eq!(client.latest(subject).await, Ok(None));
+        assert_eq!(client.compatibility(subject).await, Ok(None));
+        let old = json!({"type": "record", "name": "R", "namespace": "client", "fields": [{"name": "a", "type": "string"}]});
+        assert_eq!(client.objections(subject, &old, &[]).await, Ok(None), "anything may be the first");
+        client.set_compatibility(subject, "BACKWARD").await.expect("it is set");
+        assert_eq!(client.compatibility(subject).await, Ok(Some("BACKWARD".to_owned())));
+        let id = client.register(subject, &old, &[]).await.expect("it is registered");
+        assert_eq!(client.register(subject, &old, &[]).await, Ok(id), "it is found again");
+        assert_eq!(client.versions(subject).await, Ok(vec![1]));
+        let latest = client.latest(subject).await.expect("an answer").expect("a version");
+        assert_eq!((latest.version, latest.schema_type.as_str()), (Some(1), "AVRO"));
+        assert_eq!(serde_json::from_str::<Value>(&latest.schema).expect("JSON"), old);
+
+        let new = json!({"type": "record", "name": "R", "namespace": "client", "fields": [{"name": "a", "type": "int"}]});
+        let objections = client.objections(subject, &new, &[]).await.expect("a verdict");
+        assert!(objections.is_some_and(|said| !said.is_empty()));
+        let refused = client.register(subject, &new, &[]).await.expect_err("it can't be read");
+        assert!(matches!(refused, RegistryError::Incompatible { .. }), "{refused:?}");
+        let missing = client.schema(SchemaId::Number(2_000_000_000)).await.expect_err("nobody has so many");
+        assert!(matches!(missing, RegistryError::NotFound { .. }), "{missing:?}");
+        let guid = client.schema(SchemaId::Guid(7)).await.expect_err("this registry has no GUIDs");
+        assert!(guid.to_string().contains("Confluent Platform 8"), "{guid}");
+    });
+}
+
+#[test]
+fn records_are_read_by_the_schemas_that_they_name() {
+    let client = client();
+    let person = json!({"type": "record", "name": "Person", "namespace": "refs", "fields": [{"name": "name", "type": "string"}]});
+    let cast = json!({"type": "record", "name": "Cast", "namespace": "refs", "fields": [{"name": "star", "type": "refs.Person"}]});
+    let movie = json!({"type": "record", "name": "Movie", "namespace": "refs", "fields": [
+        {"name": "id", "type": "long"}, {"name": "cast", "type": "refs.Cast"}, {"name": "director", "type": ["null", "refs.Person"]}]});
+    let refers = |name: &str| SchemaReference { name: name.to_owned(), subject: name.to_owned(), version: 1 };
+    let id = run(async {
+        client.register("refs.Person", &person, &[]).await.expect("it is registered");
+        client.register("refs.Cast", &cast, &[refers("refs.Person")]).await.expect("it is registered");
+        let both = [refers("refs.Person"), refers("refs.Cast")];
+        client.register("refs.movies-value", &movie, &both).await.expect("it is registered")
+    });
+    let decoder = RecordDecoder::new(Encoding::Avro, Some(Schemas::new(client)));
+    let frame = [&[0][..], &id.to_be_bytes()].concat();
+    let datum = [14, 6, b'B', b'o', b'b', 0];
+    let framed = [&frame[..], &datum].concat();
+    let wanted = json!({"id": 7, "cast": {"star": {"name": "Bob"}}, "director": null});
+    let read = |raw: RawRecord<'_>| run(decoder.decode(&raw)).expect("the registry answers");
+    let before = RawRecord { key: Some(b"m1"), value: Some(&framed), ..RawRecord::default() };
+    let record = read(before).expect("it is read");
+    assert_eq!((record.key, record.value), (json!("m1"), wanted.clone()));
+    let headers =
+        [("__value_schema_id", Some(frame.as_slice())), ("__key_schema_id", Some(frame.as_slice()))];
+    let bare = RawRecord { key: Some(&datum), value: Some(&datum), headers: &headers, timestamp: None };
+    let record = read(bare).expect("it is read");
+    assert_eq!((record.key, record.value), (wanted.clone(), wanted));
+
+    let unknown = [&[0][..], &2_000_000_000_u32.to_be_bytes(), &datum].concat();
+    let bad = read(RawRecord { value: Some(&unknown), ..RawRecord::default() }).expect_err("no such schema");
+    assert_eq!((bad.code.id, bad.raw), ("SS323", unknown));
+    let cut =
+        read(RawRecord { value: Some(&framed[..8]), ..RawRecord::default() }).expect_err("half a datum");
+    assert!(cut.reason.contains("cast.star.name: the datum ends here"), "{}", cut.reason);
+}
+
+/// Nobody listens on port 9: the record is not to blame.
+#[test]
+fn a_registry_that_is_away_makes_no_dead_letters() {
+    let endpoint = RegistryEndpoint { url: "http://127.0.0.1:9".to_owned(), auth: None, ca: None };
+    let schemas = Schemas::new(Registry::new(&endpoint).expect("a client"));
+    let decoder = RecordDecoder::new(Encoding::Avro, Some(schemas));
+    let raw = RawRecord { value: Some(&[0, 0, 0, 0, 1, 2]), ..RawRecord::default() };
+    let error = run(decoder.decode(&raw)).expect_err("it is away");
+    assert!(error.is_passing(), "{error:?}");
 }

@@ -2,14 +2,18 @@
 
 use std::{collections::BTreeMap, fmt::Write, sync::LazyLock, time::Duration};
 
-use apache_avro::{Schema, reader::datum::GenericDatumReader, types::Value as Datum};
-use base64::{Engine, prelude::BASE64_STANDARD};
 use harness::{
     eventually,
     servers::{DATABASE, Delivered, connect, kafka, postgres, registry},
 };
-use plan::Record;
-use serde_json::{Map, Value, json};
+use indexer::{
+    endpoints::RegistryEndpoint,
+    registry::{Registry, Schemas},
+    source::decode::{RawRecord, RecordDecoder},
+};
+use plan::{Record, kafka_plan::Encoding};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 /// Ten times what a step takes on two busy cores.
 pub(super) const PATIENCE: Duration = Duration::from_mins(5);
@@ -198,10 +202,10 @@ pub(super) fn wait_until_streaming(slot: &str) {
 
 /// What these topics hold now.
 pub(super) fn read(topics: &[String]) -> BTreeMap<String, Vec<Record>> {
-    let mut decoder = Decoder::default();
+    let decoders = Decoders::new();
     let mut by_topic: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for record in kafka().records(&topics.join("|").replace('.', "[.]")) {
-        by_topic.entry(record.topic.clone()).or_default().push(decoder.record(&record));
+        by_topic.entry(record.topic.clone()).or_default().push(decoders.record(&record));
     }
     by_topic
 }
@@ -239,59 +243,35 @@ fn is_last(record: &Record) -> bool {
     id.is_some_and(|id| *id == "99" || *id == 99 || *id == "Yw==")
 }
 
-/// Decodes JSON, text, and Avro in Confluent's frame.
-#[derive(Default)]
-struct Decoder {
-    schemas: BTreeMap<u32, Schema>,
+/// Reads records as sources do: the connector `avro` writes under the registry, all others JSON and text.
+struct Decoders {
+    runtime: Runtime,
+    json: RecordDecoder,
+    avro: RecordDecoder,
 }
 
-impl Decoder {
-    fn record(&mut self, delivered: &Delivered) -> Record {
-        let header = |header: &harness::servers::Header| {
-            let text = header.value.as_deref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-            (header.name.clone(), text.map_or(Value::Null, Value::String))
-        };
-        Record {
-            key: self.value(delivered.key.as_deref()),
-            value: self.value(delivered.value.as_deref()),
-            headers: delivered.headers.iter().map(header).collect::<Map<_, _>>(),
+impl Decoders {
+    fn new() -> Self {
+        let url = format!("{}/apis/ccompat/v7", registry().url);
+        let registry = Registry::new(&RegistryEndpoint { url, auth: None, ca: None }).expect("a client");
+        Self {
+            runtime: Runtime::new().expect("threads can be started"),
+            json: RecordDecoder::new(Encoding::Json, None),
+            avro: RecordDecoder::new(Encoding::Avro, Some(Schemas::new(registry))),
+        }
+    }
+
+    fn record(&self, delivered: &Delivered) -> Record {
+        let headers: Vec<_> =
+            delivered.headers.iter().map(|header| (header.name.as_str(), header.value.as_deref())).collect();
+        let raw = RawRecord {
+            key: delivered.key.as_deref(),
+            value: delivered.value.as_deref(),
+            headers: &headers,
             timestamp: Some(delivered.timestamp),
-        }
-    }
-
-    fn value(&mut self, bytes: Option<&[u8]>) -> Value {
-        match bytes {
-            None => Value::Null,
-            Some([0, a, b, c, d, datum @ ..]) => {
-                let schema = self.schema(u32::from_be_bytes([*a, *b, *c, *d]));
-                let reader = GenericDatumReader::builder(schema).build().expect("a schema that is whole");
-                plain(reader.read_value(&mut &*datum).expect("it was written with this schema"))
-            }
-            Some(bytes) => serde_json::from_slice(bytes)
-                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned())),
-        }
-    }
-
-    fn schema(&mut self, id: u32) -> &Schema {
-        self.schemas.entry(id).or_insert_with(|| {
-            let told = registry().succeed("GET", &format!("/apis/ccompat/v7/schemas/ids/{id}"), &Value::Null);
-            Schema::parse_str(told["schema"].as_str().expect("a schema")).expect("Avro")
-        })
-    }
-}
-
-/// A datum as JSON. Bytes are in base64, as Kafka Connect's JSON has them.
-fn plain(datum: Datum) -> Value {
-    match datum {
-        Datum::Union(_, inner) => plain(*inner),
-        Datum::Record(fields) => {
-            Value::Object(fields.into_iter().map(|(name, value)| (name, plain(value))).collect())
-        }
-        Datum::Array(items) => items.into_iter().map(plain).collect(),
-        Datum::Bytes(bytes) => BASE64_STANDARD.encode(bytes).into(),
-        Datum::Decimal(decimal) => {
-            BASE64_STANDARD.encode(Vec::<u8>::try_from(decimal).expect("bytes")).into()
-        }
-        other => Value::try_from(other).expect("JSON has it"),
+        };
+        let decoder = if delivered.topic.starts_with("avro.") { &self.avro } else { &self.json };
+        let record = self.runtime.block_on(decoder.decode(&raw)).expect("the registry answers");
+        record.unwrap_or_else(|bad| panic!("{}: {} {delivered:?}", delivered.topic, bad.reason))
     }
 }
