@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "what can't be measured fails the test")]
 #![expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
 
+mod base;
+
 use std::{
     env, fs,
     process::Command,
@@ -14,12 +16,9 @@ use std::{
 };
 
 use codegen::{Texts, compile, parse_config};
-use plan::{Diagnostic, SourceText};
+use plan::Diagnostic;
 
-const CONFIG: &str = include_str!("base/index.yaml");
-const QUERY: &str = include_str!("base/query.graphql");
-const SCHEMA: &str = include_str!("base/supergraph.graphql");
-const IDS: &str = include_str!("base/movies-of-talent.graphql");
+use self::base::{CONFIG, IDS, QUERY, SCHEMA, text};
 
 /// Names the hostile file to a process of this test.
 const CHOSEN: &str = "STUDIO_SEARCH_TEST_HOSTILE_FILE";
@@ -112,12 +111,11 @@ fn peak() -> usize {
 fn refuse(name: &str, kind: Kind) {
     let written = hostile(name);
     let length = written.len();
-    let hostile = Arc::new(SourceText { name: "hostile".to_owned(), text: written });
+    let hostile = text("hostile", written);
     let before = peak();
     let start = Instant::now();
-    let file = |of: Kind, text: &str| {
-        let own = || Arc::new(SourceText { name: "ours".to_owned(), text: text.to_owned() });
-        if of == kind { Arc::clone(&hostile) } else { own() }
+    let file = |of: Kind, own: &str| {
+        if of == kind { Arc::clone(&hostile) } else { text("ours", own) }
     };
     let checked = parse_config(&file(Kind::Config, CONFIG), &|_| None);
     let mut diagnostics = checked.diagnostics.clone();

@@ -1,18 +1,13 @@
 //! A hundred mistakes in one file are a hundred findings, each at its own place.
 
-use std::{collections::BTreeSet, fmt::Write, sync::Arc};
+mod base;
+
+use std::{collections::BTreeSet, fmt::Write};
 
 use codegen::{GraphSchema, Texts, compile, parse_config};
-use plan::{Diagnostic, SourceText};
+use plan::Diagnostic;
 
-const CONFIG: &str = include_str!("base/index.yaml");
-const QUERY: &str = include_str!("base/query.graphql");
-const SCHEMA: &str = include_str!("base/supergraph.graphql");
-const IDS: &str = include_str!("base/movies-of-talent.graphql");
-
-fn text(name: &str, text: &str) -> Arc<SourceText> {
-    Arc::new(SourceText { name: name.to_owned(), text: text.to_owned() })
-}
+use self::base::{CONFIG, IDS, QUERY, SCHEMA, text};
 
 fn findings(config: &str, query: &str, ids: &str) -> Vec<Diagnostic> {
     let checked = parse_config(&text("index.yaml", config), &|_| None);

@@ -1,7 +1,23 @@
 //! A small plan for the unit tests: movies with a production and a list of talents, owned by three subgraphs.
 
+use std::path::Path;
+
 use plan::IndexPlan;
 use serde_json::{Value, json};
+
+use crate::endpoints::{Endpoints, GraphEndpoint, Place};
+
+/// The endpoints of [`movies`] with all its files in one folder, `movies.db` and `movies.ndjson`; nobody is served.
+pub(crate) fn endpoints(folder: &Path, gateway: &str) -> Endpoints {
+    Endpoints {
+        graph: GraphEndpoint { url: gateway.to_owned(), headers: Vec::new(), ca: None },
+        source_files: [("movies".to_owned(), folder.join("movies.ndjson"))].into(),
+        place: Place::embedded(folder.join("movies.db")),
+        ids_file: None,
+        admin: None,
+        tokens: Vec::new(),
+    }
+}
 
 /// The plan in alias mode.
 pub(crate) fn movies() -> IndexPlan {

@@ -13,11 +13,7 @@ fn changes_in_every_subgraph_reach_the_index() {
     let (folder, graph) = Folder::with_graph();
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     let run = folder.run();
-    folder.succeed(&["backfill", "start", "index.yaml"]);
-    folder.settles_within(SETTLES);
-    let before = folder.exported();
-    assert_equal(&before, &graph.documents(), &folder.log());
-    assert_eq!(before.len(), 3_201);
+    let before = folder.backfills_within(SETTLES, &graph);
 
     let requests = graph.counts();
     let asked = |name: &str| requests[name].as_f64().expect("a count");

@@ -36,11 +36,7 @@ fn follows(server: &Rest, kind: &str, name: &str) {
     assert_eq!(actions(&again), ["none"; 6], "what a server tells in its own words is no change: {again:#}");
 
     let run = folder.run();
-    folder.succeed(&["backfill", "start", "index.yaml"]);
-    folder.settles_within(SETTLES);
-    let before = folder.exported();
-    assert_equal(&before, &graph.documents(), &folder.log());
-    assert_eq!(before.len(), 3_201);
+    let before = folder.backfills_within(SETTLES, &graph);
 
     graph.post("/edit/movies/m7", &json!({"title": "Seventh \"Heaven\""}));
     graph.post("/edit/productions/p9", &json!({"status": "IN_PHOTOGRAPHY"}));

@@ -200,6 +200,16 @@ impl Folder {
         length as u64
     }
 
+    /// Backfills the whole graph, and gives its documents once they are in the index.
+    pub fn backfills_within(&self, limit: Duration, graph: &RealGraph) -> BTreeMap<String, Value> {
+        self.succeed(&["backfill", "start", "index.yaml"]);
+        self.settles_within(limit);
+        let documents = self.exported();
+        assert_equal(&documents, &graph.documents(), &self.log());
+        assert_eq!(documents.len(), 3_201);
+        documents
+    }
+
     /// The documents of the served version as `export` prints them.
     pub fn exported(&self) -> BTreeMap<String, Value> {
         let mut documents = BTreeMap::new();

@@ -97,7 +97,7 @@ fn tests_that_are_written_wrong() {
   - { name: three, index: [./missing.json] }
 ",
     );
-    assert_conversation!(folder, ["validate", "test"], @r#"
+    assert_conversation!(folder, ["validate"], @r#"
     $ studio-search validate
     9 errors
     --- stderr
@@ -198,85 +198,18 @@ fn tests_that_are_written_wrong() {
 
       more: studio-search explain SS119
     --- exit 1
-    $ studio-search test
-    --- stderr
-    error[SS122]: the test "one" searches an index that holds nothing
-        ╭─[index.yaml:13:11]
-     12 │ tests:
-     13 │   - name: one
-        ·           ───
-     14 │     search: { text: x, expect: [], filtre: x }
-        ╰────
-      help: name documents under `index:`; later tests may go on with what this one leaves
-
-      more: studio-search explain SS122
-
-    error[SS102]: unknown key `filtre` in `tests[0].search`
-        ╭─[index.yaml:14:36]
-     13 │   - name: one
-     14 │     search: { text: x, expect: [], filtre: x }
-        ·                                    ──────
-     15 │   - name: one
-        ╰────
-      help: did you mean `filter`?
-
-      more: studio-search explain SS102
-
-    error[SS118]: two tests have the name "one"
-        ╭─[index.yaml:15:11]
-     14 │     search: { text: x, expect: [], filtre: x }
-     15 │   - name: one
-        ·           ───
-     16 │     event: { source: chnages, file: ./missing.json }
-        ╰────
-      help: `--filter` picks tests by their names
-
-      more: studio-search explain SS118
-
-    error[SS122]: the test "one" expects nothing
-        ╭─[index.yaml:16:5]
-     15 │   - name: one
-     16 │     event: { source: chnages, file: ./missing.json }
-        ·     ─────
-     17 │   - name: two
-        ╰────
-      help: say under `expect:` which ids are rebuilt
-
-      more: studio-search explain SS122
-
-    error[SS105]: there is no source "chnages"
-        ╭─[index.yaml:16:22]
-     15 │   - name: one
-     16 │     event: { source: chnages, file: ./missing.json }
-        ·                      ───────
-     17 │   - name: two
-        ╰────
-      help: did you mean changes?
-
-      more: studio-search explain SS105
-
-    error[SS122]: nothing happens in the test "two"
-        ╭─[index.yaml:18:5]
-     17 │   - name: two
-     18 │     expect: { ids: [] }
-        ·     ──────
-     19 │   - { name: three, index: [./missing.json] }
-        ╰────
-      help: give it an `event:`; what a search finds stands under `search.expect`
-
-      more: studio-search explain SS122
-
-    error[SS122]: the test "three" tests nothing
-        ╭─[index.yaml:19:13]
-     18 │     expect: { ids: [] }
-     19 │   - { name: three, index: [./missing.json] }
-        ·             ─────
-        ╰────
-      help: give it `event:` and `expect:`, or `search:`
-
-      more: studio-search explain SS122
-    --- exit 1
     "#);
+    let reports = |command: &str| {
+        let talk = folder.talk(&[command]);
+        let (talk, exit) = talk.rsplit_once("--- exit ").expect("each ends with its exit");
+        assert_eq!(exit.trim(), "1");
+        talk.split("error[").skip(1).map(|report| report.trim().to_owned()).collect::<Vec<_>>()
+    };
+    // The files are looked for once the tests that name them are right.
+    let mut validated = reports("validate");
+    validated.retain(|report| !report.starts_with("SS119"));
+    assert_eq!(validated.len(), 7);
+    assert_eq!(reports("test"), validated);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::{
-    Endpoints, Index, StateFile,
-    endpoints::{GraphEndpoint, Place},
+    Index, StateFile,
+    endpoints::Place,
     graph::GraphRequest,
     ledger::Ledger,
     provision::state::provision,
@@ -144,14 +144,7 @@ async fn a_run_once_without_a_gateway_ends_with_an_error() {
         let IdSource::Query(back_reference) = query() else { unreachable!("it is one") };
         plan.sources[1].back_reference = Some(back_reference);
         provision(&state, &plan).unwrap();
-        let endpoints = Endpoints {
-            graph: GraphEndpoint { url: "http://127.0.0.1:1/".to_owned(), headers: Vec::new(), ca: None },
-            source_files: [("movies".to_owned(), folder.path().join("movies.ndjson"))].into(),
-            place: Place::embedded(&state),
-            ids_file: None,
-            admin: None,
-            tokens: Vec::new(),
-        };
+        let endpoints = testing::endpoints(folder.path(), "http://127.0.0.1:1/");
         let process = Process::start("movies", endpoints).await.unwrap();
         if is_event {
             let event = br#"{"key":"t1","value":{}}"#.to_vec();

@@ -22,8 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Process, RunError, RunOptions};
 use crate::{
-    Endpoints, Index,
-    endpoints::{GraphEndpoint, Place},
+    Index,
     ledger::{BackfillIds, IndexState},
     provision::state::provision,
     source::inbox,
@@ -106,14 +105,7 @@ impl Running {
         let state = folder.path().join("movies.db");
         let plan = testing::movies();
         provision(&state, &plan).unwrap();
-        let endpoints = Endpoints {
-            graph: GraphEndpoint { url: world.serve().await, headers: Vec::new(), ca: None },
-            source_files: [("movies".to_owned(), folder.path().join("movies.ndjson"))].into(),
-            place: Place::embedded(&state),
-            ids_file: None,
-            admin: None,
-            tokens: Vec::new(),
-        };
+        let endpoints = testing::endpoints(folder.path(), &world.serve().await);
         let process = Process::start("movies", endpoints).await.unwrap();
         let (index, stop) = (process.index().clone(), CancellationToken::new());
         let process = tokio::spawn(process.run(RunOptions::default(), stop.clone()));

@@ -57,7 +57,8 @@ super::codes! {
         "YAML allows a key once in a map. Keep one of the two; nobody can tell which one was meant.";
     SS119 "a file that the configuration names can't be read"
         "The query, the schema or another file that `index.yaml` names does not exist or can't be read as UTF-8 text, \
-         or it is larger than 16 MiB (a schema: 256 MiB). Paths are relative to the folder of `index.yaml`.";
+         or it is larger than 16 MiB (a schema: 256 MiB). A named pipe or a device is not opened, for nobody may be at its other \
+         end; `/dev/stdin` and a shell's `<(command)` are read. Paths are relative to the folder of `index.yaml`.";
     SS120 "a source doesn't say which documents it changes"
         "A source of the root entity needs `id:`, the path to the document's id. A source of a related entity needs `id:` for reverse \
          lookups and back-references, or `root_id:` where the record names the documents itself. `edge: related` says that this \

@@ -71,8 +71,10 @@ super::codes! {
         "The document's own bookkeeping stands under `__search`, and names that begin with two underscores belong to GraphQL. \
          Use another alias.";
     SS224 "the query is too large"
-        "A template has at most 1 MiB of text, 64 levels and 2,000 fields after its fragments are put in. Beyond that, no store takes \
-         the documents and no gateway the query.";
+        "A template has at most 1 MiB of text, 50,000 words and signs, 64 levels of brackets, and 100,000 selections, each fragment \
+         counted wherever it is spread. Its document has at most 2,000 fields and some 30 levels of objects (20, if each is a list), \
+         for readers of JSON stop at 128 levels and an Avro schema takes up to six for each. Beyond that, no store takes the \
+         documents and no gateway the query.";
     SS225 "the key's field may be missing"
         "The field by which documents are found again may be null or left out for some elements, so their events reach no document. \
          Select it without `@include`, `@skip` or a type condition.";
