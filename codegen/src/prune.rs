@@ -38,16 +38,16 @@ pub(crate) fn prune(schema: &Schema, text: &str, tokens: &[Token]) -> Result<Str
 
     let directives: BTreeMap<&String, &DirectiveDef> =
         schema.directives.iter().filter(|(name, _)| names.directives.contains(name.as_str())).collect();
-    let Reached { kept, members, missing } = reach(schema, &names, &directives);
-    if !missing.is_empty() {
-        return Err(missing.into_iter().collect());
+    let reached = reach(schema, &names, &directives);
+    if !reached.missing.is_empty() {
+        return Err(reached.missing.into_iter().collect());
     }
 
     let mut sdl = format!("schema {{ query: {} }}\n", schema.query);
     // A built-in scalar that nothing mentions counts as unknown; a query may name each of them.
     let _ =
         writeln!(sdl, "directive @{}(i: Int, f: Float, s: String, b: Boolean, d: ID) on SCHEMA", names.stub);
-    if kept.values().any(|ty| ty.one_of) {
+    if reached.kept.values().any(|ty| ty.one_of) {
         sdl.push_str("directive @oneOf on INPUT_OBJECT\n");
     }
     for (name, directive) in directives {
@@ -59,10 +59,9 @@ pub(crate) fn prune(schema: &Schema, text: &str, tokens: &[Token]) -> Result<Str
         let repeatable = if directive.repeatable { " repeatable" } else { "" };
         let _ = writeln!(sdl, "{repeatable} on {}", directive.locations.join(" | "));
     }
-    for ty in kept.values() {
-        definition(&mut sdl, ty, &kept, &names);
+    for ty in reached.kept.values() {
+        definition(&mut sdl, ty, &reached, &names);
     }
-    let reached = Reached { kept, members, missing };
     for name in &reached.members {
         member(&mut sdl, name, &reached.interfaces(schema, name), &names);
     }
@@ -173,10 +172,34 @@ fn reach<'s>(
     }
     let kept = &reached.kept;
     reached.members.retain(|name| !kept.contains_key(name));
+    reached.represent(schema);
     reached
 }
 
 impl<'s> Reached<'s> {
+    /// Keeps one of all members that belong to the same interfaces and unions: a query that names none of them can't
+    /// tell them apart, and hundreds of objects may be a `Node` and nothing else.
+    fn represent(&mut self, schema: &Schema) {
+        let mut unions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for ty in self.kept.values().filter(|ty| ty.kind == TypeKind::Union) {
+            for member in &ty.members {
+                unions.entry(member).or_default().push(&ty.name);
+            }
+        }
+        let mut represented = BTreeSet::new();
+        let mut members = std::mem::take(&mut self.members);
+        members.retain(|name| {
+            let interfaces = self.interfaces(schema, name).into_iter().map(|ty| ty.name.as_str());
+            represented.insert((interfaces.collect::<Vec<_>>(), unions.get(name).cloned()))
+        });
+        self.members = members;
+    }
+
+    /// Whether the pruned schema defines this type.
+    fn has(&self, name: &str) -> bool {
+        self.kept.contains_key(name) || self.members.contains(name)
+    }
+
     /// The kept interfaces of an object, read or not.
     fn interfaces(&self, schema: &Schema, name: &str) -> Vec<&'s TypeDef> {
         let names: BTreeSet<&str> =
@@ -185,7 +208,7 @@ impl<'s> Reached<'s> {
     }
 }
 
-fn definition(sdl: &mut String, ty: &TypeDef, kept: &BTreeMap<&str, &TypeDef>, names: &Names<'_>) {
+fn definition(sdl: &mut String, ty: &TypeDef, reached: &Reached<'_>, names: &Names<'_>) {
     let name = &ty.name;
     match ty.kind {
         TypeKind::Scalar => {
@@ -195,7 +218,8 @@ fn definition(sdl: &mut String, ty: &TypeDef, kept: &BTreeMap<&str, &TypeDef>, n
             let _ = writeln!(sdl, "enum {name} {{ {} }}", ty.values.join(" "));
         }
         TypeKind::Union => {
-            let _ = writeln!(sdl, "union {name} = {}", ty.members.join(" | "));
+            let members = ty.members.iter().map(String::as_str).filter(|member| reached.has(member));
+            let _ = writeln!(sdl, "union {name} = {}", members.collect::<Vec<_>>().join(" | "));
         }
         TypeKind::Input => {
             let one_of = if ty.one_of { " @oneOf" } else { "" };
@@ -209,8 +233,12 @@ fn definition(sdl: &mut String, ty: &TypeDef, kept: &BTreeMap<&str, &TypeDef>, n
         TypeKind::Object | TypeKind::Interface => {
             let keyword = if ty.kind == TypeKind::Object { "type" } else { "interface" };
             // An interface that the query can't meet needs no promise kept.
-            let interfaces: BTreeSet<&str> =
-                ty.interfaces.iter().map(String::as_str).filter(|name| kept.contains_key(name)).collect();
+            let interfaces: BTreeSet<&str> = ty
+                .interfaces
+                .iter()
+                .map(String::as_str)
+                .filter(|name| reached.kept.contains_key(name))
+                .collect();
             let _ = write!(sdl, "{keyword} {name}");
             composite(sdl, interfaces, names.selected(ty), names);
         }

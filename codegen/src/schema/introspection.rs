@@ -1,9 +1,12 @@
 //! The JSON answer of an introspection query, with or without its `{ "data": … }`.
 
-use std::{borrow::Cow, ops::Range, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use plan::{Diagnostic, SourceText, code::graph as codes};
-use serde::Deserialize;
+use serde::{
+    Deserialize,
+    de::{Deserializer, SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::{DirectiveDef, Entry, FieldDef, InputDef, Schema, TypeDef, TypeKind, TypeRef, Written};
@@ -11,6 +14,9 @@ use crate::position;
 
 /// Lists and exclamation marks around a type at most; the query below asks for nine.
 const MAX_WRAPPERS: usize = 32;
+
+/// Types that there is room for from the start: more than GitHub has. What is not needed of it is never touched.
+const USUAL_TYPES: usize = 2_048;
 
 /// The query to ask a gateway for its schema. It names no field that an old server doesn't know.
 pub const INTROSPECTION_QUERY: &str = "query IntrospectionQuery { __schema { queryType { name } types { ...T } \
@@ -42,7 +48,7 @@ struct JsonSchema<'a> {
     #[serde(borrow)]
     query_type: Named<'a>,
     #[serde(borrow)]
-    types: Vec<JsonType<'a>>,
+    types: JsonTypes<'a>,
     #[serde(borrow, default)]
     directives: Vec<JsonDirective<'a>>,
 }
@@ -51,6 +57,30 @@ struct JsonSchema<'a> {
 struct Named<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
+}
+
+/// All types. A list that grows is copied again and again, which a cold start would feel.
+struct JsonTypes<'a>(Vec<JsonType<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for JsonTypes<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Self(Vec::with_capacity(USUAL_TYPES)))
+    }
+}
+
+impl<'de: 'a, 'a> Visitor<'de> for JsonTypes<'a> {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sequence")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut types: A) -> Result<Self, A::Error> {
+        while let Some(ty) = types.next_element()? {
+            self.0.push(ty);
+        }
+        Ok(self)
+    }
 }
 
 /// A type whose parts are read when it is asked for: a query touches few of them.
@@ -124,14 +154,26 @@ struct JsonTypeRef<'a> {
 /// Where the parts of a type stand in the text.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
-    fields: Range<usize>,
-    inputs: Range<usize>,
-    values: Range<usize>,
-    members: Range<usize>,
+    fields: Part,
+    inputs: Part,
+    values: Part,
+    members: Part,
     is_one_of: bool,
 }
 
+/// Bytes of the text, in half of what a range takes: a schema has thousands of them.
+#[derive(Debug, Default, Clone, Copy)]
+struct Part {
+    start: u32,
+    end: u32,
+}
+
 pub(super) fn parse(source: &Arc<SourceText>) -> Result<Schema, Box<Diagnostic>> {
+    if u32::try_from(source.text.len()).is_err() {
+        let message = "the schema has 4 GiB or more";
+        let help = "save the answer of the introspection query alone";
+        return Err(Box::new(Diagnostic::error(codes::SS201, message).at(source, 0..0).help(help)));
+    }
     let text = source.text.trim_start_matches('\u{feff}');
     let answer: Answer<'_> = serde_json::from_str(text).map_err(|error| {
         Box::new(refused(source, source.text.len() - text.len()..source.text.len(), &error))
@@ -141,7 +183,7 @@ pub(super) fn parse(source: &Arc<SourceText>) -> Result<Schema, Box<Diagnostic>>
         let help = "save the whole answer of the introspection query; an answer with `errors` means that the gateway forbids it";
         return Err(Box::new(Diagnostic::error(codes::SS201, message).at(source, 0..0).help(help)));
     };
-    let types = schema.types.into_iter().filter_map(|ty| entry(ty, &source.text));
+    let types = schema.types.0.into_iter().filter_map(|ty| entry(ty, &source.text));
     let mut read = Schema::new(source, schema.query_type.name.into_owned());
     read.types = types.collect();
     read.directives = schema.directives.into_iter().map(directive).collect();
@@ -170,19 +212,20 @@ fn entry(ty: JsonType<'_>, text: &str) -> Option<(String, Entry)> {
         "INPUT_OBJECT" => TypeKind::Input,
         _ => TypeKind::Scalar,
     };
-    let range = |raw: Option<&RawValue>| {
-        raw.map_or(0..0, |raw| {
+    let part = |raw: Option<&RawValue>| {
+        raw.map_or_else(Part::default, |raw| {
             // A raw value is a part of the text that it was read from.
             let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
-            start..start + raw.get().len()
+            let byte = |at: usize| u32::try_from(at).expect("the text has fewer bytes");
+            Part { start: byte(start), end: byte(start + raw.get().len()) }
         })
     };
     let parts = Parts {
-        fields: range(ty.fields),
-        inputs: range(ty.input_fields),
-        values: range(ty.enum_values),
+        fields: part(ty.fields),
+        inputs: part(ty.input_fields),
+        values: part(ty.enum_values),
         // An interface tells them, too; there the types themselves say it.
-        members: if kind == TypeKind::Union { range(ty.possible_types) } else { 0..0 },
+        members: if kind == TypeKind::Union { part(ty.possible_types) } else { Part::default() },
         is_one_of: ty.is_one_of.unwrap_or(false),
     };
     let interfaces = ty.interfaces.unwrap_or_default().into_iter().map(|named| named.name.into_owned());
@@ -204,11 +247,11 @@ pub(super) fn type_def(
     TypeDef {
         name: name.to_owned(),
         kind: entry.kind,
-        fields: reader.list::<JsonField<'_>>(&parts.fields).into_iter().map(field).collect(),
+        fields: reader.list::<JsonField<'_>>(parts.fields).into_iter().map(field).collect(),
         interfaces: entry.interfaces.clone(),
-        members: names(reader.list(&parts.members)),
-        values: names(reader.list(&parts.values)),
-        inputs: reader.list::<JsonInput<'_>>(&parts.inputs).into_iter().map(input).collect(),
+        members: names(reader.list(parts.members)),
+        values: names(reader.list(parts.values)),
+        inputs: reader.list::<JsonInput<'_>>(parts.inputs).into_iter().map(input).collect(),
         one_of: parts.is_one_of,
         ..TypeDef::default()
     }
@@ -220,12 +263,13 @@ struct Reader<'a, 'f> {
 }
 
 impl<'a> Reader<'a, '_> {
-    fn list<T: Deserialize<'a>>(&mut self, part: &Range<usize>) -> Vec<T> {
-        if part.is_empty() {
+    fn list<T: Deserialize<'a>>(&mut self, part: Part) -> Vec<T> {
+        let range = part.start as usize..part.end as usize;
+        if range.is_empty() {
             return Vec::new();
         }
-        serde_json::from_str(&self.source.text[part.clone()]).unwrap_or_else(|error| {
-            self.failures.push(refused(self.source, part.clone(), &error));
+        serde_json::from_str(&self.source.text[range.clone()]).unwrap_or_else(|error| {
+            self.failures.push(refused(self.source, range, &error));
             Vec::new()
         })
     }
