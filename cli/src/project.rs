@@ -18,6 +18,7 @@ use indexer::{
         ElasticAuth, ElasticEndpoint, GraphEndpoint, KafkaEndpoint, Place, RegistryAuth, RegistryEndpoint,
     },
     graph::{Graph, GraphRequest, http::HttpGraph},
+    provision::Artifacts,
 };
 use plan::{
     Diagnostic, SourceText,
@@ -411,4 +412,9 @@ fn listen_address(listen: &str) -> Result<SocketAddr, Failure> {
     let found = listen.to_socket_addrs().map_err(|error| error.to_string());
     let first = found.and_then(|mut found| found.next().ok_or_else(|| "no such host".to_owned()));
     first.map_err(|reason| Failure::new(format!("`admin.listen` {listen} is no address: {reason}")))
+}
+
+/// What codegen made beside the plan, for servers.
+pub(crate) fn artifacts(compiled: &Compiled) -> Artifacts<'_> {
+    Artifacts { templates: &compiled.index_template, avro: &compiled.avro }
 }

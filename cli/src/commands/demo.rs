@@ -27,6 +27,7 @@ use crate::{
     follow,
     output::Output,
     project::Project,
+    project::artifacts,
     signals::{self, Signal},
 };
 
@@ -59,7 +60,7 @@ pub(crate) async fn demo(
     let url = serve(&graph).await?;
     let env = env.clone().with("GATEWAY_URL", url.as_str()).with("EVENTS_DIR", "./events");
     let (project, compiled) = Project::compile(folder.path(), &env, output).await?;
-    indexer::provision::provision(&project.place(), &compiled.plan, &compiled.index_template).await?;
+    indexer::provision::provision(&project.place(), &compiled.plan, artifacts(&compiled)).await?;
 
     let page = if once { None } else { Some(free_address(port).await?) };
     let endpoints = Endpoints { admin: page, ..project.endpoints(page)? };

@@ -10,7 +10,12 @@ use plan::{
 use serde::Serialize;
 
 use crate::{
-    environment::Environment, exit::Exit, failure::Failure, output::Output, paint::Paint, project::Project,
+    environment::Environment,
+    exit::Exit,
+    failure::Failure,
+    output::Output,
+    paint::Paint,
+    project::{Project, artifacts},
     table::Table,
 };
 
@@ -46,8 +51,7 @@ impl Summary {
 /// Shows the changes and what keeps each entity fresh.
 pub(crate) async fn plan(file: &Path, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
     let (project, compiled) = Project::compile(file, env, output).await?;
-    let changes =
-        indexer::provision::changes(&project.place(), &compiled.plan, &compiled.index_template).await?;
+    let changes = indexer::provision::changes(&project.place(), &compiled.plan, artifacts(&compiled)).await?;
     let summary = Summary::of(&changes);
     let planned = Planned { success: true, changes: &changes, summary, coverage: &compiled.plan.coverage };
     output.answer(&planned, |paint| {

@@ -6,7 +6,13 @@ use indexer::provision::Change;
 use serde::Serialize;
 
 use super::plan::{Summary, change_lines};
-use crate::{environment::Environment, exit::Exit, failure::Failure, output::Output, project::Project};
+use crate::{
+    environment::Environment,
+    exit::Exit,
+    failure::Failure,
+    output::Output,
+    project::{Project, artifacts},
+};
 
 /// Whether changes may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +54,7 @@ pub(crate) async fn provision(
 ) -> Result<Exit, Failure> {
     let (project, compiled) = Project::compile(file, env, output).await?;
     let place = project.place();
-    let changes = indexer::provision::changes(&place, &compiled.plan, &compiled.index_template).await?;
+    let changes = indexer::provision::changes(&place, &compiled.plan, artifacts(&compiled)).await?;
     let summary = Summary::of(&changes);
     let shown = change_lines(&changes, output.talk_paint());
     let applied = match consent {
@@ -68,7 +74,7 @@ pub(crate) async fn provision(
         }
     };
     if applied && !summary.is_empty() {
-        indexer::provision::provision(&place, &compiled.plan, &compiled.index_template).await?;
+        indexer::provision::provision(&place, &compiled.plan, artifacts(&compiled)).await?;
     }
     output.answer(&Provisioned { success: true, changes: &changes, summary, applied }, |paint| {
         let is_shown = consent == Consent::Ask && !summary.is_empty();

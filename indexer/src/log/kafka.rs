@@ -22,7 +22,8 @@ use crate::{
     kafka::{Appender, Bundle, Outgoing, Topics, Transactions},
     ledger::IndexVersion,
     patience::Patience,
-    source::{Position, decode::Decoder},
+    registry::{Registry, Schemas},
+    source::{Position, decode::RecordDecoder},
 };
 
 /// The shared log. Clones share their connections, each of which is opened when it is needed first.
@@ -34,6 +35,7 @@ struct Shared {
     kafka: KafkaPlan,
     endpoint: KafkaEndpoint,
     values: TopicValues,
+    schemas: Option<Schemas>,
     topics: Topics,
     lanes: [Arc<str>; 2],
     documents: Arc<str>,
@@ -49,12 +51,14 @@ impl KafkaLog {
         kafka: &KafkaPlan,
         endpoint: &KafkaEndpoint,
     ) -> Result<Self, StateError> {
+        let schemas = endpoint.registry.as_ref().map(|registry| Registry::new(registry).map(Schemas::new));
         Ok(Self(
             Arc::new(Shared {
                 plan: Arc::new(served.plan.clone()),
                 kafka: kafka.clone(),
                 endpoint: endpoint.clone(),
                 values: TopicValues::of(served)?,
+                schemas: schemas.transpose()?,
                 topics: Topics::new(endpoint),
                 lanes: [kafka.live.as_str().into(), kafka.backfill.as_str().into()],
                 documents: kafka.documents.as_str().into(),
@@ -87,8 +91,8 @@ impl KafkaLog {
     }
 
     /// What decodes the records of a source.
-    pub(crate) fn decoder(&self, _source: &SourcePlan) -> Result<Decoder, StateError> {
-        Ok(Decoder)
+    pub(crate) fn decoder(&self, source: &SourcePlan) -> RecordDecoder {
+        RecordDecoder::new(source.encoding, self.0.schemas.clone())
     }
 
     fn lane(&self, lane: Lane) -> &Arc<str> {

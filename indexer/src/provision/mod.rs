@@ -5,6 +5,7 @@
 mod ledger;
 pub mod server;
 pub mod state;
+mod subject;
 #[cfg(feature = "kafka")]
 mod topics;
 
@@ -12,7 +13,7 @@ use plan::IndexPlan;
 use serde::Serialize;
 use serde_json::Value;
 
-use self::{ledger::SharedLedger, server::Server};
+use self::{ledger::SharedLedger, server::Server, subject::DocumentsSubject};
 use crate::{StateError, endpoints::Place};
 
 /// What provision does to one thing.
@@ -40,11 +41,22 @@ pub enum Action {
     None,
 }
 
+/// What codegen makes beside the plan, for servers.
+#[derive(Debug, Clone, Copy)]
+pub struct Artifacts<'a> {
+    /// The templates of a search server: `{"component_template": {"name", "body"}, "index_template": {"name", "body"}}`.
+    pub templates: &'a Value,
+    /// The Avro schema of a document.
+    pub avro: &'a Value,
+}
+
 /// Says what [`provision`] would do, and changes nothing.
-///
-/// `templates` are those that codegen makes for a search server: `{"component_template": {"name", "body"},
-/// "index_template": {"name", "body"}}`.
-pub async fn changes(place: &Place, plan: &IndexPlan, templates: &Value) -> Result<Vec<Change>, StateError> {
+pub async fn changes(
+    place: &Place,
+    plan: &IndexPlan,
+    artifacts: Artifacts<'_>,
+) -> Result<Vec<Change>, StateError> {
+    let Artifacts { templates, .. } = artifacts;
     let mut changes = match SharedLedger::of(place, plan, templates)? {
         Some(ledger) => ledger.changes().await?.0,
         None => state::changes(&place.state, plan)?,
@@ -56,6 +68,9 @@ pub async fn changes(place: &Place, plan: &IndexPlan, templates: &Value) -> Resu
     if let Some(topics) = topics::IndexTopics::of(place, plan)? {
         changes.extend(topics.changes().await?);
     }
+    if let Some(subject) = DocumentsSubject::of(place, plan, artifacts.avro)? {
+        changes.push(subject.change().await?);
+    }
     Ok(changes)
 }
 
@@ -63,8 +78,9 @@ pub async fn changes(place: &Place, plan: &IndexPlan, templates: &Value) -> Resu
 pub async fn provision(
     place: &Place,
     plan: &IndexPlan,
-    templates: &Value,
+    artifacts: Artifacts<'_>,
 ) -> Result<Vec<Change>, StateError> {
+    let Artifacts { templates, .. } = artifacts;
     let shared = SharedLedger::of(place, plan, templates)?;
     let (mut done, before) = match &shared {
         Some(ledger) => ledger.changes().await?,
@@ -84,9 +100,15 @@ pub async fn provision(
         topics.make(&changes).await?;
         done.extend(changes);
     }
+    let mut schema = None;
+    if let Some(subject) = DocumentsSubject::of(place, plan, artifacts.avro)? {
+        let change = subject.change().await?;
+        schema = Some(subject.make().await?);
+        done.push(change);
+    }
     match shared {
         // Topics, and the registry's number of the schema, are to be there before the plan that names them.
-        Some(ledger) => ledger.serve(before, None).await?,
+        Some(ledger) => ledger.serve(before, schema).await?,
         None => drop(state::provision(&place.state, plan)?),
     }
     Ok(done)

@@ -93,7 +93,7 @@ impl TopicRouting {
             if share.partitions(&topic).is_empty() {
                 continue;
             }
-            let decoder = self.log.decoder(plan)?;
+            let decoder = self.log.decoder(plan);
             let source = TopicSource::new(&topic, share, decoder, self.log.topics().clone());
             let barrier = Barrier::Deadline(Duration::from_millis(self.process.index.plan.graph.deadline_ms));
             let route = self.process.route(plan, Box::new(source), barrier, self.once, &ended)?;

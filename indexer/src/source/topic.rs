@@ -3,14 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use plan::Record;
 use rdkafka::message::Headers;
 
 use super::{
-    MAX_READ_BYTES, Original, Position, Records, Source, SourceError, SourceRecord, decode::Decoder,
+    BadRecord, MAX_READ_BYTES, Original, Position, Records, Source, SourceError, SourceRecord,
+    decode::{RawRecord, RecordDecoder},
 };
 use crate::{
     kafka::{GroupOffsets, Message, OwnedMessage, Share, Topics},
     log::Ends,
+    patience::Patience,
 };
 
 /// How long a read waits for a record that is known to be there. The brokers may have to be reached first.
@@ -51,7 +54,7 @@ impl std::fmt::Debug for TopicPosition {
 pub struct TopicSource {
     topic: Arc<str>,
     share: Arc<Share>,
-    decoder: Decoder,
+    decoder: RecordDecoder,
     topics: Topics,
     /// Where each partition is read on.
     next: Ends,
@@ -61,9 +64,29 @@ pub struct TopicSource {
 
 impl TopicSource {
     /// The topic's partitions of this share.
-    pub fn new(topic: &Arc<str>, share: &Arc<Share>, decoder: Decoder, topics: Topics) -> Self {
+    pub fn new(topic: &Arc<str>, share: &Arc<Share>, decoder: RecordDecoder, topics: Topics) -> Self {
         let next = share.committed(topic);
         Self { topic: Arc::clone(topic), share: Arc::clone(share), decoder, topics, next, ends: None }
+    }
+
+    /// Decodes a record; nothing where the share was asked back while the registry was waited for.
+    async fn decode(
+        &self,
+        message: &OwnedMessage,
+        headers: &[(&str, Option<&[u8]>)],
+    ) -> Result<Option<Result<Record, BadRecord>>, SourceError> {
+        let raw = RawRecord {
+            key: message.key(),
+            value: message.payload(),
+            headers,
+            timestamp: message.timestamp().to_millis(),
+        };
+        let patience = Patience::until(self.share.revoked().clone());
+        let decode = || async { Ok(self.decoder.decode(&raw).await?) };
+        match patience.try_until_done(decode).await {
+            Err(error) if error.is_of_a_server() && self.share.revoked().is_cancelled() => Ok(None),
+            decoded => Ok(Some(decoded?)),
+        }
     }
 
     fn position(&self) -> Position {
@@ -99,8 +122,11 @@ impl Source for TopicSource {
         }
         let mut records = Vec::with_capacity(messages.len());
         for message in &messages {
-            let original = original(message, &self.topic);
-            let content = self.decoder.decode(&original).await?;
+            let headers: Vec<(&str, Option<&[u8]>)> = headers(message).collect();
+            let Some(content) = self.decode(message, &headers).await? else {
+                return Ok(Records { records, next: self.position() }); // asked back, and read again by the next owner
+            };
+            let original = original(message, &self.topic, &headers);
             self.next.insert(original.partition, original.offset + 1);
             let place = format!("partition {}, offset {}", original.partition, original.offset);
             records.push(SourceRecord { place, content, original: Some(Box::new(original)) });
@@ -120,8 +146,12 @@ impl Source for TopicSource {
     }
 }
 
-fn original(message: &OwnedMessage, topic: &Arc<str>) -> Original {
-    let headers = message.headers().into_iter().flat_map(Headers::iter);
+fn headers(message: &OwnedMessage) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+    message.headers().into_iter().flat_map(Headers::iter).map(|header| (header.key, header.value))
+}
+
+fn original(message: &OwnedMessage, topic: &Arc<str>, headers: &[(&str, Option<&[u8]>)]) -> Original {
+    let owned = |(name, value): &(&str, Option<&[u8]>)| ((*name).to_owned(), value.map(<[u8]>::to_vec));
     Original {
         topic: Arc::clone(topic),
         partition: message.partition(),
@@ -129,6 +159,6 @@ fn original(message: &OwnedMessage, topic: &Arc<str>) -> Original {
         timestamp: message.timestamp().to_millis(),
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
-        headers: headers.map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect(),
+        headers: headers.iter().map(owned).collect(),
     }
 }
