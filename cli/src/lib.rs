@@ -94,7 +94,7 @@ async fn dispatch(command: Command, env: &Environment, output: &mut Output) -> R
             commands::run::run(&file, once, role, admin, env, output).await
         }
         Command::Demo { once, port, dir } => commands::demo::demo(once, port, dir, env, output).await,
-        command => interruptible(answer(command, env, output)).await,
+        command => Box::pin(interruptible(answer(command, env, output))).await,
     }
 }
 
