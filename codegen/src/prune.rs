@@ -298,9 +298,36 @@ mod tests {
     use super::*;
     use crate::lexer::Lexer;
 
+    fn source(text: &str) -> Arc<SourceText> {
+        Arc::new(SourceText { name: String::new(), text: text.to_owned() })
+    }
+
+    #[test]
+    fn one_member_stands_for_all_that_are_alike() {
+        let schema = "type Query { node: Node either: Either } interface Node { id: ID! }
+            type A implements Node { id: ID! } type B implements Node { id: ID! } type C implements Node { id: ID! }
+            type D implements Node { id: ID! } union Either = C | D | E | F type E { e: Int } type F { f: Int }";
+        let schema = Schema::parse(&source(schema)).unwrap();
+        let query = "{ node { id } either { ... on F { f } } }";
+        let tokens: Vec<Token> = Lexer::new(query).map(Result::unwrap).collect();
+        let pruned = prune(&schema, query, &tokens).unwrap();
+        let lines: Vec<&str> = pruned.lines().skip(2).collect();
+        assert_eq!(
+            lines,
+            [
+                "union Either = C | E | F",
+                "type F { pruned: Boolean f: Int }",
+                "interface Node { pruned: Boolean id: ID! }",
+                "type Query { pruned: Boolean node: Node either: Either }",
+                "type A implements Node { pruned: Boolean id: ID! }",
+                "type C implements Node { pruned: Boolean id: ID! }",
+                "type E { pruned: Boolean }",
+            ]
+        );
+    }
+
     #[test]
     fn only_what_the_query_can_meet_is_kept() {
-        let source = |text: &str| Arc::new(SourceText { name: String::new(), text: text.to_owned() });
         let schema = "type Query { a(in: In): A other: Other }
             interface Node { id: ID! } type A implements Node { id: ID! b: [B!] } union B = C | D
             type C { pruned: Int } type D { y: E } enum E { ONE } input In { e: E = ONE, again: In }
