@@ -8,7 +8,13 @@ mod routing;
 #[cfg(feature = "kafka")]
 mod topics;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +30,7 @@ use crate::{
     admin::{self, Admin},
     graph::{Graph, http::HttpGraph},
     index::World,
-    ledger::{IndexState, figures::Meter},
+    ledger::{Figures, IndexState, figures::Meter},
     log::{Lane, Ownership, sqlite::WholeLog},
     now_ms,
     rebuild::fetches::Fetches,
@@ -58,8 +64,8 @@ pub enum Role {
     Rebuild,
 }
 
-/// How a `--once` run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How a `--once` run ended; without it, nothing is told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunEnd {
     /// Documents that are held.
     pub held: u64,
@@ -77,6 +83,10 @@ pub struct Process {
     fetches: Arc<Fetches>,
     meter: Arc<Meter>,
     lock: Option<RunLock>,
+    /// How this process is called in the ledger.
+    name: String,
+    /// The longest `graph.deadline` of all processes, in milliseconds.
+    longest_deadline: Arc<AtomicU64>,
 }
 
 impl Process {
@@ -94,7 +104,18 @@ impl Process {
 
     fn new(index: Index, endpoints: Endpoints, graph: Arc<dyn Graph>) -> Result<Self, RunError> {
         let lock = index.state().map(StateFile::lock_for_run).transpose()?;
-        Ok(Self { index, endpoints, graph, fetches: Arc::default(), meter: Arc::default(), lock })
+        // Several hosts may have processes of one number.
+        let name = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
+        Ok(Self {
+            longest_deadline: Arc::new(AtomicU64::new(index.plan.graph.deadline_ms)),
+            index,
+            endpoints,
+            graph,
+            fetches: Arc::default(),
+            meter: Arc::default(),
+            lock,
+            name,
+        })
     }
 
     /// The index that is worked on.
@@ -149,13 +170,18 @@ impl Process {
                 Some(ended) = routing.join_next() => result = joined(ended),
             }
         }
+        let stopped = stop.is_cancelled();
         stop.cancel();
         for tasks in [&mut rebuilding, &mut routing, &mut companions] {
             while let Some(ended) = tasks.join_next().await {
                 result = result.and(joined(ended));
             }
         }
-        this.index.ledger.withdraw(&process_name()).await?;
+        let withdrawn = this.index.ledger.withdraw(&this.name).await;
+        result = at_the_end(result.and(withdrawn.map_err(RunError::from)), stopped);
+        if !options.once {
+            return result.map(|()| RunEnd::default());
+        }
         result?;
         let paused = match this.index.ledger.state().await? {
             IndexState::Running => None,
@@ -204,7 +230,17 @@ impl Process {
 
     async fn publish(&self) -> Result<(), StateError> {
         let lag = [self.index.log.lag(Lane::Live).await?, self.index.log.lag(Lane::Backfill).await?];
-        self.index.ledger.publish(&self.meter.figures(&process_name(), now_ms(), lag)).await
+        let figures = Figures {
+            deadline_ms: self.index.plan.graph.deadline_ms,
+            ..self.meter.figures(&self.name, now_ms(), lag)
+        };
+        self.index.ledger.publish(&figures).await?;
+        if self.index.state().is_none() {
+            let all = self.index.ledger.figures().await?;
+            let longest = all.iter().map(|figures| figures.deadline_ms).fold(figures.deadline_ms, u64::max);
+            self.longest_deadline.store(longest, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     async fn publish_until(self: Arc<Self>, stop: CancellationToken) -> Result<(), RunError> {
@@ -215,9 +251,15 @@ impl Process {
     }
 }
 
-/// The name of this process in the ledger.
-fn process_name() -> String {
-    std::process::id().to_string()
+/// What a server did not do for a process that was told to end is done by the next one.
+fn at_the_end(result: Result<(), RunError>, stopped: bool) -> Result<(), RunError> {
+    match result {
+        Err(error) if stopped && error.is_of_a_server() => {
+            tracing::warn!(code = error.code().id, "{error}; the next process goes on from there");
+            Ok(())
+        }
+        result => result,
+    }
 }
 
 type Tasks = JoinSet<Result<(), RunError>>;

@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use codegen::index_templates;
-use harness::servers::{Rest, elasticsearch};
+use harness::servers::{Rest, elasticsearch, kafka};
 use indexer::{
     StateError,
     endpoints::{ElasticAuth, ElasticEndpoint, KafkaEndpoint, Place},
@@ -21,7 +21,7 @@ use indexer::{
         conformance::{self, Ledgers, World},
         elastic::ElasticLedger,
     },
-    provision::{Action, Change, changes, provision},
+    provision::{Action, Artifacts, Change, changes, provision},
 };
 use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan, KafkaPlan, index_plan::StoreKind};
 use search::elastic::{Client, Engine};
@@ -61,11 +61,16 @@ impl Shared {
     }
 
     async fn changes(&self) -> Vec<Change> {
-        changes(&self.place, &self.plan, &self.templates).await.expect("it can be made")
+        changes(&self.place, &self.plan, self.artifacts()).await.expect("it can be made")
     }
 
     async fn provision(&self) -> Result<Vec<Change>, StateError> {
-        provision(&self.place, &self.plan, &self.templates).await
+        provision(&self.place, &self.plan, self.artifacts()).await
+    }
+
+    fn artifacts(&self) -> Artifacts<'_> {
+        // Without a registry nobody asks for the schema.
+        Artifacts { templates: &self.templates, avro: &Value::Null }
     }
 
     fn client(&self) -> Client {
@@ -90,8 +95,12 @@ impl Shared {
 /// A place without a file that could be written.
 fn place(url: &str, auth: Option<ElasticAuth>) -> Place {
     let store = ElasticEndpoint { url: url.to_owned(), auth, ca: None, timeout: Duration::from_mins(1) };
-    let kafka =
-        KafkaEndpoint { brokers: Vec::new(), properties: BTreeMap::new(), instance_id: None, registry: None };
+    let kafka = KafkaEndpoint {
+        brokers: vec![kafka().brokers.clone()],
+        properties: BTreeMap::new(),
+        instance_id: None,
+        registry: None,
+    };
     Place { state: "/nowhere/state.db".into(), store: Some(store), kafka: Some(kafka) }
 }
 
@@ -126,7 +135,7 @@ async fn provision_makes_the_ledger_and_converges() {
         let mut shared = Shared::new(&SearchServer::new(server).await);
         let (index, alias) = (shared.index(), format!("studio-search-{}-ledger", shared.plan.name));
         let fresh = shared.changes().await;
-        assert_eq!(fresh.len(), 6, "{fresh:?}");
+        assert_eq!(fresh.len(), 10, "{fresh:?}");
         assert!(fresh.iter().all(|change| change.action == Action::Add), "{fresh:?}");
         assert_eq!(shared.provision().await.expect("it can be made"), fresh);
         assert_eq!(wanted(&shared.changes().await), [], "what a server tells in its own words is no change");
@@ -173,7 +182,7 @@ async fn provision_makes_the_ledger_and_converges() {
         let mut moved = shared.plan.clone();
         moved.kafka.as_mut().expect("it is shared").partitions = 4;
         let error =
-            changes(&shared.place, &moved, &shared.templates).await.expect_err("it can't be made in place");
+            changes(&shared.place, &moved, shared.artifacts()).await.expect_err("it can't be made in place");
         assert!(matches!(error, StateError::NeedsNewVersion { served: 1, .. }), "{error}");
     }
 }
@@ -183,7 +192,7 @@ async fn provision_refuses_a_ledger_that_is_not_its_own() {
     let shared = Shared::new(&SearchServer::new(elasticsearch).await);
     let index = shared.index();
     shared.call("PUT", &format!("/{index}"), json!({})).await;
-    let refused = async || match changes(&shared.place, &shared.plan, &shared.templates).await {
+    let refused = async || match changes(&shared.place, &shared.plan, shared.artifacts()).await {
         Err(error) => error.to_string(),
         Ok(changes) => panic!("{changes:?}"),
     };

@@ -41,6 +41,8 @@ pub struct Figures {
     pub freshness: Option<Freshness>,
     /// Why the gateway is not asked right now.
     pub waiting: Option<String>,
+    /// How long a fetch of this process may take from its start to the acknowledgement of its write, in milliseconds.
+    pub deadline_ms: u64,
 }
 
 /// Milliseconds from event to searchable.
@@ -119,6 +121,7 @@ impl Meter {
             lag,
             freshness: self.freshness(),
             waiting: self.waiting(),
+            deadline_ms: 0,
         }
     }
 

@@ -51,4 +51,7 @@ pub trait Tenure: Send + Sync {
 pub trait Ownership: Send + Sync {
     /// The next share, as soon as there is one; nothing once this is stopped.
     async fn next_tenure(&mut self, stop: &CancellationToken) -> Result<Option<Arc<dyn Tenure>>, StateError>;
+
+    /// Says that this process wants no more shares, so that others need not wait for it.
+    async fn leave(self: Box<Self>) {}
 }

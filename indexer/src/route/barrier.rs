@@ -1,6 +1,12 @@
 //! What a second lookup waits for: the end of every fetch that began before the event.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep_until};
 
@@ -11,8 +17,9 @@ use crate::rebuild::fetches::Fetches;
 pub enum Barrier {
     /// One process owns everything, so that its own older fetches are all there are.
     OwnFetches(Arc<Fetches>),
-    /// Others fetch, too. Whatever they have not written within this time of its start is thrown away.
-    Deadline(Duration),
+    /// Others fetch, too. Whatever they have not written within so many milliseconds of its start is thrown away; the longest of
+    /// all processes, which may change.
+    Deadline(Arc<AtomicU64>),
 }
 
 /// A moment: every fetch that began before it is to end.
@@ -37,7 +44,13 @@ impl Barrier {
     pub async fn passed(&self, mark: Mark) {
         match (self, mark) {
             (Self::OwnFetches(fetches), Mark::Fetch(number)) => fetches.all_ended(number).await,
-            (Self::Deadline(deadline), Mark::Time(at)) => sleep_until(at + *deadline).await,
+            (Self::Deadline(longest), Mark::Time(at)) => loop {
+                let deadline = Duration::from_millis(longest.load(Ordering::Relaxed));
+                if at.elapsed() >= deadline {
+                    return;
+                }
+                sleep_until(at + deadline).await;
+            },
             _ => unreachable!("a mark is of the barrier that it is handed to"),
         }
     }

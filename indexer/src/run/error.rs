@@ -59,6 +59,14 @@ impl RunError {
         }
     }
 
+    /// Whether a server is to blame.
+    pub fn is_of_a_server(&self) -> bool {
+        match self {
+            Self::State(error) | Self::Source(SourceError::State(error)) => error.is_of_a_server(),
+            _ => false,
+        }
+    }
+
     /// What to do about it.
     pub fn help(&self) -> Option<&'static str> {
         match self {

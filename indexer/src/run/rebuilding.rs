@@ -59,6 +59,7 @@ impl Rebuilding {
                 break;
             }
         }
+        self.ownership.leave().await;
         Ok(())
     }
 

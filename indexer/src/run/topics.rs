@@ -1,6 +1,6 @@
 //! The routing half of a process where sources are topics: one share of them after another.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use plan::{SourcePlan, index_plan::SourceInput};
 use tokio_util::sync::CancellationToken;
@@ -95,7 +95,7 @@ impl TopicRouting {
             }
             let decoder = self.log.decoder(plan);
             let source = TopicSource::new(&topic, share, decoder, self.log.topics().clone());
-            let barrier = Barrier::Deadline(Duration::from_millis(self.process.index.plan.graph.deadline_ms));
+            let barrier = Barrier::Deadline(Arc::clone(&self.process.longest_deadline));
             let route = self.process.route(plan, Box::new(source), barrier, self.once, &ended)?;
             routes.spawn(async move { Ok(route.run().await?) });
         }

@@ -1,6 +1,10 @@
 //! A share of both lanes, from its assignment by the group until it is revoked.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
@@ -17,6 +21,9 @@ use crate::{
 
 /// Bytes of a lane that are taken at once: ids are short.
 const MAX_BYTES: usize = 1 << 20;
+
+/// How often complete entries are deleted from their lanes.
+const TRIM: Duration = Duration::from_secs(60);
 
 /// This process' membership among those who rebuild.
 pub(crate) struct Shares {
@@ -37,7 +44,16 @@ impl Ownership for Shares {
     async fn next_tenure(&mut self, stop: &CancellationToken) -> Result<Option<Arc<dyn Tenure>>, StateError> {
         let Some(share) = self.member.next_share(stop).await? else { return Ok(None) };
         let next = self.log.0.lanes.each_ref().map(|topic| share.committed(topic));
-        Ok(Some(Arc::new(KafkaTenure { log: self.log.clone(), share, next: Mutex::new(next) })))
+        Ok(Some(Arc::new(KafkaTenure {
+            trimmed: std::sync::Mutex::new(Instant::now()),
+            log: self.log.clone(),
+            share,
+            next: Mutex::new(next),
+        })))
+    }
+
+    async fn leave(self: Box<Self>) {
+        self.member.leave().await;
     }
 }
 
@@ -47,6 +63,8 @@ struct KafkaTenure {
     /// The offset that follows what is complete, by lane and partition. Locked while a bundle finds its place in the queue, so
     /// that no later transaction takes a commit back.
     next: Mutex<[BTreeMap<i32, i64>; 2]>,
+    /// When what is complete was deleted last.
+    trimmed: std::sync::Mutex<Instant>,
 }
 
 impl KafkaTenure {
@@ -68,6 +86,28 @@ impl KafkaTenure {
             self.log.transactions().submit(bundle).await
         };
         pending.verdict().await
+    }
+}
+
+impl KafkaTenure {
+    /// Deletes what is complete, now and then. What isn't deleted now is deleted with more of it later.
+    async fn trim(&self) {
+        {
+            let mut trimmed = self.trimmed.lock().unwrap_or_else(PoisonError::into_inner);
+            if trimmed.elapsed() < TRIM {
+                return;
+            }
+            *trimmed = Instant::now();
+        }
+        let next = self.next.lock().await.clone();
+        let (topics, lanes) = (self.log.topics().clone(), self.log.0.lanes.clone());
+        tokio::spawn(async move {
+            for (lane, next) in lanes.iter().zip(next) {
+                if let Err(error) = topics.delete_records(lane, next).await {
+                    tracing::debug!("{lane} was not trimmed: {error}");
+                }
+            }
+        });
     }
 }
 
@@ -130,7 +170,9 @@ impl Tenure for KafkaTenure {
     }
 
     async fn commit(&self, lane: Lane, through: &Ends) -> Result<(), StateError> {
-        self.transact(Bundle::default(), Some((lane, through))).await
+        self.transact(Bundle::default(), Some((lane, through))).await?;
+        self.trim().await;
+        Ok(())
     }
 
     fn take_loss(&self) -> Option<String> {
