@@ -312,3 +312,47 @@ impl Buffer {
 fn size(record: &OwnedMessage) -> usize {
     record.payload().map_or(0, <[u8]>::len) + record.key().map_or(0, <[u8]>::len)
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::Timestamp;
+
+    use super::*;
+
+    fn buffer(records: &[(i32, &str)]) -> Buffer {
+        let mut buffer = Buffer::default();
+        for (offset, (partition, value)) in (0..).zip(records) {
+            let value = Some(value.as_bytes().to_vec());
+            let time = Timestamp::NotAvailable;
+            let record = OwnedMessage::new(value, None, "live".to_owned(), time, *partition, offset, None);
+            buffer.records += 1;
+            buffer.bytes += size(&record);
+            buffer.queues.entry(*partition).or_default().push_back(record);
+        }
+        buffer
+    }
+
+    fn values(records: &[OwnedMessage]) -> Vec<&str> {
+        records.iter().map(|record| std::str::from_utf8(record.payload().unwrap()).unwrap()).collect()
+    }
+
+    #[test]
+    fn partitions_take_turns_and_each_keeps_its_order() {
+        let mut buffer =
+            buffer(&[(0, "a1"), (0, "a2"), (0, "a3"), (0, "a4"), (1, "b1"), (2, "c1"), (2, "c2")]);
+        // After partition 0, as it was the last one.
+        assert_eq!(values(&buffer.take(2, usize::MAX)), ["b1", "c1"]);
+        assert_eq!(values(&buffer.take(3, usize::MAX)), ["a1", "c2", "a2"]);
+        assert_eq!(values(&buffer.take(10, usize::MAX)), ["a3", "a4"]);
+        assert_eq!((buffer.records, buffer.bytes), (0, 0));
+        assert!(buffer.take(10, usize::MAX).is_empty());
+    }
+
+    #[test]
+    fn a_record_larger_than_what_is_asked_for_comes_alone() {
+        let mut buffer = buffer(&[(1, "large"), (1, "s"), (2, "t")]);
+        assert_eq!(values(&buffer.take(10, 3)), ["large"]);
+        assert_eq!(values(&buffer.take(10, 3)), ["t", "s"]);
+        assert!(buffer.take(0, 10).is_empty());
+    }
+}
