@@ -1,5 +1,6 @@
 //! The client layer on a real broker: what is committed, what is fenced, who owns what, and what a crash of the broker costs.
 
+mod frozen;
 mod group;
 mod topics;
 mod transactions;
