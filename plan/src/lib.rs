@@ -4,6 +4,7 @@
 //! paths into them, diagnostics, and the filter language with its meaning ([`filter`]).
 
 pub mod code;
+pub mod coverage_plan;
 pub mod diagnostic;
 pub mod field;
 pub mod filter;

@@ -84,15 +84,11 @@ impl Folder {
             "index.yaml",
             "state: { path: ./movies.db }\n",
             &format!(
-                "kafka: {{ brokers: [\"{}\"], topics: {{ partitions: 6, replication: 1 }} }}\n",
+                "kafka: {{ brokers: [\"{}\"], topics: {{ partitions: 6, replication: 1 }}, properties: {{ session.timeout.ms: 10000 }} }}\n",
                 kafka.brokers
             ),
         );
-        self.edit(
-            "index.yaml",
-            "  batch: { size: 25 }\n",
-            "  batch: { size: 25 }\n  deadline: 5s\n  timeout: 3s\n",
-        );
+        self.edit("index.yaml", "  batch: { size: 25 }\n", "  batch: { size: 25 }\n  deadline: 12s\n");
         let mut files = BTreeMap::new();
         for table in ["movies", "productions", "talents", "cast"] {
             let topic = format!("{name}.public.{table}");
@@ -252,6 +248,21 @@ impl Running {
             status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line of the kernel's");
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
         kilobytes * 1_024
+    }
+
+    /// Freezes it between any two lines, as a machine that hangs does.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on as if nothing had been.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
+        assert!(sent.expect("kill").success(), "the process ended by itself");
     }
 
     /// Ends it between any two lines.

@@ -107,12 +107,12 @@ impl KafkaLog {
         Ok(self.0.appender.get_or_init(|| appender))
     }
 
-    /// The one transactional producer of this process. A process that comes back under its name ends what it left open.
+    /// The one transactional producer of this process. Its name is never used again: under a name that lives on, a process that
+    /// was frozen would take it back from its successor when it wakes. What a killed process left open, its timeout ends.
     pub(crate) fn transactions(&self) -> &Transactions {
         self.0.transactions.get_or_init(|| {
-            let instance = self.0.endpoint.instance_id.clone();
-            let instance = instance.unwrap_or_else(|| format!("{:016x}", rand::random::<u64>()));
-            Transactions::start(&self.0.endpoint, &format!("{}-{instance}", self.0.plan.name))
+            let instance = rand::random::<u64>();
+            Transactions::start(&self.0.endpoint, &format!("{}-{instance:016x}", self.0.plan.name))
         })
     }
 
