@@ -20,7 +20,7 @@ use indexer::{
 };
 use plan::{
     IdKind, IndexPlan, Record, RecordPath, SourcePlan,
-    index_plan::{EventFormat, SourceInput},
+    index_plan::{Encoding, EventFormat, SourceInput},
 };
 use serde_json::{Value, json};
 
@@ -305,18 +305,23 @@ fn the_generated_connector_routes_the_outbox() {
     plan.name = "outbox".to_owned();
     let mut talent = source("talent-changes", EventFormat::Outbox);
     talent.input = SourceInput::Topic("studio.talent".to_owned());
-    talent.id = Some(RecordPath::parse("key").expect("a path"));
+    talent.id = Some(RecordPath::parse("value.talentId").expect("a path"));
+    // The payload becomes a record of the registry, and the key stays text.
+    talent.encoding = Encoding::Avro;
     plan.sources = vec![talent.clone()];
     start_generated(&plan, "outbox_studio");
     postgres().run(
         DATABASE,
-        "INSERT INTO outbox (aggregatetype, aggregateid, type, payload) VALUES ('talent', '97', 'Renamed', '{}')",
+        "INSERT INTO outbox (aggregatetype, aggregateid, type, payload) VALUES ('talent', '97', 'Renamed', '{\"talentId\": \"97\"}')",
     );
     eventually(PATIENCE, || {
         let topics = world::read(&["studio.talent".to_owned()]);
         let last = topics.get("studio.talent").and_then(|records| records.last());
         match last.map(|record| (told(&talent, record), &record.headers["eventType"])) {
-            Some((told, kind)) if told == "live look up 97" && kind == "Renamed" => Ok(()),
+            Some((told, kind)) if told == "live look up 97" && kind == "Renamed" => {
+                assert_eq!(last.map(|record| &record.key), Some(&json!(97)));
+                Ok(())
+            }
             other => Err(format!("{other:?}")),
         }
     });

@@ -7,6 +7,7 @@ use super::{
     java::java,
     kafka, maven, postgres,
     process::{Server, private_folder},
+    registry,
     rest::Rest,
 };
 
@@ -83,7 +84,8 @@ pub(super) fn start() -> Rest {
         .env("STUDIO_DATABASE_PORT", postgres().port.to_string())
         .env("STUDIO_DATABASE_USER", "postgres")
         .env("STUDIO_DATABASE_PASSWORD", "none is asked for")
-        .env("STUDIO_DATABASE_NAME", DATABASE);
+        .env("STUDIO_DATABASE_NAME", DATABASE)
+        .env("SCHEMA_REGISTRY_URL", format!("{}/apis/ccompat/v7", registry().url));
     Rest::new(Server::start("Kafka Connect", folder, command), listening, "/connectors")
 }
 
