@@ -8,9 +8,10 @@ use std::{
 use harness::{
     folder::{Folder, assert_equal},
     graph::RealGraph,
-    servers::{elasticsearch, kafka},
+    servers::{Rest, elasticsearch, kafka, kafka_of_its_own, registry},
 };
-use serde_json::json;
+use indexer::documents::DocumentSchema;
+use serde_json::{Value, json};
 
 /// Generous, for two shared cores: what takes this long has stopped.
 const SETTLES: Duration = Duration::from_mins(4);
@@ -19,7 +20,7 @@ const SETTLES: Duration = Duration::from_mins(4);
 fn one_process_follows_the_graph_over_kafka() {
     let (folder, graph) = Folder::with_graph();
     folder.keep_on("elasticsearch", &elasticsearch().url, "shared-one");
-    let _stream = folder.share_over(kafka(), "shared-one");
+    let _stream = folder.share_over(kafka(), Some(registry()), "shared-one");
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     let again = folder.json(&["plan", "index.yaml"]);
     let changes = again["changes"].as_array().expect("changes");
@@ -41,6 +42,61 @@ fn one_process_follows_the_graph_over_kafka() {
     folder.settles_within(SETTLES);
     assert_equal(&folder.exported(), &graph.documents(), &folder.log());
     assert_eq!(run.terminate(), Some(0), "SIGTERM drains and exits 0: {}", folder.log());
+    assert_equal(&logged_documents(&folder, registry(), "shared-one"), &graph.documents(), "");
+}
+
+/// What a reader of the documents topic knows at its end, by the schema that each record names.
+fn logged_documents(folder: &Folder, registry: &Rest, name: &str) -> BTreeMap<String, Value> {
+    let mut documents = BTreeMap::new();
+    let mut schemas: BTreeMap<u32, DocumentSchema> = BTreeMap::new();
+    for record in kafka().records(&format!("studio-search\\.{name}\\.documents\\..*")) {
+        let id = String::from_utf8(record.key.expect("each has its id")).expect("ours are text");
+        let Some(value) = record.value else {
+            documents.remove(&id);
+            continue;
+        };
+        let (frame, datum) = value.split_at(5);
+        let number = u32::from_be_bytes(frame[1..].try_into().expect("four bytes"));
+        assert_eq!(frame[0], 0, "the magic byte of the registry's framing");
+        let schema = schemas.entry(number).or_insert_with(|| {
+            let path = format!("/apis/ccompat/v7/schemas/ids/{number}");
+            let told = registry.succeed("GET", &path, &Value::Null);
+            let text = told["schema"].as_str().expect("a schema");
+            DocumentSchema::parse(&serde_json::from_str(text).expect("JSON")).expect("ours")
+        });
+        let document = schema.decode(datum).unwrap_or_else(|error| panic!("{id}: {error}\n{}", folder.log()));
+        documents.insert(id, serde_json::from_str(&document).expect("JSON"));
+    }
+    documents
+}
+
+/// The broker is killed and comes back, and then the index is read-only for a while: what happens meanwhile is indexed after.
+#[test]
+fn servers_that_go_and_come_back_are_waited_for() {
+    let (folder, graph) = Folder::with_graph();
+    let (name, broker) = ("shared-faults", kafka_of_its_own());
+    folder.keep_on("elasticsearch", &elasticsearch().url, name);
+    let _stream = folder.share_over(&broker, None, name);
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    let mut edits = Edits::new(11);
+    let run = folder.run();
+    folder.succeed(&["backfill", "start", "index.yaml"]);
+    edits.go_on_for(Duration::from_secs(8), &graph);
+    broker.kill();
+    edits.go_on_for(Duration::from_secs(8), &graph);
+    broker.start_again();
+    edits.go_on_for(Duration::from_secs(5), &graph);
+
+    let block = |is_blocked: Value| {
+        let body = json!({"index": {"blocks": {"read_only_allow_delete": is_blocked}}});
+        elasticsearch().succeed("PUT", &format!("/{name}-000001/_settings"), &body);
+    };
+    block(json!(true));
+    edits.go_on_for(Duration::from_secs(8), &graph);
+    block(Value::Null);
+    folder.settles_within(SETTLES);
+    assert_equal(&folder.exported(), &graph.documents(), &folder.log());
+    assert_eq!(run.terminate(), Some(0), "SIGTERM drains and exits 0: {}", folder.log());
 }
 
 /// Three processes share the partitions. One is killed, one is frozen until everybody has given it up and then let go on, one
@@ -50,7 +106,7 @@ fn processes_come_and_go() {
     let (folder, graph) = Folder::with_graph();
     let name = "shared-many";
     folder.keep_on("elasticsearch", &elasticsearch().url, name);
-    let _stream = folder.share_over(kafka(), name);
+    let _stream = folder.share_over(kafka(), None, name);
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7_u64);
     println!("SEED={seed}");

@@ -11,7 +11,14 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{eventually, graph::RealGraph, program, repository, servers::Kafka, stream::Stream, tail};
+use crate::{
+    eventually,
+    graph::RealGraph,
+    program, repository,
+    servers::{Kafka, Rest},
+    stream::Stream,
+    tail,
+};
 
 /// The files of `configs/movies` that make the index.
 const FILES: [&str; 5] =
@@ -79,12 +86,17 @@ impl Folder {
 
     /// Shares the log over Kafka: makes the topics of the sources and follows the graph's events into them for as long as the
     /// stream lives. The documents are kept on a server already.
-    pub fn share_over(&self, kafka: &Kafka, name: &str) -> Stream {
+    ///
+    /// With a registry, documents are written in Avro.
+    pub fn share_over(&self, kafka: &Kafka, registry: Option<&Rest>, name: &str) -> Stream {
+        let registry =
+            registry.map(|registry| format!("schema_registry: \"{}/apis/ccompat/v7\", ", registry.url));
         self.edit(
             "index.yaml",
             "state: { path: ./movies.db }\n",
             &format!(
-                "kafka: {{ brokers: [\"{}\"], topics: {{ partitions: 6, replication: 1 }}, properties: {{ session.timeout.ms: 10000 }} }}\n",
+                "kafka: {{ {}brokers: [\"{}\"], topics: {{ partitions: 6, replication: 1 }}, properties: {{ session.timeout.ms: 10000 }} }}\n",
+                registry.unwrap_or_default(),
                 kafka.brokers
             ),
         );

@@ -23,7 +23,7 @@ use crate::{
 const MAX_BYTES: usize = 1 << 20;
 
 /// How often complete entries are deleted from their lanes.
-const TRIM: Duration = Duration::from_secs(60);
+const TRIM: Duration = Duration::from_mins(1);
 
 /// This process' membership among those who rebuild.
 pub(crate) struct Shares {
@@ -133,16 +133,12 @@ impl Tenure for KafkaTenure {
         let messages = self.share.take(self.log.lane(lane), limit, MAX_BYTES);
         let logged = messages.iter().filter_map(|message| {
             let (partition, position) = (message.partition(), message.offset());
-            match wire::entry(lane, message.key(), message.payload()) {
-                Some(entry) => Some(Logged { partition, position, entry }),
-                None => {
-                    let topic = message.topic();
-                    tracing::error!(
-                        "{topic}, partition {partition}, offset {position}: no id, so nothing is rebuilt"
-                    );
-                    None
-                }
+            let entry = wire::entry(lane, message.key(), message.payload());
+            if entry.is_none() {
+                let topic = message.topic();
+                tracing::error!("{topic}, partition {partition}, offset {position}: no id, so nothing is rebuilt");
             }
+            Some(Logged { partition, position, entry: entry? })
         });
         Ok(logged.collect())
     }
