@@ -144,6 +144,7 @@ fn exit_of(code: Code) -> Exit {
         fetch::SS403,
         fetch::SS405,
         kafka::SS303,
+        kafka::SS320,
         code::search::SS714,
     ];
     if unreachable.contains(&code) { Exit::Unreachable } else { Exit::Failed }

@@ -13,6 +13,8 @@ use std::{
 use plan::{Code, code::store as codes};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
+use crate::registry::RegistryError;
+
 /// The layout of the tables below; a file of another layout is refused.
 const LAYOUT: i64 = 3;
 
@@ -126,6 +128,9 @@ pub enum StateError {
         /// Why, without secrets.
         reason: String,
     },
+    /// The schema registry failed.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// The share of the log that this was about belongs to another process by now. What was begun with it is thrown away.
     #[error("another process took over this share of {0}")]
     Fenced(String),
@@ -151,17 +156,26 @@ impl StateError {
             Self::OtherLayout { .. } | Self::UnreadablePlan { .. } => codes::SS506,
             Self::Unreachable { .. } | Self::Fenced(_) => codes::SS509,
             Self::Refused { .. } => codes::SS510,
+            Self::Registry(error) => error.code(),
         }
     }
 
     /// Whether a server is to blame, so that waiting for it is better than ending.
     pub fn is_of_a_server(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Refused { .. })
+        match self {
+            Self::Unreachable { .. } | Self::Refused { .. } => true,
+            Self::Registry(error) => error.is_of_a_server(),
+            _ => false,
+        }
     }
 
     /// Whether it goes by itself.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Registry(error) => error.is_passing(),
+            _ => false,
+        }
     }
 
     /// What to do about it.
@@ -185,6 +199,7 @@ impl StateError {
             Self::Refused { .. } => {
                 "check the credentials and their rights; an index that is missing is made by `studio-search provision`"
             }
+            Self::Registry(error) => error.help(),
             Self::EpochsUsedUp(_) | Self::Fenced(_) => return None,
         })
     }

@@ -11,7 +11,6 @@ use plan::{Code, code::kafka as codes};
 use serde::{Deserialize, Serialize};
 
 pub use self::{http::Registry, schemas::Schemas};
-use crate::StateError;
 
 /// By what a registry knows a schema, as records name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -125,6 +124,11 @@ impl RegistryError {
         matches!(self, Self::Unreachable { .. })
     }
 
+    /// Whether the server is to blame, so that it may be mended while one waits.
+    pub fn is_of_a_server(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Refused { .. } | Self::NotFound { .. })
+    }
+
     /// What to do about it.
     pub fn help(&self) -> &'static str {
         match self {
@@ -137,24 +141,6 @@ impl RegistryError {
             }
             Self::Endpoint(_) => {
                 "check `kafka.schema_registry`, `kafka.registry_auth` and `kafka.registry.tls.ca`"
-            }
-        }
-    }
-}
-
-impl From<RegistryError> for StateError {
-    fn from(error: RegistryError) -> Self {
-        let what = |server: &str| format!("the schema registry {server}");
-        match error {
-            RegistryError::Unreachable { server, reason } => {
-                Self::Unreachable { what: what(&server), reason }
-            }
-            RegistryError::Refused { server, reason } => Self::Refused { what: what(&server), reason },
-            RegistryError::NotFound { server, what: missing } => {
-                Self::Refused { what: what(&server), reason: format!("it has no {missing}") }
-            }
-            error @ (RegistryError::Incompatible { .. } | RegistryError::Endpoint(_)) => {
-                Self::Refused { what: "the schema registry".to_owned(), reason: error.to_string() }
             }
         }
     }
