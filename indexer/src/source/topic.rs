@@ -46,7 +46,10 @@ impl Eq for TopicPosition {}
 
 impl std::fmt::Debug for TopicPosition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TopicPosition").field("topic", &self.topic).field("next", &self.next).finish_non_exhaustive()
+        f.debug_struct("TopicPosition")
+            .field("topic", &self.topic)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
     }
 }
 

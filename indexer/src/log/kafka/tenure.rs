@@ -136,7 +136,9 @@ impl Tenure for KafkaTenure {
             let entry = wire::entry(lane, message.key(), message.payload());
             if entry.is_none() {
                 let topic = message.topic();
-                tracing::error!("{topic}, partition {partition}, offset {position}: no id, so nothing is rebuilt");
+                tracing::error!(
+                    "{topic}, partition {partition}, offset {position}: no id, so nothing is rebuilt"
+                );
             }
             Some(Logged { partition, position, entry: entry? })
         });
