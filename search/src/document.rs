@@ -2,6 +2,15 @@
 
 use plan::{DocumentId, DocumentVersion};
 
+/// Objects of nested lists and geo points in one document at most. A million rows, or documents of Lucene's, for one document
+/// would hold up every other write.
+pub(crate) const MAX_ELEMENTS: i64 = 100_000;
+
+/// Why a document with more than [`MAX_ELEMENTS`] is refused.
+pub(crate) fn too_many_elements() -> String {
+    format!("the document has more than {MAX_ELEMENTS} elements in its nested lists")
+}
+
 /// A document on its way into the index.
 #[derive(Debug, Clone, Copy)]
 pub struct DocumentWrite<'a> {

@@ -1,8 +1,8 @@
 //! Searching an index: what is asked, what is answered, and the stores that the answers are read from.
 //!
 //! A [`SearchRequest`] goes to a [`Searcher`], which answers a [`SearchResponse`]. The stores are siblings: [`sqlite`] is
-//! embedded, [`elastic`] speaks to Elasticsearch and `OpenSearch`. Each has an index, which the indexer writes, and a
-//! searcher over it.
+//! embedded, [`elastic`] speaks to Elasticsearch and `OpenSearch`, [`memory`] is gone with the process. Each has an index,
+//! which the indexer writes, and a searcher over it.
 
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -11,6 +11,7 @@ mod document;
 pub mod elastic;
 mod error;
 mod highlight;
+pub mod memory;
 mod request;
 mod response;
 mod searcher;

@@ -6,6 +6,9 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{Cursor, Highlight};
 
+/// Values of one facet at most: nobody reads more, and a facet over ids would answer every one of them.
+pub(crate) const MAX_FACET_VALUES: usize = 100;
+
 /// One page of hits, with figures over everything that matched.
 #[derive(Debug, Clone, Serialize)]
 pub struct SearchResponse {

@@ -28,6 +28,7 @@ pub use operand::{Operand, Operands};
 pub use parse::parse;
 pub use pattern::Pattern;
 pub use record::values_at;
+pub use resolve::routes;
 pub use scalar::Scalar;
 
 /// The longest filter in bytes. The tokens of a longer one would cost memory before the parser could refuse it.

@@ -155,6 +155,15 @@ impl Resolved<'_> {
     }
 }
 
+/// The names to follow from the document to the values of a field of this tree. A virtual field has one route for each field
+/// that is copied to it.
+pub fn routes(fields: &FieldTree, field: &Field) -> Vec<Vec<String>> {
+    match field.kind {
+        FieldKind::Virtual => routes_of_copies(fields, &field.path),
+        FieldKind::Leaf | FieldKind::Object => vec![field.path.split('.').map(str::to_owned).collect()],
+    }
+}
+
 /// The routes to the fields that are copied into a virtual one.
 fn routes_of_copies(fields: &FieldTree, path: &str) -> Vec<Vec<String>> {
     let copied = fields.walk().filter(|field| field.mapping.copy_to.as_deref() == Some(path));

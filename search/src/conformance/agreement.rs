@@ -1,4 +1,5 @@
-//! The evaluator and the store must find the same documents, whatever the plan, the documents and the filter.
+//! Every store must find the documents that the evaluator finds, and answer as the in-memory store does, whatever the plan, the
+//! documents and the question.
 
 use plan::{DocumentId, DocumentVersion, FieldTree, filter::CheckedFilter};
 use serde_json::Value;
@@ -8,7 +9,8 @@ use super::{
     dice::Dice,
     documents,
     filters::{self, Filter},
-    id, ids, plans,
+    id, ids, plans, questions,
+    reference::InMemory,
 };
 use crate::{Counts, DocumentWrite, PutOutcome, SearchRequest};
 
@@ -17,13 +19,16 @@ const NOW: i64 = 1_704_067_200_000;
 
 const DOCUMENTS: usize = 40;
 const FILTERS: usize = 50;
+const SEARCHES: usize = 12;
+const LOOKUPS: usize = 12;
 
 /// Disagreements that are told of one run; the first of each round, as small as it can be made.
 const TOLD: usize = 5;
 
-/// Runs the rounds of these seeds: one plan, forty documents and fifty filters each. A failure names the seed of its round.
+/// Runs the rounds of these seeds: one plan, forty documents, fifty filters and some searches and lookups each. A failure names
+/// the seed of its round.
 pub async fn run(world: &dyn World, seeds: std::ops::Range<u64>) {
-    let (mut matched, mut pairs, mut told) = (0, 0, Vec::new());
+    let (mut matched, mut pairs, mut answered, mut told) = (0, 0, 0, Vec::new());
     for seed in seeds {
         let mut dice = Dice::new(seed);
         let round = Round::new(world, &mut dice, seed).await;
@@ -38,13 +43,20 @@ pub async fn run(world: &dyn World, seeds: std::ops::Range<u64>) {
             matched += round.evaluate(&checked(&filter.text(), &round.fields)).len();
             pairs += round.documents.len();
         }
-        if told.len() == TOLD {
+        match round.answers_agree(&mut dice).await {
+            Ok(found) => answered += found,
+            Err(difference) => {
+                told.push(format!("AGREEMENT_SEED={seed} AGREEMENT_ROUNDS=1: {difference}"));
+            }
+        }
+        if told.len() >= TOLD {
             break;
         }
     }
     assert!(told.is_empty(), "{}", told.join("\n\n"));
     // A generator of filters that always or never hold would prove nothing.
     assert!(matched * 10 > pairs && matched * 10 < pairs * 9, "{matched} of {pairs} pairs match");
+    assert!(answered > 0, "searches and lookups that find nothing would prove nothing");
 }
 
 /// The seeds that `AGREEMENT_SEED=<first>` and `AGREEMENT_ROUNDS=<n>` ask for, or the first `rounds`.
@@ -59,6 +71,8 @@ pub fn seeds(rounds: u64) -> std::ops::Range<u64> {
 struct Round {
     fields: FieldTree,
     index: Box<dyn TestIndex>,
+    /// Holds the same, in memory.
+    reference: Box<dyn TestIndex>,
     /// The live ones, by id.
     documents: Vec<(String, Value)>,
 }
@@ -68,7 +82,8 @@ impl Round {
     async fn new(world: &dyn World, dice: &mut Dice, seed: u64) -> Self {
         let plan = plans::plan(documents::fields(dice));
         let fields = plan.fields.clone();
-        let mut round = Self { index: world.index(plan).await, fields, documents: Vec::new() };
+        let reference = InMemory.index(plan.clone()).await;
+        let mut round = Self { index: world.index(plan).await, reference, fields, documents: Vec::new() };
         let mut histories: Vec<(DocumentId, Vec<Option<String>>)> = Vec::new();
         for number in 0..DOCUMENTS {
             let mut one = || {
@@ -88,6 +103,7 @@ impl Round {
                     Some(DocumentWrite { id, version, body, fetched_at_ms: 0, missing: &[] })
                 })
                 .collect();
+            round.reference.write(&writes).await;
             for (outcome, write) in round.index.write(&writes).await.into_iter().zip(&writes) {
                 assert_eq!(outcome, PutOutcome::Written, "AGREEMENT_SEED={seed}: {:?}", write.body);
             }
@@ -103,6 +119,8 @@ impl Round {
         let live = round.documents.len() as u64;
         let counts = Counts { live, tombstones: DOCUMENTS as u64 - live };
         assert_eq!(round.index.counts().await, counts);
+        assert_eq!(round.reference.counts().await, counts);
+        assert_eq!(round.index.highest_version().await, round.reference.highest_version().await);
         let scanned = round.index.scan(None, 1_000).await;
         let bodies = scanned.iter().map(|stored| (stored.id.clone(), stored.body.clone()));
         let written =
@@ -123,6 +141,51 @@ impl Round {
         let response = response.unwrap_or_else(|error| panic!("{}: {error}", filter.source().text));
         assert_eq!(response.total, response.hits.len() as u64);
         ids(&response)
+    }
+
+    /// Asks both stores the same questions. Says how many documents were found, or what differs.
+    async fn answers_agree(&self, dice: &mut Dice) -> Result<usize, String> {
+        let mut found = 0;
+        for _ in 0..SEARCHES {
+            found += self.pages_agree(questions::search(dice, &self.fields)).await?;
+        }
+        for _ in 0..LOOKUPS {
+            let Some(lookup) = questions::lookup(dice, &self.fields) else { break };
+            let (paths, keys, limit) = (&lookup.paths, &lookup.keys, lookup.limit);
+            let wanted = self.reference.lookup(paths, keys, None, limit).await;
+            let stored = self.index.lookup(paths, keys, None, limit).await;
+            if wanted != stored {
+                return Err(format!("{lookup:?}\nin memory {wanted:?}, in the store {stored:?}"));
+            }
+            found += wanted.map_or(0, |ids| ids.len());
+        }
+        Ok(found)
+    }
+
+    /// Reads all pages of a search from both stores, each by its own cursors.
+    async fn pages_agree(&self, request: SearchRequest) -> Result<usize, String> {
+        let (mut ours, mut theirs, mut found) = (request.clone(), request.clone(), 0);
+        loop {
+            let told = async |index: &dyn TestIndex, request: &SearchRequest| {
+                let page =
+                    index.search(request, NOW).await.map_err(|error| format!("{request:?}: {error}"))?;
+                Ok::<_, String>(((page.total, ids(&page), page.facets), page.next))
+            };
+            let (wanted, next) = told(&*self.reference, &ours).await?;
+            let (stored, next_stored) = told(&*self.index, &theirs).await?;
+            if wanted != stored || next.is_some() != next_stored.is_some() {
+                let what = request.filter.as_ref().map(|filter| &filter.source().text);
+                let (text, sort) = (&request.text, &request.sort);
+                return Err(format!(
+                    "{text:?} {what:?} {sort:?}\nin memory\n{wanted:?}\nin the store\n{stored:?}"
+                ));
+            }
+            found += wanted.1.len();
+            if next.is_none() {
+                return Ok(found);
+            }
+            (ours.after, theirs.after) = (next, next_stored);
+        }
     }
 
     async fn agrees(&self, filter: &Filter) -> bool {

@@ -10,6 +10,8 @@ mod dice;
 mod documents;
 mod filters;
 pub mod plans;
+mod questions;
+pub mod reference;
 pub mod searches;
 pub mod store;
 

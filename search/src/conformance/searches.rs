@@ -22,6 +22,7 @@ pub async fn run(world: &dyn World) {
     a_cursor_serves_its_own_search_only(world).await;
     facets_count_documents_that_match(world).await;
     facets_of_elements_count_documents(world).await;
+    equal_counts_are_in_the_order_of_their_values(world).await;
     highlights_show_why(world).await;
     only_whole_values_are_sorted_and_counted(world).await;
     free_text_is_never_syntax(world).await;
@@ -284,6 +285,17 @@ async fn facets_of_elements_count_documents(world: &dyn World) {
         (budgets.len(), &budgets[0], &budgets[99]),
         (100, &("1200".to_owned(), 1), &("1299".to_owned(), 1))
     );
+}
+
+async fn equal_counts_are_in_the_order_of_their_values(world: &dyn World) {
+    let ratings = [1.5, -2.5, 0.0, -0.5, 10.0];
+    let documents = ratings.map(|rating| (format!("m{rating}"), json!({"rating": rating})));
+    let movies = Movies::of(world, movie_plan(), &documents).await;
+    let request = SearchRequest { facets: vec!["rating".to_owned()], ..SearchRequest::default() };
+    let response = movies.try_search(&request).await.unwrap();
+    let values: Vec<_> =
+        response.facets[0].values.iter().map(|value| value.value.as_f64().unwrap()).collect();
+    assert_eq!(values, [-2.5, -0.5, 0.0, 1.5, 10.0]);
 }
 
 async fn highlights_show_why(world: &dyn World) {

@@ -16,9 +16,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAcces
 use serde_json::{Map, Value, json};
 
 use super::client::Engine;
-
-/// Objects of nested lists in one document at most, as in the embedded store. Each is a document of Lucene's.
-const MAX_ELEMENTS: usize = 100_000;
+use crate::document::{MAX_ELEMENTS, too_many_elements};
 
 /// `OpenSearch` refuses a document with a longer value, key included, in an object of unknown keys.
 const LONGEST_FLATTENED: usize = 16_000;
@@ -41,7 +39,7 @@ pub(super) fn adapt(engine: Engine, fields: &[Field], body: &str) -> Result<Opti
         Ok(true) => {}
     }
     if look.elements.get() > MAX_ELEMENTS {
-        return Err(format!("the document has more than {MAX_ELEMENTS} elements in its nested lists"));
+        return Err(too_many_elements());
     }
     if look.fits.get() {
         return Ok(None);
@@ -54,7 +52,7 @@ pub(super) fn adapt(engine: Engine, fields: &[Field], body: &str) -> Result<Opti
 struct Look {
     engine: Engine,
     fits: Cell<bool>,
-    elements: Cell<usize>,
+    elements: Cell<i64>,
 }
 
 impl Look {

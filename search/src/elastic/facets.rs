@@ -5,10 +5,7 @@ use plan::{Field, IndexPlan, field::MappingKind};
 use serde_json::{Value, json};
 
 use super::layout::{nested_around, value_field};
-use crate::FacetValue;
-
-/// Values of one facet at most: nobody reads more, and a facet over ids would answer every one of them.
-const MAX_VALUES: usize = 100;
+use crate::{FacetValue, response::MAX_FACET_VALUES};
 
 /// Values that each shard tells of. An index of one shard is counted exactly; one of several is, too, unless a value is
 /// not among the most frequent thousands anywhere.
@@ -19,7 +16,7 @@ pub(super) fn aggregation(plan: &IndexPlan, field: &Field) -> Value {
     let name = value_field(&field.path, field.mapping.kind);
     let terms = |by: &str| {
         json!({
-            "field": name, "size": MAX_VALUES, "shard_size": VALUES_A_SHARD,
+            "field": name, "size": MAX_FACET_VALUES, "shard_size": VALUES_A_SHARD,
             // Equal counts need an order of their own, or two answers would differ.
             "order": [{by: "desc"}, {"_key": "asc"}],
         })

@@ -8,10 +8,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use super::{SqliteIndex, layout::PathId, rows::RowValue};
-use crate::FacetValue;
-
-/// Values of one facet at most: nobody reads more, and a facet over ids would answer every one of them.
-const MAX_VALUES: usize = 100;
+use crate::{FacetValue, response::MAX_FACET_VALUES};
 
 /// Up to so many documents, each is asked for its values; beyond, one walk over all values of the field is quicker.
 const FEW_DOCUMENTS: u64 = 1_000;
@@ -79,7 +76,7 @@ impl SqliteIndex {
         counts.sort_by(|(one, one_count), (two, two_count)| {
             (Reverse(one_count), one).cmp(&(Reverse(two_count), two))
         });
-        counts.truncate(MAX_VALUES);
+        counts.truncate(MAX_FACET_VALUES);
         let kind = field.mapping.kind;
         Ok(counts
             .into_iter()

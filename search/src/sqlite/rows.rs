@@ -1,6 +1,9 @@
 //! The rows that one document becomes, read off its JSON.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, HashSet},
+};
 
 use plan::{
     field::MappingKind,
@@ -13,9 +16,7 @@ use rusqlite::{
 use serde_json::{Map, Value};
 
 use super::layout::{Form, Layout, PathId, Slot, WriteForm};
-
-/// Objects of nested lists and geo points in one document at most. A million rows for one document would hold up every other write.
-const MAX_ELEMENTS: i64 = 100_000;
+use crate::document::{MAX_ELEMENTS, too_many_elements};
 
 /// Everything that the index keeps of one document beside its body.
 pub(super) struct Rows {
@@ -32,8 +33,8 @@ pub(super) struct ValueRow {
     pub(super) element: i64,
 }
 
-/// A value as SQLite keeps it. The order is one that stays, not that of the numbers.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A value as SQLite keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum RowValue {
     /// Long, boolean, date, or the last descendant of an element.
     Integer(i64),
@@ -57,7 +58,7 @@ pub(super) fn read(layout: &Layout, body: &str) -> Result<Rows, String> {
     };
     reader.object(&layout.slots, &document, 0);
     if reader.elements > MAX_ELEMENTS {
-        return Err(format!("the document has more than {MAX_ELEMENTS} elements in its nested lists"));
+        return Err(too_many_elements());
     }
     Ok(reader.finish())
 }
@@ -91,6 +92,31 @@ impl RowValue {
             }
             ValueRef::Null => RowValue::Text(String::new()),
         }
+    }
+}
+
+/// The order of the values of one field; a field has values of one type.
+impl Ord for RowValue {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let kind = |value: &Self| match value {
+            RowValue::Integer(_) => 0,
+            RowValue::Double(_) => 1,
+            RowValue::Text(_) => 2,
+        };
+        match (self, other) {
+            (RowValue::Integer(one), RowValue::Integer(two)) => one.cmp(two),
+            (RowValue::Double(one), RowValue::Double(two)) => {
+                f64::from_bits(*one).total_cmp(&f64::from_bits(*two))
+            }
+            (RowValue::Text(one), RowValue::Text(two)) => one.cmp(two),
+            _ => kind(self).cmp(&kind(other)),
+        }
+    }
+}
+
+impl PartialOrd for RowValue {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

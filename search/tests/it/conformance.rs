@@ -1,4 +1,4 @@
-//! The embedded store does what every store must do.
+//! The embedded store and the one in memory do what every store must do.
 
 use std::sync::Mutex;
 
@@ -7,13 +7,13 @@ use plan::{DocumentId, DocumentVersion, IndexPlan};
 use rusqlite::Connection;
 use search::{
     Counts, DocumentWrite, PutOutcome, SearchError, SearchRequest, SearchResponse, StoredDocument,
-    conformance::{TestIndex, World, agreement, searches, store},
+    conformance::{TestIndex, World, agreement, reference::InMemory, searches, store},
     sqlite::SqliteIndex,
 };
 
 struct Sqlite;
 
-struct InMemory {
+struct OpenIndex {
     index: SqliteIndex,
     conn: Mutex<Connection>,
 }
@@ -23,12 +23,12 @@ impl World for Sqlite {
     async fn index(&self, plan: IndexPlan) -> Box<dyn TestIndex> {
         let (index, conn) = (SqliteIndex::new(plan.into(), 1), Connection::open_in_memory().unwrap());
         index.create(&conn).unwrap();
-        Box::new(InMemory { index, conn: Mutex::new(conn) })
+        Box::new(OpenIndex { index, conn: Mutex::new(conn) })
     }
 }
 
 #[async_trait]
-impl TestIndex for InMemory {
+impl TestIndex for OpenIndex {
     async fn write(&self, documents: &[DocumentWrite<'_>]) -> Vec<PutOutcome> {
         let conn = self.conn.lock().unwrap();
         conn.execute_batch("BEGIN").unwrap();
@@ -75,15 +75,18 @@ impl TestIndex for InMemory {
 #[tokio::test]
 async fn documents_are_kept() {
     store::run(&Sqlite).await;
+    store::run(&InMemory).await;
 }
 
 #[tokio::test]
 async fn searches_are_answered() {
     searches::run(&Sqlite).await;
+    searches::run(&InMemory).await;
 }
 
 /// `AGREEMENT_SEED=<first seed>` and `AGREEMENT_ROUNDS=<n>` run other and more cases.
 #[tokio::test]
-async fn the_store_finds_what_the_evaluator_says() {
+async fn the_store_answers_as_the_evaluator_and_the_one_in_memory() {
     agreement::run(&Sqlite, agreement::seeds(60)).await;
+    agreement::run(&InMemory, agreement::seeds(10)).await;
 }

@@ -1,0 +1,50 @@
+//! Random searches and reverse lookups that fit a field tree.
+
+use plan::{DocumentId, Field, FieldKind, FieldTree, field::MappingKind};
+
+use super::{checked, dice::Dice, documents::TEXTS, filters};
+use crate::{SearchRequest, Sort, request::comparable_field};
+
+/// Words and beginnings of words that some of the documents hold.
+const WORDS: [&str; 8] = ["a", "x", "end the", "e", "日", "12", "o", "near q"];
+
+/// A reverse lookup.
+#[derive(Debug)]
+pub(super) struct Lookup {
+    pub(super) paths: Vec<String>,
+    pub(super) keys: Vec<DocumentId>,
+    pub(super) limit: usize,
+}
+
+/// A search whose answer is the same everywhere but for its scores: where there is text, something else decides the order.
+pub(super) fn search(dice: &mut Dice, fields: &FieldTree) -> SearchRequest {
+    let comparable: Vec<&Field> =
+        fields.walk().filter(|field| comparable_field(fields, &field.path).is_ok()).collect();
+    let mut paths = |most: usize| {
+        let count = if comparable.is_empty() { 0 } else { dice.below(most + 1) };
+        (0..count).map(|_| dice.pick(&comparable).path.clone()).collect::<Vec<_>>()
+    };
+    let (facets, sorted) = (paths(3), paths(3));
+    let sort: Vec<Sort> = sorted.into_iter().map(|path| Sort { path, descending: dice.chance(50) }).collect();
+    let text = (!sort.is_empty() && dice.chance(40)).then(|| dice.pick(&WORDS).to_owned());
+    let filter = dice.chance(40).then(|| checked(&filters::filter(dice, &fields.0, 2).text(), fields));
+    SearchRequest { text, filter, facets, sort, first: 1 + dice.below(15), after: None }
+}
+
+/// A reverse lookup of one or more paths; `None` where nothing holds keys.
+pub(super) fn lookup(dice: &mut Dice, fields: &FieldTree) -> Option<Lookup> {
+    let holds_keys = |field: &&Field| {
+        field.kind != FieldKind::Virtual
+            && matches!(field.mapping.kind, MappingKind::Keyword | MappingKind::Text | MappingKind::Long)
+            && comparable_field(fields, &field.path).is_ok()
+    };
+    let candidates: Vec<&Field> = fields.walk().filter(holds_keys).collect();
+    if candidates.is_empty() {
+        return None;
+    }
+    let paths = (0..1 + dice.below(3)).map(|_| dice.pick(&candidates).path.clone()).collect();
+    let texts = TEXTS.iter().chain(&["2", "02", "-1", "1e300", "true", "ONE", "9223372036854775807"]);
+    let keys: Vec<DocumentId> = texts.filter_map(|text| DocumentId::new(*text).ok()).collect();
+    let keys = (0..1 + dice.below(4)).map(|_| dice.pick(&keys)).collect();
+    Some(Lookup { paths, keys, limit: 1 + dice.below(20) })
+}
