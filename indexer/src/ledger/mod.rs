@@ -1,9 +1,11 @@
-//! The ledger: what must be remembered beside the documents. One file a world: [`sqlite`], [`elastic`].
+//! The ledger: what must be remembered beside the documents. One file a world: [`sqlite`], [`elastic`], `memory`.
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 pub mod elastic;
 pub mod figures;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
 #[cfg(feature = "kafka")]
 pub(crate) mod patient;
 mod retry;

@@ -1,10 +1,12 @@
 //! The reindex log: whoever wants a document rebuilt appends its root id here, and nothing else.
 //!
 //! Two lanes, `live` and `backfill`, partitioned alike by root id. A [`Tenure`] is the right to rebuild some partitions of both:
-//! it reads them in order, and commits progress only over a contiguous completed prefix. One file a world: [`sqlite`], `kafka`.
+//! it reads them in order, and commits progress only over a contiguous completed prefix. One file a world: [`sqlite`], `kafka`, `memory`.
 
 #[cfg(feature = "kafka")]
 pub(crate) mod kafka;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
 pub mod sqlite;
 mod tenure;
 

@@ -1,6 +1,8 @@
-//! The store: documents with versions, searched and looked up by key. One file a world: [`sqlite`], [`elastic`].
+//! The store: documents with versions, searched and looked up by key. One file a world: [`sqlite`], [`elastic`], `memory`.
 
 pub mod elastic;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
 pub mod sqlite;
 
 use async_trait::async_trait;

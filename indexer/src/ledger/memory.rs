@@ -1,0 +1,245 @@
+//! The ledger in memory, for tests and simulations. Clones are the connections of several processes to one ledger.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan};
+
+use super::{
+    Backfill, BackfillIds, BackfillState, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses,
+    figures::FIGURES_ARE_FRESH_MS,
+};
+use crate::{StateError, log::Ends, now_ms};
+
+/// The ledger of one index.
+#[derive(Debug, Clone)]
+pub struct MemoryLedger {
+    retry: RetryPauses,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    served: IndexVersion,
+    epoch: Epoch,
+    state: IndexState,
+    held: BTreeMap<DocumentId, HeldRow>,
+    figures: BTreeMap<String, Figures>,
+    /// Number 1 first.
+    backfills: Vec<Backfill>,
+}
+
+#[derive(Debug)]
+struct HeldRow {
+    held: Held,
+    /// Whether it was appended to the log since it failed last.
+    replayed: bool,
+}
+
+impl MemoryLedger {
+    /// The ledger of a new index, which serves the first version of this plan.
+    pub fn new(plan: IndexPlan, retry: RetryPauses) -> Self {
+        let kept = Kept {
+            served: IndexVersion { version: 1, plan, schema: None },
+            epoch: Epoch::ZERO,
+            state: IndexState::Running,
+            held: BTreeMap::new(),
+            figures: BTreeMap::new(),
+            backfills: Vec::new(),
+        };
+        Self { retry, kept: Arc::new(Mutex::new(kept)) }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // What is done under the lock doesn't panic.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Ledger for MemoryLedger {
+    async fn served(&self) -> Result<IndexVersion, StateError> {
+        Ok(self.kept().served.clone())
+    }
+
+    async fn take_epoch(&self, stored: Epoch) -> Result<Epoch, StateError> {
+        let mut kept = self.kept();
+        let next = kept.epoch.max(stored).next();
+        kept.epoch = next.ok_or_else(|| StateError::EpochsUsedUp("the ledger in memory".to_owned()))?;
+        Ok(kept.epoch)
+    }
+
+    async fn hold(&self, holds: Vec<Hold>) -> Result<(), StateError> {
+        let (mut kept, now) = (self.kept(), now_ms());
+        for Hold { id, version, cause } in holds {
+            let before = kept.held.get(&id).map(|row| &row.held);
+            if before.is_some_and(|before| before.version >= version) {
+                continue; // this fetch or a newer one has spoken
+            }
+            let (attempts, first_at) =
+                before.map_or((1, now), |before| (before.attempts.saturating_add(1), before.first_at));
+            let held = Held {
+                id: id.clone(),
+                version,
+                subgraph: cause.subgraph,
+                code: cause.code,
+                path: cause.path,
+                message: cause.message,
+                attempts,
+                first_at,
+                last_at: now,
+                next_at: now.saturating_add(self.retry.after(attempts)),
+            };
+            kept.held.insert(id, HeldRow { held, replayed: false });
+        }
+        Ok(())
+    }
+
+    async fn release(&self, completed: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError> {
+        let (mut kept, now) = (self.kept(), now_ms());
+        let mut healed = BTreeSet::new();
+        for (id, version) in completed {
+            if kept.held.get(&id).is_some_and(|row| row.held.version < version) {
+                healed.extend(kept.held.remove(&id).and_then(|row| row.held.subgraph));
+            }
+        }
+        // Whoever can't be attributed tells nothing about others; whoever is on the way needs no second wish.
+        for row in kept.held.values_mut().filter(|row| !row.replayed) {
+            if row.held.subgraph.as_ref().is_some_and(|subgraph| healed.contains(subgraph)) {
+                row.held.next_at = row.held.next_at.min(now);
+            }
+        }
+        Ok(())
+    }
+
+    async fn due(&self, limit: usize) -> Result<Vec<DocumentId>, StateError> {
+        let (kept, now) = (self.kept(), now_ms());
+        let mut due: Vec<&Held> =
+            kept.held.values().map(|row| &row.held).filter(|held| held.next_at <= now).collect();
+        due.sort_by_key(|held| held.next_at);
+        Ok(due.into_iter().take(limit).map(|held| held.id.clone()).collect())
+    }
+
+    async fn mark_replayed(&self, ids: Vec<DocumentId>) -> Result<(), StateError> {
+        let (mut kept, next_at) = (self.kept(), now_ms().saturating_add(self.retry.longest()));
+        for id in ids {
+            if let Some(row) = kept.held.get_mut(&id) {
+                row.held.next_at = next_at;
+                row.replayed = true;
+            }
+        }
+        Ok(())
+    }
+
+    async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError> {
+        let kept = self.kept();
+        let later = kept.held.iter().filter(|(id, _)| after.is_none_or(|after| *id > after));
+        Ok(later.map(|(_, row)| row.held.clone()).take(limit).collect())
+    }
+
+    async fn held_count(&self) -> Result<u64, StateError> {
+        Ok(self.kept().held.len() as u64)
+    }
+
+    async fn state(&self) -> Result<IndexState, StateError> {
+        Ok(self.kept().state.clone())
+    }
+
+    async fn change_state(&self, from: &IndexState, to: &IndexState) -> Result<bool, StateError> {
+        let mut kept = self.kept();
+        let is_from = kept.state == *from;
+        if is_from {
+            kept.state = to.clone();
+        }
+        Ok(is_from)
+    }
+
+    async fn set_state(&self, state: IndexState) -> Result<(), StateError> {
+        self.kept().state = state;
+        Ok(())
+    }
+
+    async fn publish(&self, figures: &Figures) -> Result<(), StateError> {
+        self.kept().figures.insert(figures.process.clone(), figures.clone());
+        Ok(())
+    }
+
+    async fn withdraw(&self, process: &str) -> Result<(), StateError> {
+        self.kept().figures.remove(process);
+        Ok(())
+    }
+
+    async fn figures(&self) -> Result<Vec<Figures>, StateError> {
+        let since = now_ms() - FIGURES_ARE_FRESH_MS;
+        Ok(self.kept().figures.values().filter(|figures| figures.at >= since).cloned().collect())
+    }
+
+    async fn start_backfill(&self, ids: BackfillIds) -> Result<i64, StateError> {
+        let mut kept = self.kept();
+        let number = i64::try_from(kept.backfills.len()).expect("fewer backfills than 2^63") + 1;
+        kept.backfills.push(Backfill {
+            number,
+            state: BackfillState::Enumerating,
+            ids,
+            cursor: None,
+            enumerated: 0,
+            through: Ends::new(),
+            error: None,
+            started_at: now_ms(),
+            ended_at: None,
+        });
+        Ok(number)
+    }
+
+    async fn backfills(&self) -> Result<Vec<Backfill>, StateError> {
+        Ok(self.kept().backfills.clone())
+    }
+
+    async fn save_backfill(&self, backfill: &Backfill) -> Result<(), StateError> {
+        let mut kept = self.kept();
+        let known = kept.backfills.iter_mut().find(|known| known.number == backfill.number);
+        if let Some(known) = known
+            && known.ended_at.is_none()
+            && known.enumerated <= backfill.enumerated
+        {
+            let (ids, started_at) = (known.ids.clone(), known.started_at);
+            *known = Backfill { ids, started_at, ..backfill.clone() };
+        }
+        Ok(())
+    }
+
+    async fn open_backfills(&self) -> Result<Vec<Backfill>, StateError> {
+        let is_open = |backfill: &&Backfill| {
+            matches!(backfill.state, BackfillState::Enumerating | BackfillState::Rebuilding)
+        };
+        Ok(self.kept().backfills.iter().filter(is_open).cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ledger::conformance::{self, Ledgers, World},
+        testing,
+    };
+
+    struct InMemory;
+
+    #[async_trait]
+    impl World for InMemory {
+        async fn provisioned(&self, retry: RetryPauses) -> Ledgers {
+            let plan = testing::movies();
+            let ledger = MemoryLedger::new(plan.clone(), retry);
+            Ledgers { plan, open: Box::new(move || Arc::new(ledger.clone())) }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_ledger_in_memory_does_what_every_ledger_must() {
+        conformance::run(&InMemory).await;
+    }
+}
