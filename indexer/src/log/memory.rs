@@ -292,3 +292,84 @@ impl Ownership for Member {
 fn position(count: usize) -> i64 {
     i64::try_from(count).expect("fewer entries than 2^63")
 }
+
+#[cfg(test)]
+mod tests {
+    use plan::{DocumentId, code::source::SS304};
+
+    use super::*;
+    use crate::log::{Cause, DeadLetter, Progress};
+
+    fn entries(ids: &[&str]) -> Append {
+        let entry = |id: &&str| Entry {
+            id: DocumentId::new(*id).unwrap(),
+            lane: Lane::Live,
+            cause: Cause::Event,
+            event_at: None,
+            deleted: false,
+        };
+        Append { entries: ids.iter().map(entry).collect(), ..Append::default() }
+    }
+
+    #[tokio::test]
+    async fn a_share_is_read_on_from_what_was_committed() {
+        let log = MemoryLog::new(2);
+        log.append(entries(&["a", "b", "c", "d", "e", "f", "g", "h"])).await.unwrap();
+        let shares = log.rebalance(&[&[0], &[1]]);
+        let mut read = Vec::new();
+        for (share, partition) in shares.iter().zip(0..) {
+            let page = share.read(Lane::Live, 100).await.unwrap();
+            assert!(page.iter().all(|logged| logged.partition == log.partition_of(&logged.entry)));
+            assert!(page.iter().map(|logged| logged.position).eq(0..position(page.len())));
+            assert!(page.len() > 1 && page.iter().all(|logged| logged.partition == partition));
+            assert_eq!(share.read(Lane::Live, 100).await.unwrap(), []);
+            share.commit(Lane::Live, &[(0, 0), (1, 0)].into()).await.unwrap();
+            read.extend(page);
+        }
+        assert_eq!((read.len(), log.lag(Lane::Live).await.unwrap()), (8, 6), "each commits what is its own");
+        let whole = log.rebalance(&[&[0, 1]]).remove(0);
+        let fenced = shares[0].commit(Lane::Live, &log.ends(Lane::Live).await.unwrap()).await;
+        assert!(matches!(fenced, Err(StateError::Fenced(_))));
+        assert_eq!(whole.committed(Lane::Live).await.unwrap(), Ends::from([(0, 0), (1, 0)]));
+        let (one, rest) =
+            (whole.read(Lane::Live, 1).await.unwrap(), whole.read(Lane::Live, 100).await.unwrap());
+        assert_eq!((one.len(), rest.len()), (1, 5));
+        whole.commit(Lane::Live, &log.ends(Lane::Live).await.unwrap()).await.unwrap();
+        assert_eq!(log.lag(Lane::Live).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_member_works_on_its_shares_until_it_is_stopped() {
+        let (log, stop) = (MemoryLog::new(1), CancellationToken::new());
+        let (give, mut member) = MemoryLog::member();
+        give.send(log.rebalance(&[&[0]]).remove(0)).await.unwrap();
+        let share = member.next_tenure(&stop).await.unwrap().unwrap();
+        log.append(entries(&["a"])).await.unwrap();
+        share.appended().await;
+        assert!(share.is_executor() && share.prove().await.is_ok());
+        stop.cancel();
+        assert!(member.next_tenure(&stop).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_sources_did_is_kept() {
+        let log = MemoryLog::new(3);
+        for number in 1..=3 {
+            let letter = DeadLetter {
+                source: "movies".to_owned(),
+                position: number.to_string(),
+                code: SS304,
+                reason: "no key".to_owned(),
+                record: Vec::new(),
+                original: None,
+            };
+            let progress = Progress { source: "movies".to_owned(), position: Position::new(number, None) };
+            let append = Append { dead_letters: vec![letter], progress: Some(progress), ..Append::default() };
+            log.append(append).await.unwrap();
+        }
+        assert_eq!(log.source_position("movies").await.unwrap(), Some(3));
+        assert_eq!(log.source_position("talent").await.unwrap(), None);
+        let newest: Vec<i64> = log.dead_letters(2).await.unwrap().iter().map(|row| row.number).collect();
+        assert_eq!((newest, log.dead_letter_count().await.unwrap()), (vec![3, 2], 3));
+    }
+}

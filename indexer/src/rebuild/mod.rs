@@ -443,4 +443,6 @@ fn has_much_to_commit(lane: &LaneProgress) -> bool {
 }
 
 #[cfg(test)]
+mod takeover;
+#[cfg(test)]
 mod tests;
