@@ -295,7 +295,7 @@ fn position(count: usize) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use plan::{DocumentId, code::source::SS304};
+    use plan::{DocumentId, code::kafka::SS304};
 
     use super::*;
     use crate::log::{Cause, DeadLetter, Progress};
