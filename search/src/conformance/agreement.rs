@@ -59,6 +59,22 @@ pub async fn run(world: &dyn World, seeds: std::ops::Range<u64>) {
     assert!(answered > 0, "searches and lookups that find nothing would prove nothing");
 }
 
+/// Runs rounds of searches that are sorted by fields. A failure names the seed of its round.
+///
+/// Servers don't run these: they sort a missing number as if it were the smallest or the largest that there is.
+pub async fn orders(world: &dyn World, seeds: std::ops::Range<u64>) {
+    let mut found = 0;
+    for seed in seeds {
+        let mut dice = Dice::new(seed);
+        let round = Round::new(world, &mut dice, seed).await;
+        for _ in 0..SEARCHES {
+            let agreed = round.pages_agree(questions::sorted_search(&mut dice, &round.fields)).await;
+            found += agreed.unwrap_or_else(|difference| panic!("AGREEMENT_SEED={seed}: {difference}"));
+        }
+    }
+    assert!(found > 0, "searches that find nothing would prove nothing");
+}
+
 /// The seeds that `AGREEMENT_SEED=<first>` and `AGREEMENT_ROUNDS=<n>` ask for, or the first `rounds`.
 pub fn seeds(rounds: u64) -> std::ops::Range<u64> {
     let number =

@@ -16,19 +16,29 @@ pub(super) struct Lookup {
     pub(super) limit: usize,
 }
 
-/// A search whose answer is the same everywhere but for its scores: where there is text, something else decides the order.
+/// A search in the order of the ids.
 pub(super) fn search(dice: &mut Dice, fields: &FieldTree) -> SearchRequest {
+    let facets = comparable(dice, fields, 3);
+    let filter = dice.chance(60).then(|| checked(&filters::filter(dice, &fields.0, 2).text(), fields));
+    SearchRequest { filter, facets, first: 1 + dice.below(15), ..SearchRequest::default() }
+}
+
+/// A search, perhaps of a text, that something else than the score decides the order of: scores are each store's own.
+pub(super) fn sorted_search(dice: &mut Dice, fields: &FieldTree) -> SearchRequest {
+    let sort: Vec<Sort> = comparable(dice, fields, 3)
+        .into_iter()
+        .map(|path| Sort { path, descending: dice.chance(50) })
+        .collect();
+    let text = (!sort.is_empty() && dice.chance(40)).then(|| dice.pick(&WORDS).to_owned());
+    SearchRequest { text, sort, ..search(dice, fields) }
+}
+
+/// Up to so many paths that can be sorted and counted.
+fn comparable(dice: &mut Dice, fields: &FieldTree, most: usize) -> Vec<String> {
     let comparable: Vec<&Field> =
         fields.walk().filter(|field| comparable_field(fields, &field.path).is_ok()).collect();
-    let mut paths = |most: usize| {
-        let count = if comparable.is_empty() { 0 } else { dice.below(most + 1) };
-        (0..count).map(|_| dice.pick(&comparable).path.clone()).collect::<Vec<_>>()
-    };
-    let (facets, sorted) = (paths(3), paths(3));
-    let sort: Vec<Sort> = sorted.into_iter().map(|path| Sort { path, descending: dice.chance(50) }).collect();
-    let text = (!sort.is_empty() && dice.chance(40)).then(|| dice.pick(&WORDS).to_owned());
-    let filter = dice.chance(40).then(|| checked(&filters::filter(dice, &fields.0, 2).text(), fields));
-    SearchRequest { text, filter, facets, sort, first: 1 + dice.below(15), after: None }
+    let count = if comparable.is_empty() { 0 } else { dice.below(most + 1) };
+    (0..count).map(|_| dice.pick(&comparable).path.clone()).collect()
 }
 
 /// A reverse lookup of one or more paths; `None` where nothing holds keys.
@@ -42,9 +52,9 @@ pub(super) fn lookup(dice: &mut Dice, fields: &FieldTree) -> Option<Lookup> {
     if candidates.is_empty() {
         return None;
     }
-    let paths = (0..1 + dice.below(3)).map(|_| dice.pick(&candidates).path.clone()).collect();
+    let paths = (0..=dice.below(3)).map(|_| dice.pick(&candidates).path.clone()).collect();
     let texts = TEXTS.iter().chain(&["2", "02", "-1", "1e300", "true", "ONE", "9223372036854775807"]);
     let keys: Vec<DocumentId> = texts.filter_map(|text| DocumentId::new(*text).ok()).collect();
-    let keys = (0..1 + dice.below(4)).map(|_| dice.pick(&keys)).collect();
+    let keys = (0..=dice.below(4)).map(|_| dice.pick(&keys)).collect();
     Some(Lookup { paths, keys, limit: 1 + dice.below(20) })
 }
