@@ -61,7 +61,8 @@ pub async fn run(world: &dyn World, seeds: std::ops::Range<u64>) {
 
 /// Runs rounds of searches that are sorted by fields. A failure names the seed of its round.
 ///
-/// Servers don't run these: they sort a missing number as if it were the smallest or the largest that there is.
+/// Servers don't run these: they sort a missing number as if it were the smallest or the largest 64-bit integer, and
+/// `keyword: lowercase` without accents.
 pub async fn orders(world: &dyn World, seeds: std::ops::Range<u64>) {
     let mut found = 0;
     for seed in seeds {
