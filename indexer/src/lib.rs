@@ -12,11 +12,13 @@ pub mod backfill;
 pub mod documents;
 pub mod endpoints;
 pub mod graph;
+mod heartbeat;
 pub mod index;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod ledger;
 pub mod log;
+pub mod metrics;
 mod patience;
 pub mod provision;
 pub mod rebuild;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::StateError;
+use crate::{StateError, heartbeat};
 
 /// The first pause before a server is asked again. It doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -29,6 +29,7 @@ impl Patience {
     ) -> Result<T, StateError> {
         let mut pause = FIRST_PAUSE;
         loop {
+            heartbeat::beat();
             let error = match attempt().await {
                 Err(error) if error.is_of_a_server() => error,
                 done => return done,

@@ -29,6 +29,7 @@ use crate::{
     Endpoints, Index, StateError, StateFile,
     admin::{self, Admin},
     graph::{Graph, http::HttpGraph},
+    heartbeat::{self, Heartbeats},
     index::World,
     ledger::{Figures, IndexState, figures::Meter},
     log::{Lane, Ownership, sqlite::WholeLog},
@@ -83,6 +84,8 @@ pub struct Process {
     fetches: Arc<Fetches>,
     meter: Arc<Meter>,
     lock: Option<RunLock>,
+    /// Its loops.
+    heartbeats: Heartbeats,
     /// How this process is called in the ledger.
     name: String,
     /// The longest `graph.deadline` of all processes, in milliseconds.
@@ -113,6 +116,7 @@ impl Process {
             graph,
             fetches: Arc::default(),
             meter: Arc::default(),
+            heartbeats: Heartbeats::default(),
             lock,
             name,
         })
@@ -125,8 +129,11 @@ impl Process {
 
     /// Works until `stop`, or with `once` until everything that was there is done. What is running then is finished.
     pub async fn run(mut self, options: RunOptions, stop: CancellationToken) -> Result<RunEnd, RunError> {
+        // Who asks the admin port gets an answer even while a server is away.
+        let shown = self.index.clone();
         self.index = self.index.waiting_until(&stop);
-        let ownership = self.ownership(options.role)?;
+        let starting = self.heartbeats.begin("the start of the process");
+        let ownership = starting.within(|| self.ownership(options.role))?;
         let this = Arc::new(self);
         let listener = match this.endpoints.admin {
             Some(address) if !options.once => Some(
@@ -148,15 +155,17 @@ impl Process {
                 once: options.once,
                 routed: routed.clone(),
             };
-            rebuilding.spawn(work.run());
+            let heartbeat = this.heartbeats.begin("rebuilding");
+            rebuilding.spawn(heartbeat.drive(work.run()));
         }
         if let Some(listener) = listener {
-            let admin = Admin::new(this.index.clone(), &this.endpoints);
+            let admin = Admin::new(shown, &this.endpoints, Arc::clone(&this.meter), this.heartbeats.clone());
             let stop = stop.clone();
             companions
                 .spawn(async move { admin::serve(listener, admin, stop).await.map_err(RunError::from) });
         }
-        companions.spawn(Arc::clone(&this).publish_until(stop.clone()));
+        let heartbeat = this.heartbeats.begin("publishing figures");
+        companions.spawn(heartbeat.drive(Arc::clone(&this).publish_until(stop.clone())));
 
         let mut result = Ok(());
         while result.is_ok() && !(rebuilding.is_empty() && (routing.is_empty() || options.role == Role::All))
@@ -217,13 +226,15 @@ impl Process {
         #[cfg(feature = "kafka")]
         if let World::Shared(log) = &self.index.world {
             for routing in TopicRouting::of(self, log, stop, once) {
-                tasks.spawn(routing.run());
+                let heartbeat = self.heartbeats.begin(format!("routing for {}", routing.group));
+                tasks.spawn(heartbeat.drive(routing.run()));
             }
             return Ok(());
         }
         for source in &self.index.plan.sources {
             let route = self.local_route(source, once, stop)?;
-            tasks.spawn(async move { Ok(route.run().await?) });
+            let heartbeat = self.heartbeats.begin(format!("the route of {}", source.name));
+            tasks.spawn(heartbeat.drive(async move { Ok(route.run().await?) }));
         }
         Ok(())
     }
@@ -245,6 +256,7 @@ impl Process {
 
     async fn publish_until(self: Arc<Self>, stop: CancellationToken) -> Result<(), RunError> {
         while !sleeps_through(PUBLISH, &stop).await {
+            heartbeat::beat();
             self.publish().await?;
         }
         Ok(())

@@ -1,71 +1,150 @@
-//! `/metrics`, in Prometheus' text format. This file holds every name with its meaning.
+//! `/metrics`, in the text format of OpenMetrics, which Prometheus reads. [`super::metric_names`] holds every name.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt, time::Duration};
 
-use axum::{extract::State, http::StatusCode};
-
-use super::Shared;
-use crate::{
-    StateError,
-    ledger::{Figures, IndexState},
+use axum::{
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use plan::index_plan::SourceInput;
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{family::Family, gauge::Gauge},
+    registry::{Metric, Registry},
 };
 
-/// Name, type, meaning, and where its value comes from.
-type Metric = (&'static str, &'static str, &'static str, fn(&Figures) -> u64);
+use super::{
+    Admin, Shared,
+    metric_names::{self as names, MetricName},
+};
+use crate::{
+    StateError,
+    index::Status,
+    ledger::{BackfillState, IndexState},
+    source::inbox,
+};
 
-const OF_FIGURES: [Metric; 9] = [
-    ("events_total", "counter", "Records read from sources.", |figures| figures.events),
-    ("fetch_requests_total", "counter", "Requests sent to the gateway for documents.", |figures| {
-        figures.requests
-    }),
-    ("fetched_documents_total", "counter", "Documents asked for in them.", |figures| figures.fetched),
-    ("written_documents_total", "counter", "Documents written.", |figures| figures.written),
-    ("superseded_documents_total", "counter", "Writes that met something newer.", |figures| {
-        figures.superseded
-    }),
-    ("gone_documents_total", "counter", "Tombstones written.", |figures| figures.gone),
-    ("held_documents_total", "counter", "Documents held, each time.", |figures| figures.held),
-    ("live_lag", "gauge", "Entries of the live lane that aren't complete.", |figures| figures.lag[0]),
-    ("backfill_lag", "gauge", "Entries of the backfill lane that aren't complete.", |figures| figures.lag[1]),
-];
+/// How long the servers have to say how the index is. Prometheus gives up after ten seconds, where nothing else is set.
+const SCRAPED_WITHIN: Duration = Duration::from_secs(5);
 
-pub(super) async fn show(State(shared): State<Shared>) -> (StatusCode, String) {
-    match text(&shared).await {
-        Ok(text) => (StatusCode::OK, text),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{}: {error}\n", error.code())),
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The labels of one sample beside `index`.
+type Labels = Vec<(&'static str, String)>;
+
+/// What is read at each scrape.
+struct Scraped {
+    status: Status,
+    source_lag: BTreeMap<String, u64>,
+}
+
+pub(super) async fn show(State(Shared { admin, .. }): State<Shared>) -> Response {
+    // While a server is away, what the process counts itself is wanted more than ever.
+    let scraped = match tokio::time::timeout(SCRAPED_WITHIN, scrape(&admin)).await {
+        Ok(Ok(scraped)) => Some(scraped),
+        Ok(Err(error)) => {
+            tracing::debug!(code = error.code().id, "{error}: /metrics says nothing of the index");
+            None
+        }
+        Err(_) => None,
+    };
+    match text(&admin, scraped.as_ref()) {
+        Ok(text) => ([(CONTENT_TYPE, OPENMETRICS)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 
-async fn text(Shared { admin, .. }: &Shared) -> Result<String, StateError> {
-    let index = &admin.index.plan.name;
-    let figures = admin.index.ledger.figures().await?;
-    let held = admin.index.ledger.held_count().await?;
-    let dead_letters = admin.index.log.dead_letter_count().await?;
-    let live = admin.index.store.live_documents().await?;
-    let running = u64::from(admin.index.ledger.state().await? == IndexState::Running);
-    let mut text = String::new();
-    let mut metric = |name: &str, kind: &str, meaning: &str, value: u64| {
-        let _ = writeln!(text, "# HELP studio_search_{name} {meaning}\n# TYPE studio_search_{name} {kind}");
-        let _ = writeln!(text, "studio_search_{name}{{index=\"{index}\"}} {value}");
-    };
-    for (name, kind, meaning, value) in OF_FIGURES {
-        metric(name, kind, meaning, figures.iter().map(value).sum());
+async fn scrape(admin: &Admin) -> Result<Scraped, StateError> {
+    let status = admin.index.status().await?;
+    let mut source_lag = BTreeMap::new();
+    for source in &status.sources {
+        let end = source_end(admin, &source.name).await?;
+        let lag = end.map(|end| end.saturating_sub(source.position.unwrap_or(0)));
+        source_lag.insert(source.name.clone(), lag.map_or(0, |lag| u64::try_from(lag).unwrap_or(0)));
     }
-    metric("documents", "gauge", "Documents that can be found.", live);
-    metric("held", "gauge", "Documents that failed for now.", held);
-    metric("dead_letters", "gauge", "Events that could not be understood.", dead_letters);
-    metric("running", "gauge", "1 while the index is worked on, 0 while it is paused or failed.", running);
-    let slowest =
-        figures.iter().filter_map(|figures| figures.freshness).max_by_key(|freshness| freshness.p99);
-    if let Some(freshness) = slowest {
-        let name = "studio_search_freshness_milliseconds";
-        let _ = writeln!(
-            text,
-            "# HELP {name} From an event to its document being searchable.\n# TYPE {name} summary"
-        );
-        for (quantile, value) in [("0.5", freshness.p50), ("0.95", freshness.p95), ("0.99", freshness.p99)] {
-            let _ = writeln!(text, "{name}{{index=\"{index}\",quantile=\"{quantile}\"}} {value}");
+    Ok(Scraped { status, source_lag })
+}
+
+/// Where a source ends; `None` where it isn't there yet.
+async fn source_end(admin: &Admin, name: &str) -> Result<Option<i64>, StateError> {
+    let Some(source) = admin.index.plan.source(name) else { return Ok(None) };
+    match (&source.input, admin.index.state()) {
+        (SourceInput::File, _) => {
+            let Some(path) = admin.source_files.get(name) else { return Ok(None) };
+            let length = tokio::fs::metadata(path).await.map(|file| file.len());
+            Ok(length.ok().and_then(|length| i64::try_from(length).ok()))
         }
+        (SourceInput::Http, Some(state)) => inbox::end(state, name).await.map(Some),
+        (SourceInput::Http, None) => Ok(None),
+        (SourceInput::Topic(_), _) => admin.index.log.source_end(name).await,
     }
+}
+
+fn text(admin: &Admin, scraped: Option<&Scraped>) -> Result<String, fmt::Error> {
+    let labels = [("index".into(), admin.index.plan.name.clone().into())];
+    let mut registry = Registry::with_prefix_and_labels("studio_search", labels.into_iter());
+    register_process(&mut registry, admin);
+    if let Some(scraped) = scraped {
+        register_index(&mut registry, scraped);
+    }
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
     Ok(text)
+}
+
+/// What this process did, and how it is.
+fn register_process(registry: &mut Registry, admin: &Admin) {
+    let metrics = &admin.meter.metrics;
+    metrics.begin_at_zero(admin.index.plan.sources.iter().map(|source| source.name.as_str()));
+    register(registry, names::EVENTS, metrics.events.clone());
+    register(registry, names::SKIPPED_EVENTS, metrics.skipped.clone());
+    register(registry, names::LOOKUP_FAN_OUT, metrics.lookup_fan_out.clone());
+    register(registry, names::FETCH_REQUESTS, metrics.fetch_requests.clone());
+    register(registry, names::FETCH_SECONDS, metrics.fetch_seconds.clone());
+    register(registry, names::DOCUMENTS, metrics.documents.clone());
+    register(registry, names::FRESHNESS, metrics.freshness.clone());
+    register(registry, names::EPOCH, metrics.epoch.clone());
+    register(registry, names::STALLED_LOOPS, gauge(alone(admin.stalled().len() as u64)));
+    let build = [
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("index_version", admin.index.version.to_string()),
+    ];
+    register(registry, names::BUILD_INFO, gauge(vec![(build.into(), 1)]));
+}
+
+fn gauge(samples: Vec<(Labels, u64)>) -> Family<Labels, Gauge> {
+    let family = Family::<Labels, Gauge>::default();
+    for (labels, value) in samples {
+        family.get_or_create(&labels).set(i64::try_from(value).unwrap_or(i64::MAX));
+    }
+    family
+}
+
+fn alone(value: u64) -> Vec<(Labels, u64)> {
+    vec![(Labels::new(), value)]
+}
+
+/// What every process says alike of the index.
+fn register_index(registry: &mut Registry, Scraped { status, source_lag }: &Scraped) {
+    let mut gauge = |name, samples| register(registry, name, gauge(samples));
+    gauge(names::LIVE_DOCUMENTS, alone(status.documents));
+    let lane = |name: &str, lag| (vec![("lane", name.to_owned())], lag);
+    gauge(names::LAG, vec![lane("live", status.lag.live), lane("backfill", status.lag.backfill)]);
+    let of_source = |(source, lag): (&String, &u64)| (vec![("source", source.clone())], *lag);
+    gauge(names::SOURCE_LAG, source_lag.iter().map(of_source).collect());
+    gauge(names::HELD, alone(status.held));
+    gauge(names::DEAD_LETTERS, alone(status.dead_letters));
+    let backfill = status.backfill.as_ref();
+    gauge(names::BACKFILL_ENUMERATED, alone(backfill.map_or(0, |progress| progress.backfill.enumerated)));
+    gauge(names::BACKFILL_REBUILT, alone(backfill.map_or(0, |progress| progress.rebuilt)));
+    let is_open = |state| matches!(state, BackfillState::Enumerating | BackfillState::Rebuilding);
+    let is_backfilling = backfill.is_some_and(|progress| is_open(progress.backfill.state));
+    gauge(names::BACKFILL_RUNNING, alone(u64::from(is_backfilling)));
+    gauge(names::RUNNING, alone(u64::from(status.state == IndexState::Running)));
+    gauge(names::PROCESSES, alone(status.processes as u64));
+}
+
+fn register(registry: &mut Registry, name: MetricName, metric: impl Metric) {
+    registry.register(name.name, name.meaning, metric);
 }

@@ -2,10 +2,11 @@
 
 mod access;
 mod events;
+pub mod metric_names;
 mod metrics;
 mod page;
 
-use std::{future::IntoFuture, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::IntoFuture, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -21,23 +22,49 @@ use tokio_util::sync::CancellationToken;
 
 use access::Reach;
 
-use crate::{Endpoints, Index, StateError, index::Status};
+use crate::{
+    Endpoints, Index, StateError,
+    heartbeat::{Heartbeats, Stalled},
+    index::Status,
+    ledger::figures::Meter,
+};
 
 /// How long answers under way may take after the stop. A container's runtime kills after ten seconds, and what was
 /// fetched has to be written in that time, too.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// How much longer than `graph.deadline` a loop may stand still: far more than a commit or a page of ids takes, so that only
+/// what hangs for ever is started anew.
+const STALLED_AFTER: Duration = Duration::from_mins(1);
+
+/// How long the ledger and the store have to answer a probe.
+const READY_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the pages read.
 #[derive(Clone)]
 pub struct Admin {
     index: Index,
     tokens: Arc<Vec<SecretString>>,
+    source_files: Arc<BTreeMap<String, PathBuf>>,
+    meter: Arc<Meter>,
+    heartbeats: Heartbeats,
 }
 
 impl Admin {
-    /// The pages of one index.
-    pub fn new(index: Index, endpoints: &Endpoints) -> Self {
-        Self { index, tokens: Arc::new(endpoints.tokens.clone()) }
+    /// The pages of one process at work on an index.
+    pub(crate) fn new(
+        index: Index,
+        endpoints: &Endpoints,
+        meter: Arc<Meter>,
+        heartbeats: Heartbeats,
+    ) -> Self {
+        let tokens = Arc::new(endpoints.tokens.clone());
+        Self { index, tokens, source_files: Arc::new(endpoints.source_files.clone()), meter, heartbeats }
+    }
+
+    /// The loops that stand still for longer than any request and its write can take.
+    fn stalled(&self) -> Vec<Stalled> {
+        self.heartbeats.stalled(Duration::from_millis(self.index.plan.graph.deadline_ms) + STALLED_AFTER)
     }
 }
 
@@ -54,7 +81,7 @@ pub async fn serve(listener: TcpListener, admin: Admin, stop: CancellationToken)
         .route("/", get(page::show))
         .route("/figures", get(page::show_figures))
         .route("/status.json", get(status))
-        .route("/livez", get(|| async { "ok\n" }))
+        .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics::show))
         .route("/events/{index}/{source}", post(events::take))
@@ -85,10 +112,30 @@ async fn status(State(Shared { admin, .. }): State<Shared>) -> Result<Json<Statu
     admin.index.status().await.map(Json).map_err(failed)
 }
 
+/// Whether every loop moves. What waits for a server or a person is alive: a new process would wait, too.
+async fn live(State(Shared { admin, .. }): State<Shared>) -> impl IntoResponse {
+    let stalled = admin.stalled();
+    if stalled.is_empty() {
+        return (StatusCode::OK, "ok\n".to_owned());
+    }
+    let line =
+        |Stalled { name, silent }: Stalled| format!("{name}: no progress for {} seconds\n", silent.as_secs());
+    (StatusCode::SERVICE_UNAVAILABLE, stalled.into_iter().map(line).collect())
+}
+
+/// Whether the ledger and the store answer. A probe must not wait as long as a loop would.
 async fn ready(State(Shared { admin, .. }): State<Shared>) -> impl IntoResponse {
-    match admin.index.ledger.state().await {
-        Ok(_) => (StatusCode::OK, "ok\n".to_owned()),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{}: {error}\n", error.code())),
+    let answered = async {
+        admin.index.ledger.state().await?;
+        admin.index.store.live_documents().await
+    };
+    match tokio::time::timeout(READY_WITHIN, answered).await {
+        Ok(Ok(_)) => (StatusCode::OK, "ok\n".to_owned()),
+        Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{}: {error}\n", error.code())),
+        Err(_) => {
+            let late = format!("the ledger and the store did not answer within {READY_WITHIN:?}\n");
+            (StatusCode::SERVICE_UNAVAILABLE, late)
+        }
     }
 }
 

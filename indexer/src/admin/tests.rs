@@ -21,6 +21,7 @@ use crate::{
 struct Port {
     index: Index,
     address: std::net::SocketAddr,
+    heartbeats: Heartbeats,
     stop: CancellationToken,
     serving: JoinHandle<Result<(), StateError>>,
     _folder: tempfile::TempDir,
@@ -44,8 +45,10 @@ impl Port {
         let mut address = listener.local_addr().unwrap();
         address.set_ip([127, 0, 0, 1].into());
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(serve(listener, Admin::new(index.clone(), &endpoints), stop.clone()));
-        Self { index, address, stop, serving, _folder: folder }
+        let heartbeats = Heartbeats::default();
+        let admin = Admin::new(index.clone(), &endpoints, Arc::default(), heartbeats.clone());
+        let serving = tokio::spawn(serve(listener, admin, stop.clone()));
+        Self { index, address, heartbeats, stop, serving, _folder: folder }
     }
 
     fn get(&self, path: &str) -> RequestBuilder {
@@ -190,4 +193,58 @@ async fn the_page_says_what_to_do_next() {
         figures.contains("SS406: too many &lt;gone&gt;") && figures.contains("studio-search resume"),
         "{figures}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loop_that_stands_still_is_named_by_livez() {
+    let port = Port::open("127.0.0.1:0", &[]).await;
+    let route = port.heartbeats.begin("the route of talent");
+    assert_eq!(send(port.get("/livez")).await.status(), StatusCode::OK);
+    let bound = Duration::from_millis(port.index.plan.graph.deadline_ms) + STALLED_AFTER;
+    route.was_last_seen(bound + Duration::from_secs(1));
+    let failed = send(port.get("/livez")).await;
+    assert_eq!(failed.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let text = failed.text().await.unwrap();
+    assert!(text.starts_with("the route of talent: no progress for "), "{text}");
+    let metrics = send(port.get("/metrics")).await.text().await.unwrap();
+    assert!(metrics.contains("studio_search_stalled_loops{index=\"movies\"} 1\n"), "{metrics}");
+    route.beat();
+    assert_eq!(send(port.get("/livez")).await.status(), StatusCode::OK);
+}
+
+/// Every name of the file, and no other; each once, with its type and its labels.
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_what_their_file_says() {
+    let port = Port::open("127.0.0.1:0", &[]).await;
+    let answer = send(port.get("/metrics")).await;
+    let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+    assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+    let text = answer.text().await.unwrap();
+    let told: Vec<(String, &str)> = metric_names::ALL
+        .iter()
+        .map(|metric| (format!("studio_search_{}", metric.name), metric.kind.name()))
+        .collect();
+    let mut types: Vec<(String, &str)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .map(|(name, kind)| (name.to_owned(), kind))
+        .collect();
+    let mut wanted = told.clone();
+    wanted.sort();
+    types.sort();
+    assert_eq!(types, wanted);
+    for metric in metric_names::ALL {
+        let name = format!("studio_search_{}", metric.name);
+        let is_sample = |line: &&str| {
+            line.strip_prefix(&name)
+                .is_some_and(|rest| ["{", "_total{", "_count{"].iter().any(|mark| rest.starts_with(mark)))
+        };
+        let sample = text.lines().find(is_sample).unwrap_or_else(|| panic!("{name} has no sample:\n{text}"));
+        let (_, labels) = sample.split_once('{').unwrap();
+        let labels = labels.split_once('}').unwrap().0;
+        let mut names: Vec<&str> =
+            labels.split(',').filter_map(|label| Some(label.split_once('=')?.0)).collect();
+        names.retain(|label| *label != "index");
+        assert_eq!(names, metric.labels, "{sample}");
+    }
 }

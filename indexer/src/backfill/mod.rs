@@ -15,6 +15,7 @@ use self::enumerate::{Failure, Page, Refused};
 use crate::{
     StateError,
     graph::{Graph, GraphError},
+    heartbeat,
     ledger::{Backfill, BackfillIds, BackfillState, Ledger},
     log::{Append, Cause, DeadLetter, Entry, Lane, ReindexLog},
     now_ms,
@@ -69,6 +70,7 @@ impl Backfills {
     pub async fn run(&self, give_up_after: Option<u32>) -> Result<(), BackfillError> {
         let mut troubles: HashMap<i64, Trouble> = HashMap::new();
         loop {
+            heartbeat::beat();
             let (mut enumerating, mut moved) = (false, false);
             for backfill in self.ledger.open_backfills().await? {
                 if backfill.state != BackfillState::Enumerating {

@@ -12,7 +12,7 @@ use super::{
     Outgoing,
     client::{Cluster, Trouble, Watch},
 };
-use crate::{StateError, endpoints::KafkaEndpoint};
+use crate::{StateError, endpoints::KafkaEndpoint, heartbeat::waiting};
 
 /// What the user may change. A millisecond gathers what one append brings; more would only be waited for.
 const PREFERRED: [(&str, &str); 2] = [("linger.ms", "1"), ("compression.type", "lz4")];
@@ -63,7 +63,7 @@ impl Appender {
             deliveries.push(self.send(record).await?);
         }
         for delivery in deliveries {
-            match delivery.await {
+            match waiting(delivery).await {
                 Ok(Ok(_)) => {}
                 Ok(Err((error, _))) => return Err(self.trouble(&error).into()),
                 Err(_) => {
@@ -93,7 +93,7 @@ impl Appender {
                 Ok(delivery) => return Ok(delivery),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), unsent)) => {
                     outgoing = unsent;
-                    tokio::time::sleep(FULL).await;
+                    waiting(tokio::time::sleep(FULL)).await;
                 }
                 Err((error, _)) => return Err(self.trouble(&error).into()),
             }

@@ -18,7 +18,7 @@ pub use self::{
     share::{Gap, MAX_BYTES, MAX_RECORDS, Share},
 };
 use super::client::{Cluster, Trouble, Watch};
-use crate::{StateError, endpoints::KafkaEndpoint};
+use crate::{StateError, endpoints::KafkaEndpoint, heartbeat};
 
 /// What the user may change.
 ///
@@ -78,7 +78,8 @@ impl Member {
         let watch = Arc::new(Watch::new(cluster));
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         let seats = Arc::new(Seats::default());
-        let seat = Seat::new(Arc::clone(&watch), Arc::clone(&seats), stop.clone());
+        let heartbeat = heartbeat::beside(format!("polling for {group}"));
+        let seat = Seat::new(Arc::clone(&watch), Arc::clone(&seats), stop.clone(), heartbeat);
         let refused = |error| StateError::from(watch.cluster.trouble(&error));
         let consumer: BaseConsumer<Seat> = settings.create_with_context(seat).map_err(refused)?;
         let names: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();

@@ -7,6 +7,8 @@ use std::sync::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::Metrics;
+
 /// How many of the newest freshness samples are kept. Enough for a p99; 32 KB.
 const SAMPLES: usize = 4_096;
 
@@ -73,6 +75,8 @@ pub struct Meter {
     pub gone: AtomicU64,
     /// Documents held.
     pub held: AtomicU64,
+    /// What Prometheus is told.
+    pub metrics: Metrics,
     samples: Mutex<(Vec<i64>, usize)>,
     waiting: Mutex<Option<String>>,
 }
@@ -85,6 +89,7 @@ impl Meter {
 
     /// Notes how long an event took to be searchable, in milliseconds.
     pub fn searchable_after(&self, milliseconds: i64) {
+        self.metrics.searchable_after(milliseconds);
         let mut guard = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
         let (samples, next) = &mut *guard;
         if samples.len() < SAMPLES {

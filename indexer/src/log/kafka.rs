@@ -95,6 +95,13 @@ impl KafkaLog {
         RecordDecoder::new(source.encoding, self.0.schemas.clone())
     }
 
+    fn topic_of(&self, source: &str) -> Option<&str> {
+        match &self.0.plan.source(source)?.input {
+            SourceInput::Topic(topic) => Some(topic),
+            SourceInput::File | SourceInput::Http => None,
+        }
+    }
+
     fn lane(&self, lane: Lane) -> &Arc<str> {
         &self.0.lanes[lane.number()]
     }
@@ -175,11 +182,14 @@ impl ReindexLog for KafkaLog {
     }
 
     async fn source_position(&self, source: &str) -> Result<Option<i64>, StateError> {
-        let Some(SourceInput::Topic(topic)) = self.0.plan.source(source).map(|source| &source.input) else {
-            return Ok(None);
-        };
+        let Some(topic) = self.topic_of(source) else { return Ok(None) };
         let next = self.0.topics.committed(&self.0.kafka.route_group, topic).await?;
         Ok((!next.is_empty()).then(|| next.values().sum()))
+    }
+
+    async fn source_end(&self, source: &str) -> Result<Option<i64>, StateError> {
+        let Some(topic) = self.topic_of(source) else { return Ok(None) };
+        Ok(Some(self.0.topics.ends(topic).await?.values().sum()))
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StateError> {

@@ -193,6 +193,11 @@ pub trait ReindexLog: Send + Sync {
         Ok(self.source_progress(source).await?.map(|position| position.at))
     }
 
+    /// Where a source ends that is a topic; `None` for what isn't.
+    async fn source_end(&self, _source: &str) -> Result<Option<i64>, StateError> {
+        Ok(None)
+    }
+
     /// The newest dead letters.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StateError>;
 

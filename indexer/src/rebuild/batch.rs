@@ -109,6 +109,7 @@ impl Batches {
                 Err(GraphError::Unavailable { reason: "it did not answer in time".into(), retry_after: None })
             }
         };
+        self.meter.metrics.fetched(&answered, started.elapsed());
         let (mut alarm, mut store) = (None, Ok(()));
         let (fates, gateway) = match answered {
             Ok(verdicts) if Instant::now() < deadline => {
@@ -168,6 +169,7 @@ impl Batches {
     pub async fn hold(&self, ticket: &Ticket, error: &GraphError) -> Result<(), StateError> {
         let (code, message) = (error.code().id.to_owned(), error.to_string());
         Meter::add(&self.meter.held, 1);
+        self.meter.metrics.documents("held", 1);
         self.ledger.hold(vec![hold(ticket, HoldCause { subgraph: None, code, path: None, message })]).await
     }
 
@@ -182,6 +184,8 @@ impl Batches {
     ) -> Result<Settled, StateError> {
         let mut documents = Vec::new();
         let mut written_by = Vec::new();
+        let mut rejects = 0;
+        let mut gone = vec![false; tickets.len()];
         let mut holds = Vec::new();
         let mut completed = Vec::new();
         let mut fates = vec![Fate::Complete; tickets.len()];
@@ -203,6 +207,7 @@ impl Batches {
                     document(None, Vec::new());
                     completed.push((ticket.id.clone(), ticket.version));
                     Meter::add(&self.meter.gone, 1);
+                    gone[at] = true;
                 }
                 Verdict::Ignored => completed.push((ticket.id.clone(), ticket.version)),
                 Verdict::Held(cause) => holds.push(hold(ticket, cause)),
@@ -223,8 +228,12 @@ impl Batches {
                 Outcome::Written => {
                     fates[at] = Fate::Searchable;
                     Meter::add(&self.meter.written, 1);
+                    self.meter.metrics.documents(if gone[at] { "gone" } else { "written" }, 1);
                 }
-                Outcome::Superseded => Meter::add(&self.meter.superseded, 1),
+                Outcome::Superseded => {
+                    Meter::add(&self.meter.superseded, 1);
+                    self.meter.metrics.documents("superseded", 1);
+                }
                 Outcome::Again(reason) => {
                     let ticket = &tickets[at];
                     fates[at] = Fate::Again { alone: false };
@@ -238,10 +247,13 @@ impl Batches {
                     let ticket = &tickets[at];
                     completed.retain(|(id, _)| *id != ticket.id);
                     holds.push(hold(ticket, rejected(reason)));
+                    rejects += 1;
                 }
             }
         }
         Meter::add(&self.meter.held, holds.len());
+        self.meter.metrics.documents("held", holds.len() - rejects);
+        self.meter.metrics.documents("rejected", rejects);
         self.ledger.hold(holds).await?;
         self.ledger.release(completed).await?;
         Ok(Settled { fates, store })

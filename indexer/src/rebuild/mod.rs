@@ -30,6 +30,7 @@ use self::{
 use crate::{
     StateError,
     graph::GraphError,
+    heartbeat::{self, waiting},
     ledger::{self, IndexState},
     log::{Lane, ReindexLog, Tenure},
     now_ms,
@@ -136,6 +137,7 @@ impl Rebuild {
     /// Rebuilds until it is stopped or drained. What is running then is finished first.
     pub async fn run(mut self) -> Result<(), RebuildError> {
         while !self.signals.stop.is_cancelled() {
+            heartbeat::beat();
             self.poll_state().await?;
             self.read_lanes().await?;
             if let Some(loss) = self.tenure.take_loss() {
@@ -157,7 +159,7 @@ impl Rebuild {
                 () = self.signals.stop.cancelled() => {}
             }
         }
-        while let Some(end) = self.running.join_next().await {
+        while let Some(end) = waiting(self.running.join_next()).await {
             self.take_in(end).await?;
         }
         self.commit().await?;
@@ -224,7 +226,8 @@ impl Rebuild {
                 })
                 .collect();
             let batches = Arc::clone(&self.batches);
-            self.running.spawn(async move { batches.run(tickets).await });
+            let heartbeat = heartbeat::beside("a batch of documents");
+            self.running.spawn(heartbeat.drive(async move { batches.run(tickets).await }));
         }
     }
 

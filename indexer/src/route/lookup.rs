@@ -17,6 +17,7 @@ use crate::{
         Graph, GraphError,
         ids::{IdPages, PageError},
     },
+    heartbeat,
     log::DeadLetter,
     store::Store,
 };
@@ -115,6 +116,7 @@ impl Lookup {
     ) -> Result<Option<Vec<DocumentId>>, StateError> {
         let (mut pause, mut failures) = (FIRST_PAUSE, 0);
         loop {
+            heartbeat::beat();
             let asking = self.store.lookup(&self.source.reverse_lookup, keys, after, PAGE);
             let error = match stop.run_until_cancelled(asking).await {
                 None => return Ok(None),
@@ -182,7 +184,7 @@ impl Lookup {
                 return Ok(given_up);
             }
             tokio::select! {
-                () = tokio::time::sleep(pause.max(retry_after.unwrap_or_default())) => {}
+                () = heartbeat::waiting(tokio::time::sleep(pause.max(retry_after.unwrap_or_default()))) => {}
                 () = stop.cancelled() => return Ok(given_up),
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -220,6 +222,7 @@ impl Lookup {
         found: &mut FanOut<'_>,
     ) -> Result<Result<(), PageError>, StateError> {
         loop {
+            heartbeat::beat();
             let key = asked.key.to_variable(self.source.id_kind);
             let page = match pages.page(Some(key), asked.cursor.as_ref()).await {
                 Ok(page) => page,

@@ -29,8 +29,10 @@ use self::{
 use crate::{
     StateError,
     graph::GraphError,
+    heartbeat::{self, waiting},
     ledger::{Ledger, figures::Meter},
     log::{Append, DeadLetter, Progress, ReindexLog},
+    metrics::Skip,
     source::{Records, Source, SourceError, SourceRecord},
 };
 
@@ -112,7 +114,8 @@ impl Route {
             barrier: self.barrier.clone(),
             stop: self.stop.clone(),
         };
-        let second = tokio::spawn(second.run(barriers));
+        let heartbeat = heartbeat::beside(format!("the second lookups of {}", self.lookup.source.name));
+        let second = tokio::spawn(heartbeat.drive(second.run(barriers)));
         let first = self.read_on(pending).await;
         match second.await {
             Ok(result) => first.and(result),
@@ -127,6 +130,7 @@ impl Route {
         // A truncate may have paused the process before this one.
         let mut may_be_paused = true;
         while !self.stop.is_cancelled() {
+            heartbeat::beat();
             if may_be_paused && truncate::is_unanswered(&*self.ledger).await? {
                 if self.once {
                     return Ok(());
@@ -149,12 +153,13 @@ impl Route {
                     return Ok(());
                 }
                 tokio::select! {
-                    () = self.source.arrived() => continue,
+                    () = waiting(self.source.arrived()) => continue,
                     () = self.stop.cancelled() => return Ok(()),
                     () = pending.closed() => return Ok(()), // the second lookup failed, and says why
                 }
             }
             Meter::add(&self.meter.events, records.len());
+            self.meter.metrics.events(&name, records.len());
             let routed = self.understand(records);
             if let Some(place) = &routed.truncated {
                 // Told before the position moves past it, so that a crash in between tells it again.
@@ -165,7 +170,7 @@ impl Route {
             if self.lookup.is_needed() {
                 // A position that moved without records goes this way, too: it must not overtake those before it.
                 let batch = self.look_up_at_once(routed, arrived, progress).await?;
-                if pending.send(batch).await.is_err() {
+                if waiting(pending.send(batch)).await.is_err() {
                     return Ok(()); // the second lookup failed, and says why
                 }
             } else {
@@ -189,7 +194,11 @@ impl Route {
                 Ok(record) => {
                     let filter = self.filter.as_ref();
                     let before = routed.wishes.is_truncated;
-                    if let Err(error) = routed.wishes.add(plan, self.lookup.root_kind, filter, &record) {
+                    let added = routed.wishes.add(plan, self.lookup.root_kind, filter, &record);
+                    if let Ok(Some(skip)) = added {
+                        self.meter.metrics.skipped(source, skip, 1);
+                    }
+                    if let Err(error) = added {
                         let code = match error {
                             EventError::Id { .. } | EventError::KeyOnly { .. } => codes::SS302,
                             _ => codes::SS301,
@@ -216,6 +225,7 @@ impl Route {
                 }
             }
         }
+        self.meter.metrics.skipped(source, Skip::DeadLetter, routed.dead_letters.len() as u64);
         routed
     }
 
@@ -231,11 +241,15 @@ impl Route {
         if !entries.is_empty() {
             self.log.append(Append { entries, ..Append::default() }).await?;
         }
+        let named = queued.len();
         let mut given_up = HashSet::new();
         let unanswered = look_up(&self.lookup, &*self.log, &keys, &given_up, &mut queued, &self.stop).await?;
         for unanswered in unanswered {
             dead_letters.push(self.lookup.dead_letter(&unanswered));
             given_up.insert(unanswered.key);
+        }
+        if !keys.is_empty() {
+            self.meter.metrics.lookup_fan_out.observe((queued.len() - named) as f64);
         }
         Ok(Pending { arrived, keys, dead_letters, given_up, queued, progress })
     }
@@ -270,10 +284,10 @@ struct SecondLookup {
 
 impl SecondLookup {
     async fn run(self, mut barriers: mpsc::Receiver<Pending>) -> Result<(), RouteError> {
-        while let Some(pending) = barriers.recv().await {
+        while let Some(pending) = waiting(barriers.recv()).await {
             let Pending { arrived, keys, mut dead_letters, given_up, mut queued, progress } = pending;
             tokio::select! {
-                () = self.barrier.passed(arrived) => {}
+                () = waiting(self.barrier.passed(arrived)) => {}
                 // Uncommitted, the events come again and so does their barrier.
                 () = self.stop.cancelled() => return Ok(()),
             }

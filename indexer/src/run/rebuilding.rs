@@ -14,6 +14,7 @@ use crate::{
     StateError,
     backfill::Backfills,
     graph::request::DocumentRequests,
+    heartbeat::{self, waiting},
     ledger::IndexState,
     log::{Append, Cause, Entry, Lane, Ownership, Tenure},
     rebuild::{Rebuild, Signals, batch::Batches, gone::GoneGuard},
@@ -46,7 +47,7 @@ pub(super) struct Rebuilding {
 impl Rebuilding {
     /// Works on shares until it is stopped, or with `once` until the first share is complete up to its end.
     pub(super) async fn run(mut self) -> Result<(), RunError> {
-        while let Some(tenure) = self.ownership.next_tenure(&self.stop).await? {
+        while let Some(tenure) = waiting(self.ownership.next_tenure(&self.stop)).await? {
             let worked = self.work(&tenure).await;
             tenure.release();
             match worked {
@@ -59,7 +60,7 @@ impl Rebuilding {
                 break;
             }
         }
-        self.ownership.leave().await;
+        waiting(self.ownership.leave()).await;
         Ok(())
     }
 
@@ -78,9 +79,11 @@ impl Rebuilding {
         if tenure.is_executor() {
             self.process.replay_due().await?;
             let enumerating = Arc::clone(&backfills);
-            executing.spawn(async move { Ok(enumerating.run(give_up_after).await?) });
+            let heartbeat = heartbeat::beside("backfills");
+            executing.spawn(heartbeat.drive(async move { Ok(enumerating.run(give_up_after).await?) }));
             if self.process.index.plan.errors.auto_replay && !self.once {
-                executing.spawn(Arc::clone(&self.process).replay_until(ended.clone()));
+                let heartbeat = heartbeat::beside("trying held documents again");
+                executing.spawn(heartbeat.drive(Arc::clone(&self.process).replay_until(ended.clone())));
             }
         }
 
@@ -120,6 +123,7 @@ impl Rebuilding {
     /// Takes the next epoch and proves that the share is still our own; false where it was stopped or revoked before that.
     async fn take_over(&self, tenure: &dyn Tenure) -> Result<bool, RunError> {
         loop {
+            heartbeat::beat();
             let taken = async {
                 let highest = self.process.index.store.highest_version().await?;
                 let stored = highest.map_or(Epoch::ZERO, DocumentVersion::epoch);
@@ -131,6 +135,7 @@ impl Rebuilding {
                 taken = taken => match taken {
                     Ok(epoch) => {
                         self.process.fetches.enter(epoch);
+                        self.process.meter.metrics.epoch.set(i64::try_from(epoch.get()).unwrap_or(i64::MAX));
                         let Process { index, .. } = &*self.process;
                         let name = &index.plan.name;
                         tracing::info!(index = %name, epoch = epoch.get(), version = index.version, "took the index over");
@@ -213,6 +218,7 @@ impl Process {
 
     async fn replay_until(self: Arc<Self>, stop: CancellationToken) -> Result<(), RunError> {
         while !sleeps_through(REPLAY_POLL, &stop).await {
+            heartbeat::beat();
             self.replay_due().await?;
         }
         Ok(())

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Process, RunError, Tasks, gaps, joined};
 use crate::{
     StateError,
+    heartbeat::{self, waiting},
     kafka::{Member, Share},
     log::kafka::KafkaLog,
     route::barrier::Barrier,
@@ -57,7 +58,7 @@ impl TopicRouting {
     /// Routes until it is stopped, or with `once` until the first share is routed up to its end.
     pub(super) async fn run(self) -> Result<(), RunError> {
         let mut member = Member::join(self.log.endpoint(), &self.group, self.topics())?;
-        while let Some(share) = member.next_share(&self.stop).await? {
+        while let Some(share) = waiting(member.next_share(&self.stop)).await? {
             let routed = self.work(&share).await;
             share.release();
             match routed {
@@ -72,7 +73,7 @@ impl TopicRouting {
                 break;
             }
         }
-        member.leave().await;
+        waiting(member.leave()).await;
         Ok(())
     }
 
@@ -97,12 +98,14 @@ impl TopicRouting {
             let source = TopicSource::new(&topic, share, decoder, self.log.topics().clone());
             let barrier = Barrier::Deadline(Arc::clone(&self.process.longest_deadline));
             let route = self.process.route(plan, Box::new(source), barrier, self.once, &ended)?;
-            routes.spawn(async move { Ok(route.run().await?) });
+            let heartbeat = heartbeat::beside(format!("the route of {}", plan.name));
+            routes.spawn(heartbeat.drive(async move { Ok(route.run().await?) }));
         }
         let mut result = Ok(());
         let mut gaps = tokio::time::interval(gaps::POLL);
         let mut told = Vec::new();
         loop {
+            heartbeat::beat();
             tokio::select! {
                 end = routes.join_next() => match end {
                     Some(end) => {
@@ -113,10 +116,8 @@ impl TopicRouting {
                     }
                     // Without a partition there is nothing to do but to wait for another share.
                     None if result.is_ok() && !self.once && !ended.is_cancelled() => {
-                        tokio::select! {
-                            () = share.revoked().cancelled() => return Ok(()),
-                            () = ended.cancelled() => return Ok(()),
-                        }
+                        waiting(share.revoked().run_until_cancelled(ended.cancelled())).await;
+                        return Ok(());
                     }
                     None => return result,
                 },

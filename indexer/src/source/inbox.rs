@@ -31,6 +31,13 @@ pub async fn accept(state: &StateFile, source: &str, lines: Vec<Vec<u8>>) -> Res
         .await
 }
 
+/// The position behind the newest line of a source.
+pub(crate) async fn end(state: &StateFile, source: &str) -> Result<i64, StateError> {
+    let source = source.to_owned();
+    let sql = "SELECT coalesce(max(seq) + 1, 0) FROM inbox WHERE source = ?1";
+    state.read(move |conn| conn.query_row(sql, [source], |row| row.get(0))).await
+}
+
 #[async_trait]
 impl Source for InboxSource {
     async fn read(&mut self, from: &Position, limit: usize) -> Result<Records, SourceError> {
@@ -60,9 +67,7 @@ impl Source for InboxSource {
     }
 
     async fn end(&mut self) -> Result<i64, SourceError> {
-        let name = self.name.clone();
-        let sql = "SELECT coalesce(max(seq) + 1, 0) FROM inbox WHERE source = ?1";
-        Ok(self.state.read(move |conn| conn.query_row(sql, [name], |row| row.get(0))).await?)
+        Ok(end(&self.state, &self.name).await?)
     }
 }
 

@@ -19,7 +19,10 @@ use super::{
     Seats,
     share::{Gap, Held, Share, Wish},
 };
-use crate::kafka::client::{Meaning, Watch};
+use crate::{
+    heartbeat::Heartbeat,
+    kafka::client::{Meaning, Watch},
+};
 
 /// How long a revocation waits for its owner to finish what it began. Far below `max.poll.interval.ms`, after which the group
 /// would go on without us, and enough for what a gateway and a store need.
@@ -36,12 +39,18 @@ pub(super) struct Seat {
     watch: Arc<Watch>,
     seats: Arc<Seats>,
     stop: CancellationToken,
+    heartbeat: Heartbeat,
     held: Mutex<Option<Arc<Held>>>,
 }
 
 impl Seat {
-    pub(super) fn new(watch: Arc<Watch>, seats: Arc<Seats>, stop: CancellationToken) -> Self {
-        Self { watch, seats, stop, held: Mutex::default() }
+    pub(super) fn new(
+        watch: Arc<Watch>,
+        seats: Arc<Seats>,
+        stop: CancellationToken,
+        heartbeat: Heartbeat,
+    ) -> Self {
+        Self { watch, seats, stop, heartbeat, held: Mutex::default() }
     }
 
     fn held(&self) -> Option<Arc<Held>> {
@@ -57,6 +66,7 @@ impl Seat {
                 // Without them nothing can begin. Heartbeats go on meanwhile; if the group goes on without us, commits are fenced.
                 Err(error) => self.watch.note(self.watch.explained(&error)),
             }
+            self.heartbeat.beat();
             if self.stop.is_cancelled() {
                 break TopicPartitionList::new();
             }
@@ -163,6 +173,7 @@ pub(super) fn poll(consumer: BaseConsumer<Seat>, topics: &[Arc<str>]) {
     let mut probed = Instant::now();
     let mut may_have_gaps = false;
     while !seat.stop.is_cancelled() {
+        seat.heartbeat.beat();
         let held = seat.held();
         let is_any_paused = held.as_ref().is_some_and(|held| held.is_any_paused());
         let wait = if is_any_paused { Duration::from_millis(10) } else { Duration::from_millis(50) };

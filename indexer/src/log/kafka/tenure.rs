@@ -14,6 +14,7 @@ use super::{KafkaLog, keyed, wire};
 use crate::{
     StateError,
     documents::topic::TopicValues,
+    heartbeat::waiting,
     kafka::{Bundle, Gap, GroupOffsets, Member, Message, Outgoing, Share},
     log::{Ends, Lane, Logged, Ownership, Tenure},
     store::Document,
@@ -85,7 +86,7 @@ impl KafkaTenure {
             bundle.offsets.push(GroupOffsets { group, next });
             self.log.transactions().submit(bundle).await
         };
-        pending.verdict().await
+        waiting(pending.verdict()).await // the brokers may be away for long
     }
 }
 
