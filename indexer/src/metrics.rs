@@ -150,6 +150,11 @@ impl Metrics {
         self.documents.get_or_create(&DocumentResult { result }).inc_by(count as u64);
     }
 
+    /// Notes how many documents the lookups of a batch of events found.
+    pub(crate) fn looked_up(&self, documents: usize) {
+        self.lookup_fan_out.observe(u32::try_from(documents).unwrap_or(u32::MAX).into());
+    }
+
     /// Notes how long an event took to be searchable, in milliseconds.
     pub(crate) fn searchable_after(&self, milliseconds: i64) {
         let milliseconds = u64::try_from(milliseconds).unwrap_or(0);

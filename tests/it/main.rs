@@ -15,6 +15,7 @@ mod init;
 mod kafka_client;
 mod ledger;
 mod memory;
+mod operating;
 mod ownership;
 mod python;
 mod registry;

@@ -63,6 +63,11 @@ impl Folder {
         (folder, graph)
     }
 
+    /// Asks another gateway from now on.
+    pub fn connect(&mut self, gateway: &str) {
+        gateway.clone_into(&mut self.gateway);
+    }
+
     /// A path in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

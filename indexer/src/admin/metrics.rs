@@ -1,4 +1,4 @@
-//! `/metrics`, in the text format of OpenMetrics, which Prometheus reads. [`super::metric_names`] holds every name.
+//! `/metrics`, in the text format of `OpenMetrics`, which Prometheus reads. [`super::metric_names`] holds every name.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 

@@ -249,7 +249,7 @@ impl Route {
             given_up.insert(unanswered.key);
         }
         if !keys.is_empty() {
-            self.meter.metrics.lookup_fan_out.observe((queued.len() - named) as f64);
+            self.meter.metrics.looked_up(queued.len() - named);
         }
         Ok(Pending { arrived, keys, dead_letters, given_up, queued, progress })
     }

@@ -135,7 +135,7 @@ impl Rebuilding {
                 taken = taken => match taken {
                     Ok(epoch) => {
                         self.process.fetches.enter(epoch);
-                        self.process.meter.metrics.epoch.set(i64::try_from(epoch.get()).unwrap_or(i64::MAX));
+                        self.process.meter.metrics.epoch.set(epoch.get().into());
                         let Process { index, .. } = &*self.process;
                         let name = &index.plan.name;
                         tracing::info!(index = %name, epoch = epoch.get(), version = index.version, "took the index over");
