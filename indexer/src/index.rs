@@ -149,12 +149,13 @@ impl Index {
         let (ledger, served) = ElasticLedger::open(client.clone(), name).await?;
         let lacking = || StateError::NotProvisioned(format!("the plan of {name} names no topics"));
         let topics = served.plan.kafka.clone().ok_or_else(lacking)?;
-        let log = KafkaLog::new(&served, &topics, kafka)?;
+        let ledger = Arc::new(ledger);
+        let log = KafkaLog::new(&served, &topics, kafka, &ledger)?;
         let plan = Arc::new(served.plan);
         let (store, searcher) = remote_documents(client, &plan, served.version);
         Ok(Self {
             log: Arc::new(log.clone()),
-            ledger: Arc::new(ledger),
+            ledger,
             store,
             searcher,
             version: served.version,

@@ -152,7 +152,7 @@ impl Backfills {
                     original: None,
                 };
                 let dead_letters = page.refused.into_iter().map(letter).collect();
-                self.log.append(Append { entries, dead_letters, progress: None }).await?;
+                self.log.append(Append { entries, dead_letters, ..Append::default() }).await?;
                 backfill.through = self.log.ends(Lane::Backfill).await?;
                 backfill.error = None;
                 if page.next.is_none() {

@@ -174,6 +174,19 @@ impl Topics {
         self.blocking(move |shared| reading::one(shared, &topic, partition, offset)).await
     }
 
+    /// What is kept of the records from these offsets up to those ends, in the order of each partition. An offset must not lie
+    /// before the beginning of its partition.
+    pub async fn select<T: Send + 'static>(
+        &self,
+        topic: &str,
+        from: BTreeMap<i32, i64>,
+        ends: BTreeMap<i32, i64>,
+        keep: impl FnMut(OwnedMessage) -> Option<T> + Send + 'static,
+    ) -> Result<Vec<T>, StateError> {
+        let topic = topic.to_owned();
+        self.blocking(move |shared| reading::through(shared, &topic, &from, &ends, keep)).await
+    }
+
     /// Asks on a thread that may block: librdkafka knows no other way.
     async fn blocking<T: Send + 'static>(
         &self,

@@ -9,6 +9,8 @@ pub mod memory;
 #[cfg(feature = "kafka")]
 pub(crate) mod patient;
 mod retry;
+#[cfg(feature = "kafka")]
+pub(crate) mod settled;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -238,6 +240,9 @@ pub trait Ledger: Send + Sync {
 
     /// Held documents in the order of their ids, after an id.
     async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError>;
+
+    /// Forgets holds, each up to the version of its fetch that failed: nobody fetches the document again because of it.
+    async fn forget(&self, holds: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError>;
 
     /// How many documents are held.
     async fn held_count(&self) -> Result<u64, StateError>;

@@ -44,6 +44,10 @@ impl Ledger for PatientLedger {
         self.patience.try_until_done(|| self.ledger.held(after, limit)).await
     }
 
+    async fn forget(&self, holds: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError> {
+        self.patience.try_until_done(|| self.ledger.forget(holds.clone())).await
+    }
+
     async fn held_count(&self) -> Result<u64, StateError> {
         self.patience.try_until_done(|| self.ledger.held_count()).await
     }

@@ -160,6 +160,17 @@ impl Ledger for SqliteLedger {
             .await
     }
 
+    async fn forget(&self, holds: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError> {
+        self.state
+            .write(move |tx| {
+                let mut delete = tx.prepare_cached("DELETE FROM held WHERE id = ?1 AND version <= ?2")?;
+                holds.iter().try_for_each(|(id, version)| {
+                    delete.execute(params![id.as_str(), version.get()]).map(drop)
+                })
+            })
+            .await
+    }
+
     async fn held_count(&self) -> Result<u64, StateError> {
         let sql = "SELECT count(*) FROM held";
         self.state.read(move |conn| conn.query_row(sql, (), |row| row.get(0))).await

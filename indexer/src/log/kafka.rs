@@ -8,19 +8,23 @@ pub(crate) mod dead_letter;
 mod tenure;
 mod wire;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, OnceLock},
+};
 
 use async_trait::async_trait;
 use plan::{IndexPlan, KafkaPlan, SourcePlan, index_plan::SourceInput};
 
 pub(crate) use self::tenure::Shares;
-use super::{Append, DeadLetterRow, Ends, Lane, ReindexLog};
+use super::{Append, DeadLetterRow, Ends, KeptLetter, Lane, LetterNumber, ReindexLog};
 use crate::{
     StateError,
     documents::topic::TopicValues,
     endpoints::KafkaEndpoint,
-    kafka::{Appender, Bundle, Outgoing, Topics, Transactions},
-    ledger::IndexVersion,
+    kafka::{Appender, Bundle, Message, Outgoing, OwnedMessage, Topics, Transactions},
+    ledger::{IndexVersion, elastic::ElasticLedger, settled::Settled},
     patience::Patience,
     registry::{Registry, Schemas},
     source::{Position, decode::RecordDecoder},
@@ -40,6 +44,8 @@ struct Shared {
     lanes: [Arc<str>; 2],
     documents: Arc<str>,
     dead_letters: Arc<str>,
+    /// Remembers which dead letters are settled: a single record of a topic can't be deleted.
+    ledger: Arc<ElasticLedger>,
     appender: OnceLock<Appender>,
     transactions: OnceLock<Transactions>,
 }
@@ -50,6 +56,7 @@ impl KafkaLog {
         served: &IndexVersion,
         kafka: &KafkaPlan,
         endpoint: &KafkaEndpoint,
+        ledger: &Arc<ElasticLedger>,
     ) -> Result<Self, StateError> {
         let schemas = endpoint.registry.as_ref().map(|registry| Registry::new(registry).map(Schemas::new));
         Ok(Self(
@@ -63,6 +70,7 @@ impl KafkaLog {
                 lanes: [kafka.live.as_str().into(), kafka.backfill.as_str().into()],
                 documents: kafka.documents.as_str().into(),
                 dead_letters: kafka.dead_letters.as_str().into(),
+                ledger: Arc::clone(ledger),
                 appender: OnceLock::new(),
                 transactions: OnceLock::new(),
             }),
@@ -136,7 +144,7 @@ impl KafkaLog {
 #[async_trait]
 impl ReindexLog for KafkaLog {
     async fn append(&self, append: Append) -> Result<(), StateError> {
-        let Append { entries, dead_letters, progress } = append;
+        let Append { entries, dead_letters, settled, progress } = append;
         let mut records = Vec::with_capacity(entries.len() + dead_letters.len());
         for entry in &entries {
             records.push(wire::record(self.lane(entry.lane), entry));
@@ -147,6 +155,9 @@ impl ReindexLog for KafkaLog {
         if !records.is_empty() {
             let appender = self.appender()?;
             self.1.try_until_done(|| appender.append(&records)).await?;
+        }
+        if !settled.is_empty() {
+            self.settle(&settled).await?;
         }
         let Some(position) = progress.and_then(|progress| progress.position.topic) else { return Ok(()) };
         let offsets = vec![position.into_offsets()];
@@ -193,18 +204,88 @@ impl ReindexLog for KafkaLog {
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StateError> {
-        let records = self.0.topics.latest(&self.0.dead_letters, limit).await?;
-        Ok(records.iter().map(dead_letter::row).collect())
+        let Letters { begins, ends, settled } = self.letters().await?;
+        let mut depth = i64::try_from(limit).unwrap_or(i64::MAX);
+        loop {
+            let from = ends.iter().map(|(partition, end)| {
+                let begin = begins.get(partition).copied().unwrap_or_default();
+                (*partition, settled.reach_back(*partition, begin..*end, depth))
+            });
+            let from: Ends = from.collect();
+            let is_all = from == begins;
+            let known = settled.clone();
+            let keep = move |message: OwnedMessage| {
+                let is_open = !known.contains(message.partition(), message.offset());
+                is_open.then(|| dead_letter::row(&message))
+            };
+            let mut rows = self.0.topics.select(&self.0.dead_letters, from, ends.clone(), keep).await?;
+            // A topic that somebody else made may have lost single records.
+            if rows.len() >= limit || is_all {
+                rows.sort_by_key(|row| Reverse((row.at, row.number)));
+                rows.truncate(limit);
+                return Ok(rows);
+            }
+            depth = depth.saturating_mul(4).max(1);
+        }
+    }
+
+    async fn read_dead_letters(&self, numbers: &[LetterNumber]) -> Result<Vec<KeptLetter>, StateError> {
+        let Letters { begins, ends, settled } = self.letters().await?;
+        let is_there = |(partition, offset): &(i32, i64)| {
+            let range = begins.get(partition).copied().zip(ends.get(partition).copied());
+            let is_within = range.is_some_and(|(begin, end)| (begin..end).contains(offset));
+            is_within && !settled.contains(*partition, *offset)
+        };
+        let wanted: BTreeSet<(i32, i64)> = offsets(numbers).filter(is_there).collect();
+        let (mut from, mut to) = (BTreeMap::new(), BTreeMap::new());
+        for (partition, offset) in &wanted {
+            from.entry(*partition).or_insert(*offset);
+            to.insert(*partition, offset + 1);
+        }
+        let keep = move |message: OwnedMessage| {
+            let is_wanted = wanted.contains(&(message.partition(), message.offset()));
+            is_wanted.then(|| dead_letter::kept(&message))
+        };
+        self.0.topics.select(&self.0.dead_letters, from, to, keep).await
     }
 
     async fn dead_letter_count(&self) -> Result<u64, StateError> {
-        let topic = &self.0.dead_letters;
-        let (ends, begins) = (self.0.topics.ends(topic).await?, self.0.topics.beginnings(topic).await?);
+        let Letters { begins, ends, settled } = self.letters().await?;
         let count = |(partition, end): (&i32, &i64)| {
-            u64::try_from(end - begins.get(partition).unwrap_or(&0)).unwrap_or(0)
+            let begin = begins.get(partition).copied().unwrap_or_default();
+            settled.open_within(*partition, begin..*end)
         };
         Ok(ends.iter().map(count).sum())
     }
+}
+
+/// What there is in the topic of dead letters.
+struct Letters {
+    begins: Ends,
+    ends: Ends,
+    settled: Settled,
+}
+
+impl KafkaLog {
+    async fn letters(&self) -> Result<Letters, StateError> {
+        let topic = &self.0.dead_letters;
+        let (ends, begins) = (self.0.topics.ends(topic).await?, self.0.topics.beginnings(topic).await?);
+        Ok(Letters { begins, ends, settled: self.0.ledger.settled_letters().await? })
+    }
+
+    /// Remembers that these dead letters are settled, and forgets those that their topic has deleted.
+    async fn settle(&self, numbers: &[LetterNumber]) -> Result<(), StateError> {
+        let mut settled = Settled::default();
+        offsets(numbers).for_each(|(partition, offset)| settled.insert(partition, offset));
+        let topic = &self.0.dead_letters;
+        let begins = self.1.try_until_done(|| self.0.topics.beginnings(topic)).await?;
+        self.1.try_until_done(|| self.0.ledger.settle_letters(&settled, &begins)).await
+    }
+}
+
+/// Partitions and offsets. What names no partition is no record of a topic.
+fn offsets(numbers: &[LetterNumber]) -> impl Iterator<Item = (i32, i64)> {
+    numbers.iter().filter_map(|letter| Some((letter.partition?, letter.number)))
 }
 
 /// A record for a topic, whose partition follows from its key.

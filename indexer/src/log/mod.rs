@@ -3,6 +3,7 @@
 //! Two lanes, `live` and `backfill`, partitioned alike by root id. A [`Tenure`] is the right to rebuild some partitions of both:
 //! it reads them in order, and commits progress only over a contiguous completed prefix. One file a world: [`sqlite`], `kafka`, `memory`.
 
+mod dead_letter;
 #[cfg(feature = "kafka")]
 pub(crate) mod kafka;
 #[cfg(any(test, feature = "testing"))]
@@ -13,17 +14,14 @@ mod tenure;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use plan::{Code, DocumentId, Record};
+use plan::DocumentId;
 use serde::{Deserialize, Serialize};
 
-pub use self::tenure::{Ownership, Tenure};
-use crate::{
-    StateError,
-    source::{Original, Position},
+pub use self::{
+    dead_letter::{DeadLetter, DeadLetterRow, KeptLetter, LetterNumber, MAX_DEAD_LETTER_BYTES},
+    tenure::{Ownership, Tenure},
 };
-
-/// How much of a record a dead letter keeps: enough to see what it was, and what a full batch of them may take.
-pub const MAX_DEAD_LETTER_BYTES: usize = 64 << 10;
+use crate::{StateError, source::Position};
 
 /// The two lanes of the log. Live entries always go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -106,50 +104,6 @@ pub struct Logged {
     pub entry: Entry,
 }
 
-/// An event that can't be understood, kept with its place.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DeadLetter {
-    /// The source.
-    pub source: String,
-    /// Where the source had it: a byte offset of a file, a number of the inbox.
-    pub position: String,
-    /// What is wrong.
-    pub code: Code,
-    /// What is wrong, in words.
-    pub reason: String,
-    /// The record as it came, at most its first [`MAX_DEAD_LETTER_BYTES`].
-    pub record: Vec<u8>,
-    /// The record as Kafka delivered it, whole.
-    pub original: Option<Box<Original>>,
-}
-
-impl DeadLetter {
-    /// A dead letter of a record that could be decoded as JSON and no further.
-    pub fn of_record(source: &str, position: String, code: Code, reason: String, record: &Record) -> Self {
-        let mut record = serde_json::to_vec(record).unwrap_or_default();
-        record.truncate(MAX_DEAD_LETTER_BYTES);
-        record.shrink_to_fit();
-        Self { source: source.to_owned(), position, code, reason, record, original: None }
-    }
-}
-
-/// A dead letter as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DeadLetterRow {
-    /// Its number.
-    pub number: i64,
-    /// The source.
-    pub source: String,
-    /// Where the source had it.
-    pub position: String,
-    /// The diagnostic code.
-    pub code: String,
-    /// What is wrong with it.
-    pub reason: String,
-    /// When it was found, milliseconds of Unix time.
-    pub at: i64,
-}
-
 /// How far a source has been routed: everything before `position` is in the log or a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
@@ -166,6 +120,8 @@ pub struct Append {
     pub entries: Vec<Entry>,
     /// What could not be understood.
     pub dead_letters: Vec<DeadLetter>,
+    /// Dead letters that are understood by now, or dropped. They are gone once everything else is durable.
+    pub settled: Vec<LetterNumber>,
     /// How far the source is then.
     pub progress: Option<Progress>,
 }
@@ -198,9 +154,12 @@ pub trait ReindexLog: Send + Sync {
         Ok(None)
     }
 
-    /// The newest dead letters.
+    /// The newest dead letters that nothing has settled, the newest first.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StateError>;
 
-    /// How many dead letters there are.
+    /// Those of these dead letters that are there and not settled, with their records.
+    async fn read_dead_letters(&self, numbers: &[LetterNumber]) -> Result<Vec<KeptLetter>, StateError>;
+
+    /// How many dead letters there are that nothing has settled.
     async fn dead_letter_count(&self) -> Result<u64, StateError>;
 }

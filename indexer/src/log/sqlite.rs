@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Append, Cause, DeadLetterRow, Ends, Entry, Lane, Logged, Ownership, Progress, ReindexLog, Tenure,
+    Append, Cause, DeadLetterRow, Ends, Entry, KeptLetter, Lane, LetterNumber, Logged, Ownership, Progress,
+    ReindexLog, Tenure,
 };
 use crate::{StateError, StateFile, now_ms, source::Position, state::RunLock, store::Document};
 
@@ -121,19 +122,24 @@ impl ReindexLog for SqliteLog {
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StateError> {
         let sql = "SELECT number, source, position, code, reason, at FROM dead_letter ORDER BY number DESC LIMIT ?1";
+        self.state.read(move |conn| conn.prepare(sql)?.query_map([limit], read_letter)?.collect()).await
+    }
+
+    async fn read_dead_letters(&self, numbers: &[LetterNumber]) -> Result<Vec<KeptLetter>, StateError> {
+        let sql =
+            "SELECT number, source, position, code, reason, at, record FROM dead_letter WHERE number = ?1";
+        let numbers: Vec<i64> = rows_of(numbers).collect();
         self.state
             .read(move |conn| {
+                let mut statement = conn.prepare_cached(sql)?;
                 let read = |row: &Row<'_>| {
-                    Ok(DeadLetterRow {
-                        number: row.get(0)?,
-                        source: row.get(1)?,
-                        position: row.get(2)?,
-                        code: row.get(3)?,
-                        reason: row.get(4)?,
-                        at: row.get(5)?,
-                    })
+                    Ok(KeptLetter { row: read_letter(row)?, record: row.get(6)?, original: None })
                 };
-                conn.prepare(sql)?.query_map([limit], read)?.collect()
+                let mut letters = Vec::new();
+                for number in numbers {
+                    letters.extend(statement.query_row([number], read).optional()?);
+                }
+                Ok(letters)
             })
             .await
     }
@@ -258,6 +264,10 @@ pub(crate) fn append_in(tx: &Transaction<'_>, append: &Append) -> rusqlite::Resu
             now_ms()
         ])?;
     }
+    let mut settle = tx.prepare_cached("DELETE FROM dead_letter WHERE number = ?1")?;
+    for number in rows_of(&append.settled) {
+        settle.execute([number])?;
+    }
     if let Some(progress) = &append.progress {
         let Progress { source, position } = progress;
         tx.prepare_cached(
@@ -271,6 +281,22 @@ pub(crate) fn append_in(tx: &Transaction<'_>, append: &Append) -> rusqlite::Resu
         }
     }
     Ok(ends)
+}
+
+/// The numbers of rows. What names a partition is no row of this table.
+fn rows_of(numbers: &[LetterNumber]) -> impl Iterator<Item = i64> {
+    numbers.iter().filter(|letter| letter.partition.is_none()).map(|letter| letter.number)
+}
+
+fn read_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetterRow> {
+    Ok(DeadLetterRow {
+        number: LetterNumber::of_row(row.get(0)?),
+        source: row.get(1)?,
+        position: row.get(2)?,
+        code: row.get(3)?,
+        reason: row.get(4)?,
+        at: row.get(5)?,
+    })
 }
 
 /// Reads an id column. What is stored was an id when it was written.

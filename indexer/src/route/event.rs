@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use plan::{
-    DocumentId, IdKind, Record, RecordPath, filter::Filter, id::IdError, index_plan::EventFormat,
-    record::RecordRoot,
+    Code, DocumentId, IdKind, Record, RecordPath, code::kafka as codes, filter::Filter, id::IdError,
+    index_plan::EventFormat, record::RecordRoot,
 };
 use serde_json::Value;
 
@@ -65,6 +65,16 @@ pub enum EventError {
         /// The path in the configuration.
         path: String,
     },
+}
+
+impl EventError {
+    /// The diagnostic code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Id { .. } | Self::KeyOnly { .. } => codes::SS302,
+            Self::NoEnvelope | Self::Operation(_) | Self::NoCloudEvent => codes::SS301,
+        }
+    }
 }
 
 impl<'r> Event<'r> {

@@ -10,18 +10,17 @@ pub mod event;
 pub mod fan_out;
 mod format;
 pub mod lookup;
-mod truncate;
+pub(crate) mod truncate;
 pub mod wishes;
 
 use std::{collections::HashSet, sync::Arc};
 
-use plan::{DocumentId, code::kafka as codes, filter::Filter};
+use plan::{DocumentId, filter::Filter};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::{
     barrier::{Barrier, Mark},
-    event::EventError,
     fan_out::FanOut,
     lookup::{Lookup, Unanswered},
     wishes::{Keys, Wishes},
@@ -175,7 +174,8 @@ impl Route {
                 }
             } else {
                 let Routed { wishes: Wishes { entries, .. }, dead_letters, .. } = routed;
-                self.log.append(Append { entries, dead_letters, progress: Some(progress) }).await?;
+                let append = Append { entries, dead_letters, progress: Some(progress), ..Append::default() };
+                self.log.append(append).await?;
             }
             position = next;
             if self.once && position.at >= end {
@@ -199,10 +199,7 @@ impl Route {
                         self.meter.metrics.skipped(source, skip, 1);
                     }
                     if let Err(error) = added {
-                        let code = match error {
-                            EventError::Id { .. } | EventError::KeyOnly { .. } => codes::SS302,
-                            _ => codes::SS301,
-                        };
+                        let code = error.code();
                         tracing::error!(%source, code = code.id, "{place}: {error}; kept as a dead letter");
                         let letter =
                             DeadLetter::of_record(source, place.clone(), code, error.to_string(), &record);
@@ -256,7 +253,7 @@ impl Route {
 }
 
 /// Looks keys up and queues every root that isn't queued yet. Gives the keys that the graph doesn't answer.
-async fn look_up(
+pub(crate) async fn look_up(
     lookup: &Lookup,
     log: &dyn ReindexLog,
     keys: &Keys,
@@ -297,7 +294,7 @@ impl SecondLookup {
                 return Ok(()); // the index or the graph may have been left unasked
             }
             dead_letters.extend(unanswered.iter().map(|unanswered| self.lookup.dead_letter(unanswered)));
-            let append = Append { entries: Vec::new(), dead_letters, progress: Some(progress) };
+            let append = Append { dead_letters, progress: Some(progress), ..Append::default() };
             self.log.append(append).await?;
         }
         Ok(())

@@ -16,7 +16,7 @@ use crate::{
 pub(super) const POLL: Duration = Duration::from_secs(1);
 
 /// Pauses the index, whatever its state is.
-pub(super) async fn pause(ledger: &dyn Ledger, source: &str, place: &str) -> Result<(), StateError> {
+pub(crate) async fn pause(ledger: &dyn Ledger, source: &str, place: &str) -> Result<(), StateError> {
     let reason = format!(
         "{source}: {place}: the table was truncated; nothing was deleted from the index, and a full backfill after \
          `studio-search resume` finds what is gone"

@@ -27,7 +27,7 @@ pub(super) fn latest(shared: &Shared, topic: &str, records: usize) -> Result<Vec
             (*partition, (end - depth).max(oldest))
         };
         let from: BTreeMap<i32, i64> = ends.iter().map(from).collect();
-        let mut found = through(shared, topic, &from, &ends)?;
+        let mut found = through(shared, topic, &from, &ends, Some)?;
         let is_all = from.iter().all(|(partition, offset)| beginnings.get(partition) == Some(offset));
         if found.len() >= records || is_all {
             found.sort_by_key(|record| (Reverse(record.timestamp().to_millis()), Reverse(record.offset())));
@@ -51,16 +51,18 @@ pub(super) fn one(
         return Ok(None);
     }
     let (from, to) = (BTreeMap::from([(partition, offset)]), BTreeMap::from([(partition, offset + 1)]));
-    Ok(through(shared, topic, &from, &to)?.into_iter().find(|record| record.offset() == offset))
+    let found = through(shared, topic, &from, &to, Some)?;
+    Ok(found.into_iter().find(|record| record.offset() == offset))
 }
 
-/// All records from offsets to ends.
-fn through(
+/// What is kept of the records from offsets to ends, in the order of each partition.
+pub(super) fn through<T>(
     shared: &Shared,
     topic: &str,
     from: &BTreeMap<i32, i64>,
     ends: &BTreeMap<i32, i64>,
-) -> Result<Vec<OwnedMessage>, Trouble> {
+    mut keep: impl FnMut(OwnedMessage) -> Option<T>,
+) -> Result<Vec<T>, Trouble> {
     let consumer =
         shared.consumer(&[("group.id", "studio-search-reading"), ("enable.partition.eof", "true")])?;
     let mut open: BTreeSet<i32> =
@@ -81,7 +83,7 @@ fn through(
                     open.remove(&record.partition());
                 }
                 if record.offset() < end {
-                    records.push(record.detach());
+                    records.extend(keep(record.detach()));
                 }
                 heard = Instant::now();
             }

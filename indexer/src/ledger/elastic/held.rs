@@ -205,6 +205,15 @@ impl HeldDocuments {
         Ok(rows.into_iter().map(Held::from).collect())
     }
 
+    /// Forgets holds. A row that a newer fetch wrote stays.
+    pub(super) async fn forget(&self, holds: &[(DocumentId, DocumentVersion)]) -> Result<(), ElasticError> {
+        let delete = |(id, version): &(DocumentId, DocumentVersion)| {
+            Write::delete(held_row(id), When::NotOlder(version.get()))
+        };
+        let deletes: Vec<Write> = holds.iter().map(delete).collect();
+        self.rows.write_all(&deletes).await.map(drop)
+    }
+
     /// How many documents are held.
     pub(super) async fn count(&self) -> Result<u64, ElasticError> {
         self.rows.count(&Kind::Held.and(&[])).await

@@ -33,6 +33,9 @@ pub(super) enum Kind {
     Backfill,
     /// The figures of a process.
     Figures,
+    /// Dead letters of a partition that are settled.
+    #[cfg(feature = "kafka")]
+    Letters,
 }
 
 impl Kind {
@@ -89,7 +92,7 @@ pub(crate) fn mappings(index: &str) -> Value {
             "subgraph": { "type": "keyword", "ignore_above": MAX_KEYWORD },
             "replayed": { "type": "boolean" },
             "next_at": { "type": "long" },
-            // A backfill, an index version.
+            // A backfill, an index version, a partition of dead letters.
             "number": { "type": "long" },
             "ended": { "type": "boolean" },
             // Figures.
@@ -112,6 +115,12 @@ pub(super) fn held_row(id: &DocumentId) -> String {
 /// The row of a backfill.
 pub(super) fn backfill_row(number: i64) -> String {
     format!("backfill:{number}")
+}
+
+/// The row of the settled dead letters of a partition.
+#[cfg(feature = "kafka")]
+pub(super) fn letters_row(partition: i32) -> String {
+    format!("letters:{partition}")
 }
 
 /// The row of a process' figures.

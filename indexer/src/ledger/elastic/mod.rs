@@ -6,6 +6,8 @@
 mod backfills;
 mod held;
 pub(crate) mod layout;
+#[cfg(feature = "kafka")]
+mod letters;
 mod meta;
 mod processes;
 
@@ -17,6 +19,8 @@ pub(crate) use self::meta::{serve, served_version};
 use self::{held::HeldDocuments, processes::Processes};
 use super::{Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses};
 use crate::StateError;
+#[cfg(feature = "kafka")]
+use crate::{ledger::settled::Settled, log::Ends};
 
 /// The ledger of the shared world.
 pub struct ElasticLedger {
@@ -43,6 +47,19 @@ impl ElasticLedger {
         let served = served(&rows(client.clone(), index)).await?;
         let ledger = Self::new(client, index, RetryPauses::from(&served.plan.errors));
         Ok((ledger, served))
+    }
+}
+
+#[cfg(feature = "kafka")]
+impl ElasticLedger {
+    /// The records of the topic of dead letters that are settled.
+    pub(crate) async fn settled_letters(&self) -> Result<Settled, StateError> {
+        letters::settled(&self.rows).await.map_err(told)
+    }
+
+    /// Adds to them, and forgets what lies before the beginnings of the topic's partitions.
+    pub(crate) async fn settle_letters(&self, settled: &Settled, begins: &Ends) -> Result<(), StateError> {
+        letters::settle(&self.rows, settled, begins).await.map_err(told)
     }
 }
 
@@ -96,6 +113,10 @@ impl Ledger for ElasticLedger {
 
     async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError> {
         self.held.list(after, limit).await.map_err(told)
+    }
+
+    async fn forget(&self, holds: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError> {
+        self.held.forget(&holds).await.map_err(told)
     }
 
     async fn held_count(&self) -> Result<u64, StateError> {
