@@ -128,7 +128,7 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
             let look = commands::status::Look::of(watch, check);
             commands::status::status(&files, look, env, output).await
         }
-        Command::Errors(Errors::List { file }) => commands::errors::list(&file, env, output).await,
+        Command::Errors(errors) => answer_errors(errors, env, output).await,
         Command::Search { file, text, filter, facets, sort, first, after } => {
             let wish = commands::search::Wish { text, filter, facets, sort, first, after };
             commands::search::search(&file, wish, env, output).await
@@ -140,6 +140,19 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
         Command::Explain { code: Some(code) } => commands::explain::explain(&code, output),
         Command::Explain { code: None } => commands::explain::list(output),
         Command::Completion { shell } => commands::completion::completion(shell, output),
+    }
+}
+
+async fn answer_errors(errors: Errors, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
+    match errors {
+        Errors::List { file, by, wanted } => commands::errors::list(&file, by, &wanted, env, output).await,
+        Errors::Show { file, one } => commands::errors::show(&file, &one, env, output).await,
+        Errors::Replay { file, wanted, all } => {
+            commands::errors::replay(&file, &wanted, all, env, output).await
+        }
+        Errors::Drop { file, wanted, all, forget_held } => {
+            commands::errors::drop(&file, &wanted, all, forget_held, env, output).await
+        }
     }
 }
 

@@ -242,7 +242,7 @@ impl Project {
             None => listen_address(&config.admin_listen)?,
         };
         Ok(Endpoints {
-            graph: self.graph(),
+            graph: self.gateway(),
             place: self.place(),
             source_files: source_files.collect(),
             ids_file,
@@ -251,7 +251,8 @@ impl Project {
         })
     }
 
-    fn graph(&self) -> GraphEndpoint {
+    /// Where the gateway is.
+    pub(crate) fn gateway(&self) -> GraphEndpoint {
         let graph = &self.config.graph;
         let headers = graph.headers.iter();
         GraphEndpoint {
@@ -320,7 +321,7 @@ impl Project {
         let timeout = Duration::from_millis(self.config.graph.timeout_ms);
         let schema =
             "`graph.schema` is left out, so the gateway is asked; name a file to need no gateway here";
-        introspect(self.graph(), timeout, schema).await
+        introspect(self.gateway(), timeout, schema).await
     }
 }
 

@@ -14,7 +14,7 @@ use pyo3::{create_exception, exceptions::PyException, prelude::*};
 
 use crate::{
     answer,
-    args::{Backfill, Command, Errors},
+    args::{Backfill, Command, Errors, Selection},
     environment::Environment,
     failure::Failure,
     output::Output,
@@ -88,7 +88,7 @@ fn status(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
 
 #[pyfunction]
 fn errors(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
-    ask(py, Command::Errors(Errors::List { file: path }))
+    ask(py, Command::Errors(Errors::List { file: path, by: None, wanted: Selection::default() }))
 }
 
 /// Does a command without Python's lock, and gives the data of its envelope. Ctrl-C ends it.

@@ -4,6 +4,7 @@ mod error;
 #[cfg(feature = "kafka")]
 mod gaps;
 mod rebuilding;
+pub mod replaying;
 mod routing;
 #[cfg(feature = "kafka")]
 mod topics;

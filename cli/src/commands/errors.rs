@@ -1,90 +1,94 @@
 //! `errors`: documents that failed for now, and events that could not be understood.
 
-use std::path::Path;
+mod drop;
+mod list;
+mod replay;
+mod show;
 
-use indexer::{Index, ledger::Held, log::DeadLetterRow};
-use serde::Serialize;
-
-use crate::{
-    environment::Environment, exit::Exit, failure::Failure, moment::moment, output::Output, paint::Paint,
-    project::Project, table::Table,
+use indexer::{
+    Index,
+    ledger::Held,
+    log::{DeadLetterRow, LetterNumber},
 };
+
+pub(crate) use self::{drop::drop, list::list, replay::replay, show::show};
+use crate::{args::Selection, failure::Failure};
 
 /// Held documents of one read.
 const PAGE: usize = 1_000;
 
-/// The newest dead letters are the ones to look at; all of them stay in the ledger.
-const DEAD_LETTERS: usize = 1_000;
+/// Dead letters of one command. What is left is told, and is next.
+const DEAD_LETTERS: usize = 10_000;
 
-#[derive(Serialize)]
-struct Listed<'l> {
-    success: bool,
-    held: &'l [Held],
-    dead_letters: &'l [DeadLetterRow],
-}
-
-/// Lists both.
-pub(crate) async fn list(file: &Path, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
-    let index = Project::open(file, env)?.index().await?;
-    let held = held(&index).await?;
-    let dead_letters = index.log.dead_letters(DEAD_LETTERS).await?;
-    let listed = Listed { success: true, held: &held, dead_letters: &dead_letters };
-    output.answer(&listed, |paint| {
-        let mut parts = Vec::new();
-        if !held.is_empty() {
-            parts.push(held_table(&held, paint));
-        }
-        if !dead_letters.is_empty() {
-            parts.push(letter_table(&dead_letters, paint));
-        }
-        if parts.is_empty() {
-            parts.push("nothing is held, and there are no dead letters".to_owned());
-        }
-        parts.join("\n")
-    })?;
-    Ok(Exit::Done)
-}
-
-async fn held(index: &Index) -> Result<Vec<Held>, Failure> {
-    let mut held: Vec<Held> = Vec::new();
+/// The held documents that are meant, in the order of their ids. An id that is not held is a failure.
+async fn held(index: &Index, wanted: &Selection) -> Result<Vec<Held>, Failure> {
+    if wanted.ids.is_empty() && (!wanted.numbers.is_empty() || wanted.source.is_some()) {
+        return Ok(Vec::new());
+    }
+    let is_meant = |held: &Held| {
+        (wanted.ids.is_empty() || wanted.ids.iter().any(|id| id == held.id.as_str()))
+            && wanted.subgraph.as_ref().is_none_or(|subgraph| held.subgraph.as_ref() == Some(subgraph))
+            && wanted.code.as_ref().is_none_or(|code| held.code.eq_ignore_ascii_case(code))
+    };
+    let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let after = held.last().map(|last| last.id.clone());
         let page = index.ledger.held(after.as_ref(), PAGE).await?;
         let is_last = page.len() < PAGE;
-        held.extend(page);
+        after = page.last().map(|last| last.id.clone());
+        found.extend(page.into_iter().filter(is_meant));
         if is_last {
-            return Ok(held);
+            break;
         }
     }
+    match wanted.ids.iter().find(|id| found.iter().all(|held| held.id.as_str() != *id)) {
+        Some(id) => {
+            let failure = Failure::new(format!("{id} is not held, or not by this subgraph and code"));
+            Err(failure.help("see what is: `studio-search errors list`"))
+        }
+        None => Ok(found),
+    }
 }
 
-fn held_table(held: &[Held], paint: Paint) -> String {
-    let mut table =
-        Table::new(&["held document", "subgraph", "code", "path", ">tries", "next try", "message"]);
-    for held in held {
-        table.row([
-            held.id.to_string(),
-            held.subgraph.clone().unwrap_or_else(|| "unknown".to_owned()),
-            held.code.clone(),
-            held.path.clone().unwrap_or_default(),
-            held.attempts.to_string(),
-            moment(held.next_at),
-            held.message.clone(),
-        ]);
+/// The dead letters that are meant, the newest first, and whether there may be more. A number that there is not is a failure.
+async fn letters(index: &Index, wanted: &Selection) -> Result<(Vec<DeadLetterRow>, bool), Failure> {
+    if !wanted.numbers.is_empty() {
+        let kept = index.log.read_dead_letters(&wanted.numbers).await?;
+        let mut rows: Vec<DeadLetterRow> = kept.into_iter().map(|letter| letter.row).collect();
+        if let Some(number) = wanted.numbers.iter().find(|number| rows.iter().all(|row| row.number != **number)) {
+            return Err(no_letter(*number));
+        }
+        rows.retain(|row| is_of(wanted, row));
+        return Ok((rows, false));
     }
-    table.render(paint)
+    if !wanted.ids.is_empty() || wanted.subgraph.is_some() {
+        return Ok((Vec::new(), false));
+    }
+    let mut rows = index.log.dead_letters(DEAD_LETTERS).await?;
+    let is_more = rows.len() == DEAD_LETTERS;
+    rows.retain(|row| is_of(wanted, row));
+    Ok((rows, is_more))
 }
 
-fn letter_table(letters: &[DeadLetterRow], paint: Paint) -> String {
-    let mut table = Table::new(&["dead letter of", "position", "code", "found", "reason"]);
-    for letter in letters {
-        table.row([
-            letter.source.clone(),
-            letter.position.clone(),
-            letter.code.clone(),
-            moment(letter.at),
-            letter.reason.clone(),
-        ]);
+fn is_of(wanted: &Selection, row: &DeadLetterRow) -> bool {
+    wanted.source.as_ref().is_none_or(|source| row.source == *source)
+        && wanted.code.as_ref().is_none_or(|code| row.code.eq_ignore_ascii_case(code))
+}
+
+/// Nothing is replayed or dropped that was not named.
+fn check_named(wanted: &Selection, all: bool) -> Result<(), Failure> {
+    if all || !wanted.is_empty() {
+        return Ok(());
     }
-    table.render(paint)
+    let failure = Failure::usage("nothing is named");
+    Err(failure.help("name what is meant with --number, --id, --source, --subgraph or --code; or --all"))
+}
+
+fn no_letter(number: LetterNumber) -> Failure {
+    let failure = Failure::new(format!("there is no dead letter {number}"));
+    failure.help("it may be replayed, dropped or expired by now; see what there is: `studio-search errors list`")
+}
+
+/// A number of things.
+fn count(number: usize, one: &str, many: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }

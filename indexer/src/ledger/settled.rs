@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-use crate::log::Ends;
+/// From where to where the partitions of a topic reach.
+pub(crate) type Reach = BTreeMap<i32, Range<i64>>;
 
 /// Settled offsets by partition.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,6 +52,15 @@ impl Settled {
         at.saturating_sub(wanted).max(range.start)
     }
 
+    /// What is settled of a topic whose partitions reach so far.
+    pub(crate) fn trimmed(mut self, reach: &Reach) -> Self {
+        self.0.retain(|partition, ranges| {
+            let range = reach.get(partition);
+            range.inspect(|range| ranges.trim(range)).is_some()
+        });
+        self
+    }
+
     /// The partitions with their ranges.
     pub(crate) fn partitions(&self) -> impl Iterator<Item = (i32, &Ranges)> {
         self.0.iter().map(|(partition, ranges)| (*partition, ranges))
@@ -73,12 +83,14 @@ impl Ranges {
         self.0.splice(first..behind, [(from, to)]);
     }
 
-    /// Forgets what lies before an offset.
-    pub(crate) fn trim(&mut self, begins: &Ends, partition: i32) {
-        let Some(begin) = begins.get(&partition) else { return };
-        self.0.retain(|(_, to)| to > begin);
+    /// Forgets what the topic has deleted. A topic that ends before what was settled in it was made anew: nothing of it is.
+    pub(crate) fn trim(&mut self, range: &Range<i64>) {
+        if self.0.last().is_some_and(|(_, to)| *to > range.end) {
+            self.0.clear();
+        }
+        self.0.retain(|(_, to)| *to > range.start);
         if let Some((from, _)) = self.0.first_mut() {
-            *from = (*from).max(*begin);
+            *from = (*from).max(range.start);
         }
     }
 
@@ -114,8 +126,11 @@ mod tests {
             prop_assert_eq!(reached, open.len().min(usize::try_from(count).unwrap()));
             let mut ranges = settled.0.get(&3).cloned().unwrap_or_default();
             prop_assert!(ranges.0.windows(2).all(|pair| pair[0].1 < pair[1].0), "{ranges:?}");
-            ranges.trim(&Ends::from([(3, begin)]), 3);
+            ranges.trim(&(begin..60));
             prop_assert_eq!(ranges.within(&(0..60)), set.range(begin..).count() as i64);
+            let last = ranges.0.last().map_or(0, |(_, to)| *to);
+            ranges.trim(&(0..last - 1));
+            prop_assert_eq!(ranges, Ranges::default());
         }
     }
 }

@@ -10,7 +10,8 @@ mod wire;
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
+    ops::Range,
     sync::{Arc, OnceLock},
 };
 
@@ -24,7 +25,7 @@ use crate::{
     documents::topic::TopicValues,
     endpoints::KafkaEndpoint,
     kafka::{Appender, Bundle, Message, Outgoing, OwnedMessage, Topics, Transactions},
-    ledger::{IndexVersion, elastic::ElasticLedger, settled::Settled},
+    ledger::{IndexVersion, elastic::ElasticLedger, settled::{Reach, Settled}},
     patience::Patience,
     registry::{Registry, Schemas},
     source::{Position, decode::RecordDecoder},
@@ -204,16 +205,16 @@ impl ReindexLog for KafkaLog {
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StateError> {
-        let Letters { begins, ends, settled } = self.letters().await?;
+        let Letters { reach, settled } = self.letters().await?;
+        let begins: Ends = reach.iter().map(|(partition, range)| (*partition, range.start)).collect();
+        let ends: Ends = reach.iter().map(|(partition, range)| (*partition, range.end)).collect();
         let mut depth = i64::try_from(limit).unwrap_or(i64::MAX);
         loop {
-            let from = ends.iter().map(|(partition, end)| {
-                let begin = begins.get(partition).copied().unwrap_or_default();
-                (*partition, settled.reach_back(*partition, begin..*end, depth))
-            });
-            let from: Ends = from.collect();
-            let is_all = from == begins;
-            let known = settled.clone();
+            let from = |(partition, range): (&i32, &Range<i64>)| {
+                (*partition, settled.reach_back(*partition, range.clone(), depth))
+            };
+            let from: Ends = reach.iter().map(from).collect();
+            let (is_all, known) = (from == begins, settled.clone());
             let keep = move |message: OwnedMessage| {
                 let is_open = !known.contains(message.partition(), message.offset());
                 is_open.then(|| dead_letter::row(&message))
@@ -230,14 +231,13 @@ impl ReindexLog for KafkaLog {
     }
 
     async fn read_dead_letters(&self, numbers: &[LetterNumber]) -> Result<Vec<KeptLetter>, StateError> {
-        let Letters { begins, ends, settled } = self.letters().await?;
+        let Letters { reach, settled } = self.letters().await?;
         let is_there = |(partition, offset): &(i32, i64)| {
-            let range = begins.get(partition).copied().zip(ends.get(partition).copied());
-            let is_within = range.is_some_and(|(begin, end)| (begin..end).contains(offset));
+            let is_within = reach.get(partition).is_some_and(|range| range.contains(offset));
             is_within && !settled.contains(*partition, *offset)
         };
         let wanted: BTreeSet<(i32, i64)> = offsets(numbers).filter(is_there).collect();
-        let (mut from, mut to) = (BTreeMap::new(), BTreeMap::new());
+        let (mut from, mut to) = (Ends::new(), Ends::new());
         for (partition, offset) in &wanted {
             from.entry(*partition).or_insert(*offset);
             to.insert(*partition, offset + 1);
@@ -250,36 +250,42 @@ impl ReindexLog for KafkaLog {
     }
 
     async fn dead_letter_count(&self) -> Result<u64, StateError> {
-        let Letters { begins, ends, settled } = self.letters().await?;
-        let count = |(partition, end): (&i32, &i64)| {
-            let begin = begins.get(partition).copied().unwrap_or_default();
-            settled.open_within(*partition, begin..*end)
-        };
-        Ok(ends.iter().map(count).sum())
+        let Letters { reach, settled } = self.letters().await?;
+        let open = |(partition, range): (&i32, &Range<i64>)| settled.open_within(*partition, range.clone());
+        Ok(reach.iter().map(open).sum())
     }
 }
 
 /// What there is in the topic of dead letters.
 struct Letters {
-    begins: Ends,
-    ends: Ends,
+    reach: Reach,
     settled: Settled,
 }
 
 impl KafkaLog {
     async fn letters(&self) -> Result<Letters, StateError> {
+        // Before the topic's ends: nothing is settled that is not in the topic by then.
+        let settled = self.0.ledger.settled_letters().await?;
+        let reach = self.reach_of_letters().await?;
+        Ok(Letters { settled: settled.trimmed(&reach), reach })
+    }
+
+    async fn reach_of_letters(&self) -> Result<Reach, StateError> {
         let topic = &self.0.dead_letters;
-        let (ends, begins) = (self.0.topics.ends(topic).await?, self.0.topics.beginnings(topic).await?);
-        Ok(Letters { begins, ends, settled: self.0.ledger.settled_letters().await? })
+        let (begins, ends) = (self.0.topics.beginnings(topic).await?, self.0.topics.ends(topic).await?);
+        let range = |(partition, end)| {
+            let begin = begins.get(&partition).copied().unwrap_or_default();
+            (partition, begin.min(end)..end)
+        };
+        Ok(ends.into_iter().map(range).collect())
     }
 
     /// Remembers that these dead letters are settled, and forgets those that their topic has deleted.
     async fn settle(&self, numbers: &[LetterNumber]) -> Result<(), StateError> {
         let mut settled = Settled::default();
         offsets(numbers).for_each(|(partition, offset)| settled.insert(partition, offset));
-        let topic = &self.0.dead_letters;
-        let begins = self.1.try_until_done(|| self.0.topics.beginnings(topic)).await?;
-        self.1.try_until_done(|| self.0.ledger.settle_letters(&settled, &begins)).await
+        let reach = self.1.try_until_done(|| self.reach_of_letters()).await?;
+        self.1.try_until_done(|| self.0.ledger.settle_letters(&settled, &reach)).await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use plan::{
-    SourcePlan, SourceText,
+    Diagnostic, SourcePlan, SourceText,
     filter::{self, Filter},
     index_plan::SourceInput,
 };
@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ONCE_GIVES_UP_AFTER, Process, RunError};
 use crate::{
+    Index,
+    graph::Graph,
     route::{Route, barrier::Barrier, lookup::Lookup},
     source::{Source, file::FileSource, inbox::InboxSource},
 };
@@ -46,17 +48,10 @@ impl Process {
         once: bool,
         stop: &CancellationToken,
     ) -> Result<Route, RunError> {
-        let lookup = Lookup {
-            source: plan.clone(),
-            root_kind: self.index.plan.key.kind,
-            not_found_codes: self.index.plan.errors.not_found_codes.clone(),
-            store: self.index.store.clone(),
-            graph: Arc::clone(&self.graph),
-            give_up_after: once.then_some(ONCE_GIVES_UP_AFTER),
-            answered: Mutex::default(),
-        };
+        let give_up_after = once.then_some(ONCE_GIVES_UP_AFTER);
+        let lookup = lookup(&self.index, plan, Arc::clone(&self.graph), give_up_after);
         Ok(Route {
-            filter: plan.filter.as_deref().map(|text| condition(&plan.name, text)).transpose()?,
+            filter: condition(plan)?,
             lookup: Arc::new(lookup),
             source,
             log: self.index.log.clone(),
@@ -69,8 +64,28 @@ impl Process {
     }
 }
 
+/// Finds the roots of a source's related entities.
+pub(super) fn lookup(
+    index: &Index,
+    plan: &SourcePlan,
+    graph: Arc<dyn Graph>,
+    give_up_after: Option<u32>,
+) -> Lookup {
+    Lookup {
+        source: plan.clone(),
+        root_kind: index.plan.key.kind,
+        not_found_codes: index.plan.errors.not_found_codes.clone(),
+        store: Arc::clone(&index.store),
+        graph,
+        give_up_after,
+        answered: Mutex::default(),
+    }
+}
+
 /// A source's `where`. Codegen checked it, so only a plan that another program wrote can fail here.
-fn condition(source: &str, text: &str) -> Result<Filter, RunError> {
-    let text = SourceText { name: format!("sources.{source}.where"), text: text.to_owned() };
-    filter::parse(&text.into()).map_err(|finding| RunError::Condition(source.to_owned(), finding.message))
+pub(super) fn condition(plan: &SourcePlan) -> Result<Option<Filter>, RunError> {
+    let Some(text) = &plan.filter else { return Ok(None) };
+    let text = SourceText { name: format!("sources.{}.where", plan.name), text: text.clone() };
+    let unreadable = |finding: Diagnostic| RunError::Condition(plan.name.clone(), finding.message);
+    filter::parse(&text.into()).map(Some).map_err(unreadable)
 }

@@ -7,10 +7,7 @@ use super::{
     layout::{Kind, letters_row},
     meta::ATTEMPTS,
 };
-use crate::{
-    ledger::settled::{Ranges, Settled},
-    log::Ends,
-};
+use crate::ledger::settled::{Ranges, Reach, Settled};
 
 #[derive(Serialize, Deserialize)]
 struct LettersRow {
@@ -37,22 +34,24 @@ pub(super) async fn settled(rows: &Rows) -> Result<Settled, ElasticError> {
 }
 
 /// Adds to what is settled, and forgets what their topic has deleted.
-pub(super) async fn settle(rows: &Rows, settled: &Settled, begins: &Ends) -> Result<(), ElasticError> {
+pub(super) async fn settle(rows: &Rows, settled: &Settled, reach: &Reach) -> Result<(), ElasticError> {
     for (partition, ranges) in settled.partitions() {
-        settle_in(rows, partition, ranges, begins).await?;
+        settle_in(rows, partition, ranges, reach).await?;
     }
     Ok(())
 }
 
-async fn settle_in(rows: &Rows, partition: i32, more: &Ranges, begins: &Ends) -> Result<(), ElasticError> {
+async fn settle_in(rows: &Rows, partition: i32, more: &Ranges, reach: &Reach) -> Result<(), ElasticError> {
     let id = letters_row(partition);
     for _ in 0..ATTEMPTS {
         let (mut settled, when) = match rows.get::<LettersRow>(&id).await? {
             Some((row, stamp)) => (row.body.settled, When::Unchanged(stamp)),
             None => (Ranges::default(), When::Missing),
         };
+        if let Some(range) = reach.get(&partition) {
+            settled.trim(range);
+        }
         settled.add_all(more);
-        settled.trim(begins, partition);
         let row = LettersRow { kind: Kind::Letters, number: partition, body: LettersBody { settled } };
         if rows.write(Write::put(&id, &row, when)).await? {
             return Ok(());

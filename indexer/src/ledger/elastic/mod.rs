@@ -20,7 +20,7 @@ use self::{held::HeldDocuments, processes::Processes};
 use super::{Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses};
 use crate::StateError;
 #[cfg(feature = "kafka")]
-use crate::{ledger::settled::Settled, log::Ends};
+use crate::ledger::settled::{Reach, Settled};
 
 /// The ledger of the shared world.
 pub struct ElasticLedger {
@@ -57,9 +57,9 @@ impl ElasticLedger {
         letters::settled(&self.rows).await.map_err(told)
     }
 
-    /// Adds to them, and forgets what lies before the beginnings of the topic's partitions.
-    pub(crate) async fn settle_letters(&self, settled: &Settled, begins: &Ends) -> Result<(), StateError> {
-        letters::settle(&self.rows, settled, begins).await.map_err(told)
+    /// Adds to them, and forgets what the topic doesn't hold any more.
+    pub(crate) async fn settle_letters(&self, settled: &Settled, reach: &Reach) -> Result<(), StateError> {
+        letters::settle(&self.rows, settled, reach).await.map_err(told)
     }
 }
 
