@@ -6,6 +6,7 @@ use std::{
 };
 
 use harness::{
+    eventually,
     folder::{Folder, assert_equal},
     graph::RealGraph,
     servers::{Rest, elasticsearch, kafka, kafka_of_its_own, registry},
@@ -186,4 +187,49 @@ impl Edits {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
+}
+
+/// The first source's events name their ids elsewhere than the configuration believes, until that is corrected.
+#[test]
+fn dead_letters_are_replayed_after_their_cause_is_mended() {
+    let (folder, graph) = Folder::with_graph();
+    folder.keep_on("elasticsearch", &elasticsearch().url, "shared-letters");
+    let _stream = folder.share_over(kafka(), "shared-letters");
+    folder.edit("index.yaml", "id: key.movie_id", "id: key.movie");
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    let run = folder.run();
+    graph.post("/edit/movies/m7", &json!({"title": "Seventh"}));
+    graph.post("/edit/movies/m8", &json!({"title": "Eighth"}));
+    let letters = || folder.json(&["errors", "list", "index.yaml"])["dead_letters"].clone();
+    eventually(SETTLES, || match letters().as_array().map(Vec::len) {
+        Some(2) => Ok(()),
+        found => Err(format!("{found:?}\n{}", folder.log())),
+    });
+    let listed = letters();
+    let number = |at: usize| listed[at]["number"].as_str().expect("a number").to_owned();
+    assert_eq!((&listed[0]["code"], &listed[0]["source"]), (&json!("SS302"), &json!("movie-changes")));
+    let shown = folder.json(&["errors", "show", "index.yaml", "--number", &number(1)]);
+    let record = &shown["dead_letter"]["record"];
+    assert_eq!(record["topic"], "shared-letters.public.movies", "{shown:#}");
+    assert_eq!(record["key"]["json"]["movie_id"], "m7", "{shown:#}");
+    assert_eq!(record["value"]["json"]["after"]["title"], "Seventh", "{shown:#}");
+    assert_eq!(folder.status()["dead_letters"], 2);
+    let still = folder.output(&["errors", "replay", "index.yaml", "--all"]);
+    assert_eq!(still.status.code(), Some(1), "nothing is mended yet");
+    assert_eq!(run.terminate(), Some(0));
+
+    folder.edit("index.yaml", "id: key.movie", "id: key.movie_id");
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    let run = folder.run();
+    folder.succeed(&["errors", "replay", "index.yaml", "--number", &number(1)]);
+    eventually(SETTLES, || match &folder.exported().get("m7") {
+        Some(movie) if movie["title"] == "Seventh" => Ok(()),
+        found => Err(format!("{found:?}\n{}", folder.log())),
+    });
+    assert_eq!(letters().as_array().map(Vec::len), Some(1));
+    assert_eq!(folder.status()["dead_letters"], 1);
+    assert!(!folder.exported().contains_key("m8"));
+    folder.succeed(&["errors", "drop", "index.yaml", "--all"]);
+    assert_eq!((letters(), &folder.status()["dead_letters"]), (json!([]), &json!(0)));
+    assert_eq!(run.terminate(), Some(0), "{}", folder.log());
 }

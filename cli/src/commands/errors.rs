@@ -54,7 +54,9 @@ async fn letters(index: &Index, wanted: &Selection) -> Result<(Vec<DeadLetterRow
     if !wanted.numbers.is_empty() {
         let kept = index.log.read_dead_letters(&wanted.numbers).await?;
         let mut rows: Vec<DeadLetterRow> = kept.into_iter().map(|letter| letter.row).collect();
-        if let Some(number) = wanted.numbers.iter().find(|number| rows.iter().all(|row| row.number != **number)) {
+        if let Some(number) =
+            wanted.numbers.iter().find(|number| rows.iter().all(|row| row.number != **number))
+        {
             return Err(no_letter(*number));
         }
         rows.retain(|row| is_of(wanted, row));
@@ -85,7 +87,8 @@ fn check_named(wanted: &Selection, all: bool) -> Result<(), Failure> {
 
 fn no_letter(number: LetterNumber) -> Failure {
     let failure = Failure::new(format!("there is no dead letter {number}"));
-    failure.help("it may be replayed, dropped or expired by now; see what there is: `studio-search errors list`")
+    failure
+        .help("it may be replayed, dropped or expired by now; see what there is: `studio-search errors list`")
 }
 
 /// A number of things.

@@ -5,6 +5,7 @@
 mod calls;
 mod config;
 mod documents;
+mod errors;
 mod index;
 mod init;
 mod tests;

@@ -25,7 +25,11 @@ use crate::{
     documents::topic::TopicValues,
     endpoints::KafkaEndpoint,
     kafka::{Appender, Bundle, Message, Outgoing, OwnedMessage, Topics, Transactions},
-    ledger::{IndexVersion, elastic::ElasticLedger, settled::{Reach, Settled}},
+    ledger::{
+        IndexVersion,
+        elastic::ElasticLedger,
+        settled::{Reach, Settled},
+    },
     patience::Patience,
     registry::{Registry, Schemas},
     source::{Position, decode::RecordDecoder},

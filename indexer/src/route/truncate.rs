@@ -25,7 +25,7 @@ pub(crate) async fn pause(ledger: &dyn Ledger, source: &str, place: &str) -> Res
 }
 
 /// Whether nobody has resumed the index since a truncate paused it.
-pub(super) async fn is_unanswered(ledger: &dyn Ledger) -> Result<bool, StateError> {
+pub(crate) async fn is_unanswered(ledger: &dyn Ledger) -> Result<bool, StateError> {
     let state = ledger.state().await?;
     Ok(matches!(state, IndexState::Failed { code, .. } if code == SS310.id))
 }

@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use plan::{Code, DocumentId, SourcePlan, code::kafka as codes};
+use plan::{
+    Code, DocumentId, Record, SourcePlan,
+    code::{backfill::SS603, kafka as codes},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{ONCE_GIVES_UP_AFTER, RunError, routing};
@@ -30,7 +33,7 @@ use crate::{
         wishes::{Keys, Wishes},
     },
     source::{
-        Original,
+        BadRecord, Original,
         decode::{RawRecord, RecordDecoder},
         line,
     },
@@ -99,7 +102,8 @@ impl Replay {
 
     /// Whether the dead letters of a source are looked up, and so wait.
     pub fn looks_up(&self, source: &str) -> bool {
-        let needs = |source: &SourcePlan| !source.reverse_lookup.is_empty() || source.back_reference.is_some();
+        let needs =
+            |source: &SourcePlan| !source.reverse_lookup.is_empty() || source.back_reference.is_some();
         self.index.plan.source(source).is_some_and(needs)
     }
 
@@ -144,9 +148,9 @@ impl Replay {
         outcomes: &mut HashMap<LetterNumber, Outcome>,
     ) -> Result<Option<Batch>, RunError> {
         let arrived = barrier.now();
-        let lookup =
-            routing::lookup(&self.index, source, Arc::clone(&self.graph), Some(ONCE_GIVES_UP_AFTER));
-        let (mut entries, mut settled, mut keys, mut asking) = (Vec::new(), Vec::new(), Keys::new(), Vec::new());
+        let lookup = routing::lookup(&self.index, source, Arc::clone(&self.graph), Some(ONCE_GIVES_UP_AFTER));
+        let (mut entries, mut settled, mut keys, mut asking) =
+            (Vec::new(), Vec::new(), Keys::new(), Vec::new());
         for letter in letters {
             let number = letter.row.number;
             let wishes = match self.understand(source, &letter).await? {
@@ -263,7 +267,7 @@ impl Replay {
         &self,
         source: &SourcePlan,
         original: &Original,
-    ) -> Result<Result<plan::Record, crate::source::BadRecord>, StateError> {
+    ) -> Result<Result<Record, BadRecord>, StateError> {
         let decoder = match &self.index.world {
             World::Embedded(_) => RecordDecoder::new(source.encoding, None),
             #[cfg(feature = "kafka")]
@@ -285,7 +289,7 @@ impl Replay {
 fn sourceless(letter: &KeptLetter) -> Outcome {
     let reason = match letter.row.source.as_str() {
         "" => "it says nothing of a source: it was not written by studio-search".to_owned(),
-        name if letter.row.code == plan::code::backfill::SS603.id => {
+        name if letter.row.code == SS603.id => {
             format!("{name} found no id in it; start a backfill again")
         }
         name => format!("the plan has no source {name:?} any more"),

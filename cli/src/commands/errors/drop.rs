@@ -10,8 +10,7 @@ use serde::Serialize;
 
 use super::{PAGE, check_named, count, held, letters};
 use crate::{
-    args::Selection, environment::Environment, exit::Exit, failure::Failure, output::Output,
-    project::Project,
+    args::Selection, environment::Environment, exit::Exit, failure::Failure, output::Output, project::Project,
 };
 
 /// What it means to forget a held document.
@@ -45,7 +44,10 @@ pub(crate) async fn drop(
     let (rows, more) = letters(&index, wanted).await?;
     let names_documents = !wanted.ids.is_empty() || wanted.subgraph.is_some();
     if names_documents && !forget_held && !held.is_empty() {
-        let failure = Failure::new(format!("{} held, and no dead letter", count(held.len(), "document is", "documents are")));
+        let failure = Failure::new(format!(
+            "{} held, and no dead letter",
+            count(held.len(), "document is", "documents are")
+        ));
         return Err(failure.help(format!(
             "a held document is tried again by itself, or now with `studio-search errors replay`; to forget it all the same, \
              add --forget-held: {FORGETTING}"

@@ -71,8 +71,7 @@ pub(crate) async fn list(
     let found = letters.len() as u64;
     letters.truncate(SHOWN);
     let total = if is_more { index.log.dead_letter_count().await? } else { found };
-    let listed =
-        Listed { success: true, held: &held, dead_letters: &letters, dead_letters_total: total };
+    let listed = Listed { success: true, held: &held, dead_letters: &letters, dead_letters_total: total };
     output.answer(&listed, |paint| {
         let mut parts = Vec::new();
         if !held.is_empty() {

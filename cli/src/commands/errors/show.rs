@@ -73,7 +73,9 @@ enum ShownRecord {
         key: Option<Content>,
         value: Option<Content>,
     },
-    Line { line: Content },
+    Line {
+        line: Content,
+    },
 }
 
 /// Bytes as people can read them.
@@ -120,7 +122,9 @@ pub(crate) async fn show(
     });
     let document = ShownDocument { held, help: mend(&held.code), indexed };
     let shown = Shown { success: true, held: Some(document), dead_letter: None };
-    output.answer(&shown, |paint| shown.held.as_ref().map(|held| document_text(held, paint)).unwrap_or_default())?;
+    output.answer(&shown, |paint| {
+        shown.held.as_ref().map(|held| document_text(held, paint)).unwrap_or_default()
+    })?;
     Ok(Exit::Done)
 }
 
@@ -128,7 +132,8 @@ async fn show_letter(index: &Index, number: LetterNumber, output: &mut Output) -
     let kept = index.log.read_dead_letters(&[number]).await?;
     let letter = kept.into_iter().next().ok_or_else(|| no_letter(number))?;
     let cut = letter.may_be_cut();
-    let dead_letter = ShownLetter { row: &letter.row, help: mend(&letter.row.code), cut, record: record(&letter) };
+    let dead_letter =
+        ShownLetter { row: &letter.row, help: mend(&letter.row.code), cut, record: record(&letter) };
     let shown = Shown { success: true, held: None, dead_letter: Some(dead_letter) };
     output.answer(&shown, |paint| {
         shown.dead_letter.as_ref().map(|letter| letter_text(letter, paint)).unwrap_or_default()
@@ -155,8 +160,12 @@ fn record(letter: &KeptLetter) -> ShownRecord {
 /// What to do about it.
 fn mend(code: &str) -> String {
     let mend = match code {
-        "SS301" => "compare it with the source's `format` and `encoding`; correct and provision them, or the producer",
-        "SS302" => "compare it with the source's `id` and `root_id`; correct and provision them, or the producer",
+        "SS301" => {
+            "compare it with the source's `format` and `encoding`; correct and provision them, or the producer"
+        }
+        "SS302" => {
+            "compare it with the source's `id` and `root_id`; correct and provision them, or the producer"
+        }
         "SS304" => "mend what the gateway says",
         "SS323" => "register the schema that it names, or correct and provision the source's `encoding`",
         "SS603" => "correct the ids where they are enumerated, and start a backfill again",
@@ -164,7 +173,9 @@ fn mend(code: &str) -> String {
     };
     match (code, Code::find(code)) {
         ("SS603", _) => mend.to_owned(),
-        (_, Some(_)) => format!("{mend}; then `studio-search errors replay`. More: studio-search explain {code}"),
+        (_, Some(_)) => {
+            format!("{mend}; then `studio-search errors replay`. More: studio-search explain {code}")
+        }
         (_, None) => format!("{mend}; at once with `studio-search errors replay`"),
     }
 }
@@ -185,8 +196,12 @@ fn document_text(document: &ShownDocument<'_>, paint: Paint) -> String {
     line("failed last", &moment(held.last_at));
     line("next try", &moment(held.next_at));
     let indexed = match &document.indexed {
-        Some(Indexed { deleted: true, fetched_at, .. }) => format!("nothing: deleted at {}", moment(*fetched_at)),
-        Some(Indexed { version, fetched_at, .. }) => format!("version {version}, fetched {}", moment(*fetched_at)),
+        Some(Indexed { deleted: true, fetched_at, .. }) => {
+            format!("nothing: deleted at {}", moment(*fetched_at))
+        }
+        Some(Indexed { version, fetched_at, .. }) => {
+            format!("version {version}, fetched {}", moment(*fetched_at))
+        }
         None => "nothing yet".to_owned(),
     };
     line("in the index", &indexed);

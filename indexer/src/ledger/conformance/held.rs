@@ -18,6 +18,7 @@ pub(super) async fn run(world: &dyn World) {
     what_is_due_is_told_as_often_as_asked(world).await;
     a_subgraph_that_heals_makes_its_documents_due(world).await;
     many_are_held_and_heal(world).await;
+    what_is_forgotten_is_not_tried_again(world).await;
 }
 
 async fn held(ledger: &dyn Ledger) -> Vec<Held> {
@@ -204,4 +205,17 @@ async fn many_are_held_and_heal(world: &dyn World) {
         ledger.release(replayed.into_iter().map(|id| (id, version(2))).collect()).await.unwrap();
     }
     assert_eq!((left.len(), ledger.held_count().await.unwrap()), (0, 0), "all heal by each other");
+}
+
+async fn what_is_forgotten_is_not_tried_again(world: &dyn World) {
+    let ledgers = world.provisioned(NONE).await;
+    let (ledger, m1, m2) = (ledgers.open(), id("m1"), id("m2"));
+    ledger.hold(vec![failed(&m1, 10, Some("talent")), failed(&m2, 20, Some("talent"))]).await.unwrap();
+    ledgers.open().forget(vec![(m1.clone(), version(9)), (id("m3"), version(9))]).await.unwrap();
+    assert_eq!(held(&*ledger).await.len(), 2, "a newer fetch has spoken");
+    ledgers.open().forget(vec![(m1.clone(), version(10))]).await.unwrap();
+    ledgers.open().forget(vec![(m1.clone(), version(10))]).await.unwrap();
+    assert_eq!((ledger.held_count().await.unwrap(), due(&*ledger).await), (1, vec![m2]));
+    ledger.hold(vec![failed(&m1, 11, None)]).await.unwrap();
+    assert_eq!(held(&*ledger).await[0].attempts, 1, "the next failure holds it anew");
 }

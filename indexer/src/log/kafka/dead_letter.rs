@@ -111,7 +111,10 @@ fn header(message: &OwnedMessage, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use plan::code::kafka::SS301;
-    use rdkafka::{Timestamp, message::{Header, OwnedHeaders}};
+    use rdkafka::{
+        Timestamp,
+        message::{Header, OwnedHeaders},
+    };
 
     use super::*;
 
@@ -147,7 +150,10 @@ mod tests {
         let kept = kept(&message);
         assert_eq!(kept.original.as_deref(), Some(&original));
         let row = kept.row;
-        assert_eq!((row.number.to_string(), row.source, row.code), ("0:7".to_owned(), "movie-changes".to_owned(), "SS301".to_owned()));
+        assert_eq!(
+            (row.number.to_string(), row.source, row.code),
+            ("0:7".to_owned(), "movie-changes".to_owned(), "SS301".to_owned())
+        );
         assert_eq!(row.reason, "no");
     }
 }

@@ -1,6 +1,6 @@
 //! What Debezium tells that is no change of one row: a truncated table, and a deleted row without its columns.
 
-use plan::{RecordPath, index_plan::EventFormat};
+use plan::{RecordPath, code::kafka as codes, index_plan::EventFormat};
 
 use super::*;
 use crate::ledger::IndexState;
