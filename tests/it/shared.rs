@@ -194,7 +194,7 @@ impl Edits {
 fn dead_letters_are_replayed_after_their_cause_is_mended() {
     let (folder, graph) = Folder::with_graph();
     folder.keep_on("elasticsearch", &elasticsearch().url, "shared-letters");
-    let _stream = folder.share_over(kafka(), "shared-letters");
+    let _stream = folder.share_over(kafka(), None, "shared-letters");
     folder.edit("index.yaml", "id: key.movie_id", "id: key.movie");
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     let run = folder.run();

@@ -134,6 +134,16 @@ impl Ledger for MemoryLedger {
         Ok(())
     }
 
+    async fn forget(&self, holds: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError> {
+        let mut kept = self.kept();
+        for (id, version) in holds {
+            if kept.held.get(&id).is_some_and(|row| row.held.version <= version) {
+                kept.held.remove(&id);
+            }
+        }
+        Ok(())
+    }
+
     async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError> {
         let kept = self.kept();
         let later = kept.held.iter().filter(|(id, _)| after.is_none_or(|after| *id > after));

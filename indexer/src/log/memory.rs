@@ -13,7 +13,9 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::{Append, DeadLetterRow, Ends, Entry, Lane, Logged, Ownership, ReindexLog, Tenure};
+use super::{
+    Append, DeadLetterRow, Ends, Entry, KeptLetter, Lane, LetterNumber, Logged, Ownership, ReindexLog, Tenure,
+};
 use crate::{StateError, now_ms, source::Position, store::Document};
 
 /// Shares that a member was given and didn't take up yet, at most: each but the last is fenced already.
@@ -32,7 +34,10 @@ struct Kept {
     lanes: [Vec<Partition>; 2],
     progress: BTreeMap<String, Position>,
     /// The oldest first.
-    dead_letters: Vec<DeadLetterRow>,
+    /// Those that nothing has settled.
+    dead_letters: Vec<KeptLetter>,
+    /// How many there ever were.
+    letters: i64,
     /// Counts rebalances; a tenure of another generation is fenced.
     generation: u64,
     /// The tenures of this generation.
@@ -64,6 +69,7 @@ impl MemoryLog {
             lanes: [lane(), lane()],
             progress: BTreeMap::new(),
             dead_letters: Vec::new(),
+            letters: 0,
             generation: 0,
             tenures: Vec::new(),
         })))
@@ -141,16 +147,18 @@ impl ReindexLog for MemoryLog {
             kept.lanes[entry.lane.number()][partition].entries.push(entry);
         }
         for letter in append.dead_letters {
-            let number = position(kept.dead_letters.len()) + 1;
-            kept.dead_letters.push(DeadLetterRow {
-                number,
+            kept.letters += 1;
+            let row = DeadLetterRow {
+                number: LetterNumber::of_row(kept.letters),
                 source: letter.source,
                 position: letter.position,
                 code: letter.code.id.to_owned(),
                 reason: letter.reason,
                 at: now_ms(),
-            });
+            };
+            kept.dead_letters.push(KeptLetter { row, record: letter.record, original: letter.original });
         }
+        kept.dead_letters.retain(|letter| !append.settled.contains(&letter.row.number));
         if let Some(progress) = append.progress {
             kept.progress.insert(progress.source, progress.position);
         }
@@ -181,7 +189,13 @@ impl ReindexLog for MemoryLog {
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StateError> {
-        Ok(self.kept().dead_letters.iter().rev().take(limit).cloned().collect())
+        Ok(self.kept().dead_letters.iter().rev().take(limit).map(|letter| letter.row.clone()).collect())
+    }
+
+    async fn read_dead_letters(&self, numbers: &[LetterNumber]) -> Result<Vec<KeptLetter>, StateError> {
+        let kept = self.kept();
+        let wanted = kept.dead_letters.iter().filter(|letter| numbers.contains(&letter.row.number));
+        Ok(wanted.cloned().collect())
     }
 
     async fn dead_letter_count(&self) -> Result<u64, StateError> {
@@ -369,7 +383,8 @@ mod tests {
         }
         assert_eq!(log.source_position("movies").await.unwrap(), Some(3));
         assert_eq!(log.source_position("talent").await.unwrap(), None);
-        let newest: Vec<i64> = log.dead_letters(2).await.unwrap().iter().map(|row| row.number).collect();
+        let newest: Vec<i64> =
+            log.dead_letters(2).await.unwrap().iter().map(|row| row.number.number).collect();
         assert_eq!((newest, log.dead_letter_count().await.unwrap()), (vec![3, 2], 3));
     }
 }

@@ -260,7 +260,7 @@ impl Replay {
         };
         let filter = routing::condition(source)?;
         let added = wishes.add(source, self.index.plan.key.kind, filter.as_ref(), &record);
-        Ok(added.map(|()| wishes).map_err(|error| (error.code(), error.to_string())))
+        Ok(added.map(|_| wishes).map_err(|error| (error.code(), error.to_string())))
     }
 
     async fn decode(
