@@ -20,7 +20,46 @@ fn a_dead_letter_is_shown_and_replayed_after_its_cause_is_mended() {
         "errors show --number 1",
         "errors show --number 2 -o json",
         "errors replay --number 1",
-    ], @"");
+    ], @r#"
+    $ studio-search errors list
+    number  dead letter of  position  code   found                 reason
+         2  changes         byte 60   SS301  [time]  the line is no event: expected ident at line 1 column 2
+         1  changes         byte 0    SS302  [time]  value.movieId: the id is missing
+    --- exit 0
+    $ studio-search errors list --by code
+    code   held  dead letters  last
+    SS301     0             1  [time]
+    SS302     0             1  [time]
+    --- exit 0
+    $ studio-search errors list --code ss302 -o json
+    {"json_version":"1","data":{"success":true,"held":[],"dead_letters":[{"number":"1","source":"changes","position":"byte 0","code":"SS302","reason":"value.movieId: the id is missing","at":[ms]}],"dead_letters_total":1},"error":null}
+    --- exit 0
+    $ studio-search errors show --number 1
+    dead letter    1
+    source         changes
+    position       byte 0
+    found          [time]
+    code           SS302
+    reason         value.movieId: the id is missing
+    help           compare it with the source's `id` and `root_id`; correct and provision them, or the producer; then `studio-search errors replay`. More: studio-search explain SS302
+    record (JSON)
+      {
+        "key": {
+          "id": "m1"
+        },
+        "value": {
+          "title": "A\u001b[2Jlien"
+        }
+      }
+    --- exit 0
+    $ studio-search errors show --number 2 -o json
+    {"json_version":"1","data":{"success":true,"held":null,"dead_letter":{"number":"2","source":"changes","position":"byte 60","code":"SS301","reason":"the line is no event: expected ident at line 1 column 2","at":[ms],"help":"compare it with the source's `format` and `encoding`; correct and provision them, or the producer; then `studio-search errors replay`. More: studio-search explain SS301","cut":false,"record":{"line":{"text":"no event"}}}},"error":null}
+    --- exit 0
+    $ studio-search errors replay --number 1
+    number  still a dead letter of  position  code   reason
+         1  changes                 byte 0    SS302  value.movieId: the id is missing
+    --- exit 1
+    "#);
     folder.write("index.yaml", &CONFIG.replace("value.movieId", "key.id"));
     assert_conversation!(folder, [
         "provision --yes -qq",
@@ -31,7 +70,42 @@ fn a_dead_letter_is_shown_and_replayed_after_its_cause_is_mended() {
         "errors drop --source other",
         "errors drop --number 2 -o json",
         "errors list",
-    ], @"");
+    ], @r#"
+    $ studio-search provision --yes -qq
+    = keep   state file movies.db
+    ~ change index version movies-000001
+               `sources` changed
+    provisioned movies in movies.db
+    --- exit 0
+    $ studio-search errors replay --all
+    1 dead letter is replayed
+    number  still a dead letter of  position  code   reason
+         2  changes                 byte 60   SS301  the line is no event: expected ident at line 1 column 2
+    --- stderr
+    nothing works on this index yet: `studio-search run` fetches the documents
+    --- exit 1
+    $ studio-search errors replay --number 1 -o json
+    {"json_version":"1","data":null,"error":{"code":null,"message":"there is no dead letter 1","causes":[],"help":"it may be replayed, dropped or expired by now; see what there is: `studio-search errors list`"}}
+    --- exit 1
+    $ studio-search errors list
+    number  dead letter of  position  code   found                 reason
+         2  changes         byte 60   SS301  [time]  the line is no event: expected ident at line 1 column 2
+    --- exit 0
+    $ studio-search status -q
+    index   state    processes  documents  lag  backfill lag  freshness p99  held  dead letters
+    movies  RUNNING          0          0    1             0  no events yet     0             1
+    nothing works on movies: studio-search run
+    --- exit 0
+    $ studio-search errors drop --source other
+    there is nothing to drop
+    --- exit 0
+    $ studio-search errors drop --number 2 -o json
+    {"json_version":"1","data":{"success":true,"dead_letters":["2"],"held":[],"held_kept":0,"more":false},"error":null}
+    --- exit 0
+    $ studio-search errors list
+    nothing is held, and there are no dead letters
+    --- exit 0
+    "#);
 }
 
 #[test]
@@ -49,5 +123,58 @@ fn what_is_meant_must_be_named() {
         "errors list --by subgraph",
         "errors drop --all",
         "errors list --source changes",
-    ], @"");
+    ], @r#"
+    $ studio-search errors replay
+    --- stderr
+    error: nothing is named
+      help: name what is meant with --number, --id, --source, --subgraph or --code; or --all
+    --- exit 64
+    $ studio-search errors drop
+    --- stderr
+    error: nothing is named
+      help: name what is meant with --number, --id, --source, --subgraph or --code; or --all
+    --- exit 64
+    $ studio-search errors show
+    --- stderr
+    error: the following required arguments were not provided:
+      <--number <N>|--id <ID>>
+
+    Usage: studio-search errors show <--number <N>|--id <ID>> [FILE]
+
+    For more information, try '--help'.
+    --- exit 64
+    $ studio-search errors show --number 9
+    --- stderr
+    error: there is no dead letter 9
+      help: it may be replayed, dropped or expired by now; see what there is: `studio-search errors list`
+    --- exit 1
+    $ studio-search errors show --number x
+    --- stderr
+    error: invalid value 'x' for '--number <N>': use a number as `errors list` shows it, such as 7 or 0:7
+
+    For more information, try '--help'.
+    --- exit 64
+    $ studio-search errors show --id m1
+    --- stderr
+    error: m1 is not held, or not by this subgraph and code
+      help: see what is: `studio-search errors list`
+    --- exit 1
+    $ studio-search errors drop --number 9 --number 1
+    --- stderr
+    error: there is no dead letter 9
+      help: it may be replayed, dropped or expired by now; see what there is: `studio-search errors list`
+    --- exit 1
+    $ studio-search errors replay --subgraph talent
+    there is nothing to replay
+    --- exit 0
+    $ studio-search errors list --by subgraph
+    nothing of that is held or a dead letter
+    --- exit 0
+    $ studio-search errors drop --all
+    2 dead letters are dropped
+    --- exit 0
+    $ studio-search errors list --source changes
+    nothing of that is held or a dead letter
+    --- exit 0
+    "#);
 }

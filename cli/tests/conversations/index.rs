@@ -153,9 +153,9 @@ fn a_bad_event_is_a_dead_letter() {
     [time] ERROR byte 27: the line is no event: expected ident at line 1 column 2; kept as a dead letter source=changes code="SS301"
     --- exit 0
     $ studio-search errors list
-    dead letter of  position  code   found                 reason
-    changes         byte 27   SS301  [time]  the line is no event: expected ident at line 1 column 2
-    changes         byte 0    SS302  [time]  value.movieId: an id must be a string or an integer, this is an object
+    number  dead letter of  position  code   found                 reason
+         2  changes         byte 27   SS301  [time]  the line is no event: expected ident at line 1 column 2
+         1  changes         byte 0    SS302  [time]  value.movieId: an id must be a string or an integer, this is an object
     --- exit 0
     "#);
 }
