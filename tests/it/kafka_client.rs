@@ -2,6 +2,7 @@
 
 mod frozen;
 mod group;
+mod sasl;
 mod topics;
 mod transactions;
 

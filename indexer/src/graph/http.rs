@@ -9,7 +9,7 @@ use reqwest::{
     header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::{Graph, GraphError, GraphRequest};
@@ -21,10 +21,15 @@ const MAX_RESPONSE_BYTES: usize = 32 << 20;
 /// The media types of GraphQL over HTTP; the older one still answers on many gateways.
 const ACCEPT_GRAPHQL: &str = "application/graphql-response+json, application/json;q=0.9";
 
+/// A shorter header is no secret, but a word that any message may have.
+const SHORTEST_SECRET: usize = 6;
+
 /// A client of one gateway.
 pub struct HttpGraph {
     client: Client,
     url: String,
+    /// What a gateway must not be quoted with, though it may send it back.
+    secrets: Vec<SecretString>,
 }
 
 /// Why a client can't be made.
@@ -48,7 +53,11 @@ impl HttpGraph {
         headers.insert(ACCEPT, HeaderValue::from_static(ACCEPT_GRAPHQL));
         headers.insert("apollographql-client-name", HeaderValue::from_static("studio-search"));
         headers.insert("apollographql-client-version", HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
+        let mut secrets = Vec::new();
         for (name, value) in &endpoint.headers {
+            // `Bearer abc`: it is the last word that may be sent back.
+            let words = [Some(value.expose_secret()), value.expose_secret().split_whitespace().next_back()];
+            secrets.extend(words.into_iter().flatten().map(SecretString::from));
             let refused = || EndpointError::Header(name.clone());
             let mut secret = HeaderValue::from_str(value.expose_secret()).map_err(|_| refused())?;
             secret.set_sensitive(true);
@@ -63,13 +72,40 @@ impl HttpGraph {
                 reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| EndpointError::Ca(e.to_string()))?;
             builder = roots.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
         }
-        Ok(Self { client: builder.build().map_err(EndpointError::Client)?, url: endpoint.url.clone() })
+        let client = builder.build().map_err(EndpointError::Client)?;
+        Ok(Self { client, url: endpoint.url.clone(), secrets })
     }
 }
 
 #[async_trait]
 impl Graph for HttpGraph {
     async fn send(&self, request: &GraphRequest) -> Result<Vec<u8>, GraphError> {
+        self.ask(request).await.map_err(|error| self.redacted(error))
+    }
+}
+
+impl HttpGraph {
+    /// The error without our secrets: some gateways say which token it is that they refuse.
+    fn redacted(&self, error: GraphError) -> GraphError {
+        let redact = |text: String| {
+            let secrets = self.secrets.iter().map(ExposeSecret::expose_secret);
+            secrets.filter(|secret| secret.len() >= SHORTEST_SECRET).fold(text, |text, secret| {
+                if text.contains(secret) { text.replace(secret, "[redacted]") } else { text }
+            })
+        };
+        match error {
+            GraphError::Unavailable { reason, retry_after } => {
+                GraphError::Unavailable { reason: redact(reason), retry_after }
+            }
+            GraphError::Refused(reason) => GraphError::Refused(redact(reason)),
+            GraphError::Rejected(reason) => GraphError::Rejected(redact(reason)),
+            GraphError::Unauthorized(reason) => GraphError::Unauthorized(redact(reason)),
+            GraphError::TooLarge(reason) => GraphError::TooLarge(redact(reason)),
+            GraphError::NotGraphql(reason) => GraphError::NotGraphql(redact(reason)),
+        }
+    }
+
+    async fn ask(&self, request: &GraphRequest) -> Result<Vec<u8>, GraphError> {
         let body = json!({
             "query": &*request.query,
             "operationName": request.operation_name,

@@ -25,8 +25,7 @@ const SETTINGS: &str = "\
 process.roles=broker,controller
 node.id=1
 controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
@@ -44,6 +43,15 @@ broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 ";
 
+/// Who comes without a password is not let in: `PLAIN` and `SCRAM-SHA-256` know one user beside the broker itself.
+const WITH_PASSWORDS: &str = "\
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
+sasl.mechanism.inter.broker.protocol=PLAIN
+";
+
+/// The broker's own user.
+const BROKER: (&str, &str) = ("broker", "broker-secret");
+
 /// Any sixteen bytes in base64, without padding.
 const CLUSTER: &str = "c3R1ZGlvLXNlYXJjaC10ZQ";
 
@@ -56,20 +64,42 @@ pub struct Kafka {
     pub brokers: String,
 }
 
+/// A broker that lets everybody in.
 pub(super) fn start() -> Kafka {
+    launch("PLAINTEXT", "", &[])
+}
+
+/// A broker that lets in one user.
+pub(super) fn start_for(user: &str, password: &str) -> Kafka {
+    let (own, own_password) = BROKER;
+    let (plain, scram) = ("listener.name.sasl_plaintext.plain", "listener.name.sasl_plaintext.scram-sha-256");
+    let module = "org.apache.kafka.common.security";
+    let settings = format!(
+        "{WITH_PASSWORDS}\
+         {plain}.sasl.jaas.config={module}.plain.PlainLoginModule required username=\"{own}\" \
+         password=\"{own_password}\" user_{own}=\"{own_password}\" user_{user}=\"{password}\";\n\
+         {scram}.sasl.jaas.config={module}.scram.ScramLoginModule required;\n"
+    );
+    let known = format!("SCRAM-SHA-256=[name={user},password={password}]");
+    launch("SASL_PLAINTEXT", &settings, &["--add-scram", &known])
+}
+
+fn launch(listener: &str, more: &str, users: &[&str]) -> Kafka {
     let jars = maven::cached("kafka-4.1.1", |folder| maven::jars(&JARS, folder));
     let folder = private_folder("kafka");
     let (broker, controller) = (free_port(), free_port());
     let settings = folder.join("server.properties");
     let own = format!(
-        "listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}\n\
+        "inter.broker.listener.name={listener}\n\
+         listeners={listener}://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\n\
          log.dirs={}\n",
         folder.join("data").display()
     );
-    fs::write(&settings, format!("{SETTINGS}{own}")).expect("the folder is writable");
+    fs::write(&settings, format!("{SETTINGS}{more}{own}")).expect("the folder is writable");
     let mut format = command(&jars, "kafka.tools.StorageTool");
-    let formatted = format.args(["format", "-t", CLUSTER, "-c"]).arg(&settings).output().expect("Java runs");
+    format.args(["format", "-t", CLUSTER, "-c"]).arg(&settings).args(users);
+    let formatted = format.output().expect("Java runs");
     assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
     let mut server = command(&jars, "kafka.Kafka");
     server.arg(&settings);

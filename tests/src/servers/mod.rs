@@ -63,6 +63,11 @@ pub fn kafka_of_its_own() -> Kafka {
     kafka::start()
 }
 
+/// A broker that lets in one user, by `PLAIN` or `SCRAM-SHA-256`. It ends when it is dropped.
+pub fn kafka_for(user: &str, password: &str) -> Kafka {
+    kafka::start_for(user, password)
+}
+
 /// `PostgreSQL` with a log that Debezium reads, shared by the tests of this process.
 pub fn postgres() -> &'static Postgres {
     &POSTGRES
