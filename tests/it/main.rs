@@ -20,6 +20,7 @@ mod ownership;
 mod python;
 mod registry;
 mod remote_store;
+mod secrets;
 mod servers;
 mod shared;
 mod sources;

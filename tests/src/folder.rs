@@ -28,6 +28,7 @@ const FILES: [&str; 5] =
 pub struct Folder {
     folder: tempfile::TempDir,
     gateway: String,
+    variables: Vec<(&'static str, String)>,
 }
 
 /// A `run` in the background; killed when dropped, if it still runs.
@@ -51,7 +52,7 @@ impl Folder {
         }
         fs::create_dir(folder.path().join("events")).expect("a folder of events");
         // Nobody listens on port 1: what needs the gateway fails until one is connected.
-        Self { folder, gateway: "http://127.0.0.1:1/graphql".to_owned() }
+        Self { folder, gateway: "http://127.0.0.1:1/graphql".to_owned(), variables: Vec::new() }
     }
 
     /// A folder together with a real graph that tells its changes there.
@@ -66,6 +67,11 @@ impl Folder {
     /// Asks another gateway from now on.
     pub fn connect(&mut self, gateway: &str) {
         gateway.clone_into(&mut self.gateway);
+    }
+
+    /// Sets a variable of the environment for every command from now on.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.variables.push((name, value.to_owned()));
     }
 
     /// A path in the folder.
@@ -127,6 +133,7 @@ impl Folder {
             .current_dir(self.folder.path())
             .env("GATEWAY_URL", &self.gateway)
             .env("EVENTS_DIR", self.path("events"))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
     }
