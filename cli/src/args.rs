@@ -27,7 +27,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
-    /// How results are written: text or json
+    /// How results are written: text or json; of `plan`, markdown, too
     #[arg(short, long, global = true, value_name = "FORMAT", default_value = "text", value_parser = parse_format)]
     pub(crate) output: Format,
     /// Short for `--output json`
@@ -64,6 +64,7 @@ fn parse_format(text: &str) -> Result<Format, String> {
     match text {
         "text" => Ok(Format::Text),
         "json" => Ok(Format::Json),
+        "markdown" => Ok(Format::Markdown),
         "yaml" => Err("yaml is not in this release; use json".to_owned()),
         _ => Err("use text or json".to_owned()),
     }
@@ -126,8 +127,14 @@ pub(crate) enum Command {
     Plan {
         #[arg(value_name = "FILE", default_value = ".")]
         file: PathBuf,
+        /// Save the changes here, for `provision --plan`
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Exit with 2 where there are changes
+        #[arg(long)]
+        detailed_exitcode: bool,
     },
-    /// Make what the index needs: state file, index version, plan
+    /// Make what the index needs: state file or ledger, templates, index, alias, topics, subject, plan
     Provision {
         #[arg(value_name = "FILE", default_value = ".")]
         file: PathBuf,
@@ -137,6 +144,9 @@ pub(crate) enum Command {
         /// Show the changes and make none
         #[arg(long, conflicts_with = "yes")]
         dry_run: bool,
+        /// Make exactly the changes that `plan --out` saved, and don't ask; refused where others would be made by now
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
     },
     /// Route events and rebuild documents until SIGTERM, by the plan that provision stored
     Run {

@@ -7,6 +7,8 @@ pub enum Exit {
     Done = 0,
     /// A check or an operation failed.
     Failed = 1,
+    /// There are changes: `plan --detailed-exitcode`.
+    Changes = 2,
     /// The command was called in a way that it can't be.
     Usage = 64,
     /// Something needed is unreachable.

@@ -37,7 +37,7 @@ use self::{
     environment::Environment,
     failure::Failure,
     logs::Talkative,
-    output::Output,
+    output::{Format, Output},
 };
 
 /// Does what the arguments say, the program's name being the first of them, and says how it ended.
@@ -70,6 +70,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn obey(args: Args, output: &mut Output) -> Result<Exit, Failure> {
     let talkative = if matches!(args.command, Command::Run { .. }) { Talkative::Yes } else { Talkative::No };
+    if output.format() == Format::Markdown && !matches!(args.command, Command::Plan { .. }) {
+        return Err(Failure::usage("only `plan` writes markdown").help("use `-o text` or `-o json`"));
+    }
     logs::start(&args.globals, talkative, output.talk_paint().is_on());
     let environment = Environment::new(args.globals.env_file.as_deref())?;
     // Who asks once needs no threads; they would cost it a millisecond and two megabytes.
@@ -112,10 +115,13 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
         Command::Generate { kind, file, out } => {
             commands::generate::generate(kind, &file, out.as_deref(), env, output).await
         }
-        Command::Plan { file } => commands::plan::plan(&file, env, output).await,
-        Command::Provision { file, yes, dry_run } => {
-            let consent = commands::provision::Consent::of(yes, dry_run);
-            commands::provision::provision(&file, consent, env, output).await
+        Command::Plan { file, out, detailed_exitcode } => {
+            let exit_code = commands::plan::ExitCode::of(detailed_exitcode);
+            commands::plan::plan(&file, out.as_deref(), exit_code, env, output).await
+        }
+        Command::Provision { file, yes, dry_run, plan } => {
+            let consent = commands::provision::Consent::of(yes || plan.is_some(), dry_run);
+            commands::provision::provision(&file, plan.as_deref(), consent, env, output).await
         }
         Command::Pause { file } => commands::pause::pause(&file, env, output).await,
         Command::Resume { file } => commands::pause::resume(&file, env, output).await,

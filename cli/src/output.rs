@@ -23,6 +23,8 @@ pub(crate) enum Format {
     Text,
     /// One object a result.
     Json,
+    /// A page for a pull request; only `plan` writes one.
+    Markdown,
 }
 
 /// When to use colors.
@@ -100,7 +102,7 @@ impl Output {
     ) -> Result<(), Failure> {
         match self.format {
             Format::Json => write_envelope(&mut self.out, Some(data), None)?,
-            Format::Text => {
+            Format::Text | Format::Markdown => {
                 let text = text(self.paint);
                 self.out.write_all(text.as_bytes())?;
                 if !text.ends_with('\n') && !text.is_empty() {
@@ -145,7 +147,7 @@ impl Output {
 
     /// Tells why the command failed.
     pub(crate) fn fail(&mut self, trouble: &Trouble) {
-        if self.format == Format::Text {
+        if self.format != Format::Json {
             self.report(&trouble.diagnostics);
             if trouble.diagnostics.is_empty() {
                 let _ = writeln!(io::stderr(), "{}", report::trouble(trouble, self.talk_paint));
@@ -180,6 +182,11 @@ impl Output {
             self.write(b"\x1b[H\x1b[2J")?;
         }
         Ok(())
+    }
+
+    /// How results are written.
+    pub(crate) fn format(&self) -> Format {
+        self.format
     }
 
     /// Whether people read the result.

@@ -92,15 +92,41 @@ pub enum StateError {
         reason: String,
     },
     /// The plan needs a new index version.
-    #[error(
-        "the plan differs from the served version {served} in a way that can't be made in place: {reason}"
-    )]
+    #[error("the plan needs a new index version, {version}: {reason}")]
     NeedsNewVersion {
-        /// The served version.
-        served: u32,
+        /// The name that the new version would have.
+        version: String,
+        /// What differs from the served one.
+        reason: String,
+    },
+    /// A thing beside the index can't be changed in place.
+    #[error("the {what} can't be changed in place: {reason}")]
+    NotInPlace {
+        /// The thing.
+        what: String,
         /// What differs.
         reason: String,
     },
+    /// A saved change set is not what would be made now; says what differs.
+    #[error("the saved change set no longer holds: {0}")]
+    StaleChanges(String),
+    /// Other index templates would make the index, or keep ours from being put.
+    #[error("{server}: the index template {others} takes {index} from {own}, whose priority is {priority}")]
+    OtherTemplate {
+        /// The server.
+        server: String,
+        /// The other templates, each with its priority.
+        others: String,
+        /// The index.
+        index: String,
+        /// Our template.
+        own: String,
+        /// Its priority.
+        priority: i64,
+    },
+    /// The schema registry refuses what only the registry can explain.
+    #[error(transparent)]
+    Registry(RegistryError),
     /// All epochs are used.
     #[error("the epochs of {0} are used up; provision a fresh state")]
     EpochsUsedUp(String),
@@ -152,7 +178,10 @@ impl StateError {
             Self::NotProvisioned(_) => codes::SS502,
             Self::Sqlite { .. } | Self::Io { .. } | Self::EpochsUsedUp(_) => codes::SS503,
             Self::OtherIndex { .. } => codes::SS504,
-            Self::NeedsNewVersion { .. } => codes::SS505,
+            Self::NeedsNewVersion { .. } | Self::NotInPlace { .. } => codes::SS505,
+            Self::StaleChanges(_) => codes::SS520,
+            Self::OtherTemplate { .. } => codes::SS521,
+            Self::Registry(error) => error.code(),
             Self::OtherLayout { .. } | Self::UnreadablePlan { .. } => codes::SS506,
             Self::Unreachable { .. } | Self::Fenced(_) => codes::SS509,
             Self::Refused { .. } => codes::SS510,
@@ -189,6 +218,16 @@ impl StateError {
             Self::NeedsNewVersion { .. } => {
                 "set another `state.path` (with `kafka:`, another `name`), provision it, and backfill"
             }
+            Self::NotInPlace { .. } => {
+                "mend `kafka.topics` in index.yaml, delete the topic if nothing of it is needed, or give the index another `name`"
+            }
+            Self::StaleChanges(_) => {
+                "look at what changed with `studio-search plan --out`, and provision that; nothing was made"
+            }
+            Self::OtherTemplate { .. } => {
+                "give the other template a lower priority or other `index_patterns`, or give the index another `name`"
+            }
+            Self::Registry(error) => error.help(),
             Self::OtherLayout { .. } | Self::UnreadablePlan { .. } => {
                 "use the release that wrote it, or provision a fresh `state.path` (with `kafka:`, another `name`)"
             }

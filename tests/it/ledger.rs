@@ -21,7 +21,7 @@ use indexer::{
         conformance::{self, Ledgers, World},
         elastic::ElasticLedger,
     },
-    provision::{Action, Artifacts, Change, changes, provision},
+    provision::{Action, Artifacts, Change, Kind, changes, provision},
 };
 use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan, KafkaPlan, index_plan::StoreKind};
 use search::elastic::{Client, Engine};
@@ -104,7 +104,7 @@ fn place(url: &str, auth: Option<ElasticAuth>) -> Place {
     Place { state: "/nowhere/state.db".into(), store: Some(store), kafka: Some(kafka) }
 }
 
-fn wanted(changes: &[Change]) -> Vec<(Action, &str)> {
+fn wanted(changes: &[Change]) -> Vec<(Action, Kind)> {
     let wanted = changes.iter().filter(|change| change.action != Action::None);
     wanted.map(|change| (change.action, change.kind)).collect()
 }
@@ -152,14 +152,14 @@ async fn provision_makes_the_ledger_and_converges() {
         // What others changed is mended, and what is in the ledger stays.
         let settings = json!({"index": {"refresh_interval": "-1", "hidden": false}});
         shared.call("PUT", &format!("/{index}/_settings"), settings).await;
-        assert_eq!(wanted(&shared.changes().await), [(Action::Change, "ledger")]);
+        assert_eq!(wanted(&shared.changes().await), [(Action::Change, Kind::Ledger)]);
         shared.provision().await.expect("it can be mended");
         shared.call("DELETE", &format!("/{index}/_alias/{alias}"), Value::Null).await;
-        assert_eq!(wanted(&shared.changes().await), [(Action::Change, "ledger")]);
+        assert_eq!(wanted(&shared.changes().await), [(Action::Change, Kind::Ledger)]);
         shared.provision().await.expect("it can be mended");
         shared.templates["component_template"]["body"]["template"]["settings"]["index"]["number_of_replicas"] =
             json!("0");
-        let copies = [(Action::Change, "ledger"), (Action::Change, "component template")];
+        let copies = [(Action::Change, Kind::Ledger), (Action::Change, Kind::ComponentTemplate)];
         assert_eq!(wanted(&shared.changes().await), copies);
         shared.plan.sources[0].max_fanout += 1;
         shared.provision().await.expect("it can be changed");
@@ -172,7 +172,7 @@ async fn provision_makes_the_ledger_and_converges() {
 
         // A provision that broke off before the plan was stored is finished by the next.
         shared.call("DELETE", &format!("/{index}/_doc/served"), Value::Null).await;
-        assert_eq!(wanted(&shared.changes().await), [(Action::Add, "index version")]);
+        assert_eq!(wanted(&shared.changes().await), [(Action::Add, Kind::IndexVersion)]);
         let error = ledger.served().await.expect_err("there is no plan");
         assert!(matches!(error, StateError::NotProvisioned(_)), "{error:?}");
         shared.provision().await.expect("it can be finished");
@@ -181,9 +181,13 @@ async fn provision_makes_the_ledger_and_converges() {
         // A change of the partitions would give documents to other owners.
         let mut moved = shared.plan.clone();
         moved.kafka.as_mut().expect("it is shared").partitions = 4;
-        let error =
-            changes(&shared.place, &moved, shared.artifacts()).await.expect_err("it can't be made in place");
-        assert!(matches!(error, StateError::NeedsNewVersion { served: 1, .. }), "{error}");
+        let planned = changes(&shared.place, &moved, shared.artifacts()).await.expect("it can be told");
+        let rebuilt: Vec<(Action, Kind)> =
+            wanted(&planned).into_iter().filter(|(action, _)| *action == Action::Rebuild).collect();
+        assert_eq!(rebuilt[0], (Action::Rebuild, Kind::IndexVersion));
+        assert_eq!(rebuilt[1..], [(Action::Rebuild, Kind::Topic); 3], "both lanes and the documents");
+        let error = provision(&shared.place, &moved, shared.artifacts()).await.expect_err("not in place");
+        assert!(matches!(error, StateError::NeedsNewVersion { .. }), "{error}");
     }
 }
 

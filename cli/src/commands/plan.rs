@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use indexer::provision::{Action, Change};
+use indexer::provision::{Action, Change, ChangeSet};
 use plan::{
     IndexPlan,
     index_plan::{CoverageLine, CoveredBy},
@@ -13,15 +13,36 @@ use crate::{
     environment::Environment,
     exit::Exit,
     failure::Failure,
-    output::Output,
+    files::write_whole,
+    output::{Format, Output},
     paint::Paint,
     project::{Project, artifacts},
     table::Table,
 };
 
+mod markdown;
+
+/// What exit code follows from changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExitCode {
+    /// Planning was done, whatever came out.
+    Plain,
+    /// `--detailed-exitcode`: scripts ask whether there are changes.
+    Detailed,
+}
+
+impl ExitCode {
+    /// As the flag says.
+    pub(crate) fn of(detailed: bool) -> Self {
+        if detailed { Self::Detailed } else { Self::Plain }
+    }
+}
+
 #[derive(Serialize)]
 struct Planned<'p> {
     success: bool,
+    /// What `provision --plan` is held to.
+    plan_hash: &'p str,
     changes: &'p [Change],
     summary: Summary,
     coverage: &'p [CoverageLine],
@@ -32,6 +53,7 @@ struct Planned<'p> {
 pub(crate) struct Summary {
     add: usize,
     change: usize,
+    rebuild: usize,
     none: usize,
 }
 
@@ -39,37 +61,70 @@ impl Summary {
     /// Counts.
     pub(crate) fn of(changes: &[Change]) -> Self {
         let count = |action| changes.iter().filter(|change| change.action == action).count();
-        Self { add: count(Action::Add), change: count(Action::Change), none: count(Action::None) }
+        Self {
+            add: count(Action::Add),
+            change: count(Action::Change),
+            rebuild: count(Action::Rebuild),
+            none: count(Action::None),
+        }
     }
 
     /// Whether there is nothing to do.
     pub(crate) fn is_empty(self) -> bool {
-        self.add + self.change == 0
+        self.add + self.change + self.rebuild == 0
     }
 }
 
-/// Shows the changes and what keeps each entity fresh.
-pub(crate) async fn plan(file: &Path, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
+/// Shows the changes and what keeps each entity fresh; saves the changes where `out` says.
+pub(crate) async fn plan(
+    file: &Path,
+    out: Option<&Path>,
+    exit_code: ExitCode,
+    env: &Environment,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
     let (project, compiled) = Project::compile(file, env, output).await?;
     let changes = indexer::provision::changes(&project.place(), &compiled.plan, artifacts(&compiled)).await?;
-    let summary = Summary::of(&changes);
-    let planned = Planned { success: true, changes: &changes, summary, coverage: &compiled.plan.coverage };
-    output.answer(&planned, |paint| {
-        let coverage = coverage_table(&compiled.plan, paint);
-        format!("{}\n{coverage}", change_lines(&changes, paint))
-    })?;
-    Ok(Exit::Done)
+    let set = ChangeSet::new(&compiled.plan, changes);
+    if let Some(path) = out {
+        save(&set, path)?;
+        output.say(&format!("saved the changes in {}", path.display()));
+    }
+    let summary = Summary::of(&set.changes);
+    if output.format() == Format::Markdown {
+        output.write(markdown::page(&set, &compiled.plan.coverage).as_bytes())?;
+    } else {
+        let coverage = &compiled.plan.coverage;
+        let planned =
+            Planned { success: true, plan_hash: &set.plan_hash, changes: &set.changes, summary, coverage };
+        output.answer(&planned, |paint| {
+            let coverage = coverage_table(&compiled.plan, paint);
+            format!("{}\n{coverage}", change_lines(&set.changes, paint))
+        })?;
+    }
+    match exit_code {
+        ExitCode::Detailed if !summary.is_empty() => Ok(Exit::Changes),
+        ExitCode::Detailed | ExitCode::Plain => Ok(Exit::Done),
+    }
+}
+
+/// Writes a change set for `provision --plan`.
+fn save(set: &ChangeSet, path: &Path) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(set).expect("names and reasons are JSON");
+    write_whole(path, &format!("{text}\n"))
+        .map_err(|error| Failure::new(format!("{} can't be written: {error}", path.display())))
 }
 
 /// The changes, a line each, with the reasons below.
 pub(crate) fn change_lines(changes: &[Change], paint: Paint) -> String {
-    if Summary::of(changes).is_empty() {
+    if Summary::of(changes).is_empty() && changes.iter().all(|change| change.reasons.is_empty()) {
         return "nothing to change\n".to_owned();
     }
     let lines = changes.iter().flat_map(|change| {
         let sign = match change.action {
             Action::Add => paint.good("+ add    "),
             Action::Change => paint.odd("~ change "),
+            Action::Rebuild => paint.bad("! rebuild "),
             Action::None => paint.faint("= keep   "),
         };
         let reasons = change.reasons.iter().map(|reason| paint.faint(&format!("           {reason}\n")));
@@ -79,20 +134,24 @@ pub(crate) fn change_lines(changes: &[Change], paint: Paint) -> String {
 }
 
 fn coverage_table(plan: &IndexPlan, paint: Paint) -> String {
-    let mut table =
-        Table::new(&["entity", "at", "owned by", "kept fresh by", "found by", "new edge told by"]);
-    for line in &plan.coverage {
-        let fresh = covered(line.covered_by, &line.sources);
-        let path = if line.path.is_empty() { "the document".to_owned() } else { line.path.clone() };
-        let lookup = line.reverse_lookup.clone().unwrap_or_default();
-        let told = line.edge.as_ref().map_or_else(String::new, |edge| {
-            let mut sources: Vec<String> = edge.sources.iter().map(|source| source.name.clone()).collect();
-            sources.dedup();
-            covered(edge.covered_by, &sources)
-        });
-        table.row([line.type_name.clone(), path, line.subgraphs.join(", "), fresh, lookup, told]);
-    }
+    let mut table = Table::new(&COVERAGE);
+    plan.coverage.iter().for_each(|line| table.row(coverage_cells(line)));
     table.render(paint)
+}
+
+/// The headings over what keeps each entity fresh.
+const COVERAGE: [&str; 6] = ["entity", "at", "owned by", "kept fresh by", "found by", "new edge told by"];
+
+fn coverage_cells(line: &CoverageLine) -> [String; 6] {
+    let fresh = covered(line.covered_by, &line.sources);
+    let path = if line.path.is_empty() { "the document".to_owned() } else { line.path.clone() };
+    let lookup = line.reverse_lookup.clone().unwrap_or_default();
+    let told = line.edge.as_ref().map_or_else(String::new, |edge| {
+        let mut sources: Vec<String> = edge.sources.iter().map(|source| source.name.clone()).collect();
+        sources.dedup();
+        covered(edge.covered_by, &sources)
+    });
+    [line.type_name.clone(), path, line.subgraphs.join(", "), fresh, lookup, told]
 }
 
 fn covered(by: CoveredBy, sources: &[String]) -> String {

@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use indexer::provision::Change;
+use indexer::{
+    endpoints::Place,
+    provision::{Change, ChangeSet, refuse_rebuilds},
+};
+use plan::code::store::SS520;
 use serde::Serialize;
 
 use super::plan::{Summary, change_lines};
@@ -11,7 +15,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::Output,
-    project::{Project, artifacts},
+    project::{Project, artifacts, read_named},
 };
 
 /// Whether changes may be made.
@@ -26,11 +30,11 @@ pub(crate) enum Consent {
 }
 
 impl Consent {
-    /// As the flags say; clap refuses both.
+    /// As the flags say. A saved change set was looked at, so that it is consent; a dry run of it checks that it still holds.
     pub(crate) fn of(yes: bool, dry_run: bool) -> Self {
         match (yes, dry_run) {
-            (true, _) => Self::Given,
             (_, true) => Self::Withheld,
+            (true, _) => Self::Given,
             _ => Self::Ask,
         }
     }
@@ -45,9 +49,10 @@ struct Provisioned<'c> {
     applied: bool,
 }
 
-/// Makes what the index needs and stores the plan that `run` runs.
+/// Makes what the index needs and stores the plan that `run` runs; where a change set was saved, exactly that one.
 pub(crate) async fn provision(
     file: &Path,
+    saved: Option<&Path>,
     consent: Consent,
     env: &Environment,
     output: &mut Output,
@@ -55,6 +60,14 @@ pub(crate) async fn provision(
     let (project, compiled) = Project::compile(file, env, output).await?;
     let place = project.place();
     let changes = indexer::provision::changes(&place, &compiled.plan, artifacts(&compiled)).await?;
+    let set = ChangeSet::new(&compiled.plan, changes);
+    if let Some(path) = saved {
+        set.check(&read(path)?)?;
+    }
+    let changes = set.changes;
+    if consent != Consent::Withheld {
+        refuse_rebuilds(&changes)?;
+    }
     let summary = Summary::of(&changes);
     let shown = change_lines(&changes, output.talk_paint());
     let applied = match consent {
@@ -83,10 +96,28 @@ pub(crate) async fn provision(
             _ if summary.is_empty() => String::new(),
             Consent::Withheld => "nothing was changed\n".to_owned(),
             Consent::Given | Consent::Ask => {
-                format!("provisioned {} in {}\n", compiled.plan.name, place.state.display())
+                format!("provisioned {} {}\n", compiled.plan.name, whereto(&place))
             }
         };
         changes + &result
     })?;
     Ok(Exit::Done)
+}
+
+/// Reads a change set that `plan --out` saved.
+fn read(path: &Path) -> Result<ChangeSet, Failure> {
+    let text = read_named(path)?;
+    ChangeSet::from_json(&text.text).map_err(|reason| {
+        Failure::new(format!("{} is no change set: {reason}", path.display()))
+            .code(SS520)
+            .help("save one with `studio-search plan --out FILE`")
+    })
+}
+
+/// Where the ledger is.
+fn whereto(place: &Place) -> String {
+    match (&place.kafka, &place.store) {
+        (Some(_), Some(_)) => "for processes that share it over Kafka".to_owned(),
+        _ => format!("in {}", place.state.display()),
+    }
 }

@@ -58,9 +58,9 @@ fn calls_that_can_not_be() {
     --- stderr
     error: unexpected argument '--parallel' found
 
-      tip: to pass '--parallel' as a value, use '-- --parallel'
+      tip: a similar argument exists: '--role'
 
-    Usage: studio-search run [OPTIONS] [FILE]
+    Usage: studio-search run --role <ROLE> [FILE]
 
     For more information, try '--help'.
     --- exit 64

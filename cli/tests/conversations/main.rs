@@ -3,6 +3,7 @@
 //! No test needs a network: gateways here are ports that nobody listens on.
 
 mod calls;
+mod changes;
 mod config;
 mod documents;
 mod errors;
@@ -96,6 +97,10 @@ macro_rules! assert_conversation {
             (r"--after [0-9a-f]+", "--after [cursor]"),
             (r"\d{13}", "[ms]"),
             (r" \(os error \d+\)", ""),
+            (r"\d+ MiB are free", "[room] is free"),
+            (r"Plan `[0-9a-f]{16}`", "Plan `[hash]`"),
+            (r"the plan [0-9a-f]{16}", "the plan [hash]"),
+            (r#""plan_hash":"[0-9a-f]{16}""#, r#""plan_hash":"[hash]""#),
             (r"codes are SS\d+ to SS\d+", "codes are [all]"),
         ] }, { insta::assert_snapshot!($folder.talk(&$commands), @$snapshot) });
     };

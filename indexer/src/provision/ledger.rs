@@ -4,7 +4,7 @@ use plan::IndexPlan;
 use search::elastic::{Client, Rows, Stamp, differences};
 use serde_json::{Map, Value, json};
 
-use super::{Action, Change, INDEX_VERSION, state, version_name};
+use super::{Action, Change, Kind, version_change};
 use crate::{
     StateError,
     endpoints::Place,
@@ -13,8 +13,6 @@ use crate::{
         elastic::{layout, rows, serve, served_version},
     },
 };
-
-const LEDGER: &str = "ledger";
 
 /// The settings of the documents that are the ledger's as well: how many copies the user wants of what must not be lost.
 const COPIES: [&str; 2] = ["number_of_replicas", "auto_expand_replicas"];
@@ -55,12 +53,9 @@ impl<'a> SharedLedger<'a> {
     /// What is there against what should be, and the index version that is served so far.
     pub(super) async fn changes(&self) -> Result<(Vec<Change>, Option<Before>), StateError> {
         let there = self.client.index(&self.index).await?;
-        let (action, reasons) = match &there {
-            None => (Action::Add, vec!["it does not exist".to_owned()]),
-            Some(there) => match self.reasons(there)? {
-                reasons if reasons.is_empty() => (Action::None, reasons),
-                reasons => (Action::Change, reasons),
-            },
+        let ledger = match &there {
+            None => Change::missing(Kind::Ledger, &self.index),
+            Some(there) => Change::of(Kind::Ledger, &self.index, Action::Change, self.reasons(there)?),
         };
         let before = match there {
             // By its own name: its alias may be what is missing.
@@ -68,13 +63,13 @@ impl<'a> SharedLedger<'a> {
             None => None,
         };
         let before = before.map(|(served, stamp)| Before { served, stamp });
-        let ledger = Change { action, kind: LEDGER, name: self.index.clone(), reasons };
-        Ok((vec![ledger, self.version_change(before.as_ref())?], before))
+        let version = version_change(before.as_ref().map(|before| &before.served), self.plan);
+        Ok((vec![ledger, version], before))
     }
 
     /// Makes the ledger, without the plan.
     pub(super) async fn make(&self, changes: &[Change]) -> Result<(), StateError> {
-        let ledger = changes.iter().find(|change| change.kind == LEDGER);
+        let ledger = changes.iter().find(|change| change.kind == Kind::Ledger);
         match ledger.map_or(Action::None, |change| change.action) {
             Action::Add => {
                 let body = layout::body(&self.plan.name, &self.copies);
@@ -87,7 +82,7 @@ impl<'a> SharedLedger<'a> {
                 let alias = layout::alias(&self.plan.name);
                 self.client.hide_behind(&self.index, &alias).await?;
             }
-            Action::None => {}
+            Action::Rebuild | Action::None => {}
         }
         Ok(())
     }
@@ -154,19 +149,6 @@ impl<'a> SharedLedger<'a> {
             reasons.push(format!("it lacks the alias {}", layout::alias(&self.plan.name)));
         }
         Ok(reasons)
-    }
-
-    fn version_change(&self, before: Option<&Before>) -> Result<Change, StateError> {
-        let (action, version, reasons) = match before.map(|before| &before.served) {
-            None => (Action::Add, 1, vec!["it does not exist".to_owned()]),
-            Some(served) if served.plan == *self.plan => (Action::None, served.version, Vec::new()),
-            Some(served) => {
-                let reasons = state::differences(&served.plan, self.plan, served.version)?;
-                (Action::Change, served.version, reasons)
-            }
-        };
-        let name = version_name(&self.plan.name, version);
-        Ok(Change { action, kind: INDEX_VERSION, name, reasons })
     }
 
     fn refused(&self, reason: String) -> StateError {

@@ -2,44 +2,20 @@
 //!
 //! The stored plan comes last: until it is there, nothing runs by what was made before it, and the next provision finishes.
 
+mod change;
 mod ledger;
 pub mod server;
 pub mod state;
-mod subject;
+pub(crate) mod subject;
 #[cfg(feature = "kafka")]
-mod topics;
+pub(crate) mod topics;
 
 use plan::IndexPlan;
-use serde::Serialize;
 use serde_json::Value;
 
+pub use self::change::{Action, Change, ChangeSet, Kind, refuse_rebuilds};
 use self::{ledger::SharedLedger, server::Server, subject::DocumentsSubject};
-use crate::{StateError, endpoints::Place};
-
-/// What provision does to one thing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Change {
-    /// What happens.
-    pub action: Action,
-    /// What kind of thing it is.
-    pub kind: &'static str,
-    /// Its name.
-    pub name: String,
-    /// Why.
-    pub reasons: Vec<String>,
-}
-
-/// What happens to a thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// It is made.
-    Add,
-    /// It is changed in place.
-    Change,
-    /// It is as it should be.
-    None,
-}
+use crate::{StateError, endpoints::Place, ledger::IndexVersion};
 
 /// What codegen makes beside the plan, for servers.
 #[derive(Debug, Clone, Copy)]
@@ -57,11 +33,8 @@ pub async fn changes(
     artifacts: Artifacts<'_>,
 ) -> Result<Vec<Change>, StateError> {
     let Artifacts { templates, .. } = artifacts;
-    let mut changes = match SharedLedger::of(place, plan, templates)? {
-        Some(ledger) => ledger.changes().await?.0,
-        None => state::changes(&place.state, plan)?,
-    };
-    if let Some(server) = Server::of(place, plan, templates, served(&changes))? {
+    let mut changes = ledger_changes(place, plan, artifacts).await?;
+    if let Some(server) = Server::of(place, plan, templates, version_of(&changes))? {
         changes.extend(server.changes().await?);
     }
     #[cfg(feature = "kafka")]
@@ -72,6 +45,18 @@ pub async fn changes(
         changes.push(subject.change().await?);
     }
     Ok(changes)
+}
+
+/// What would become of the ledger, or the state file, and of the index version that it tells of.
+pub(crate) async fn ledger_changes(
+    place: &Place,
+    plan: &IndexPlan,
+    artifacts: Artifacts<'_>,
+) -> Result<Vec<Change>, StateError> {
+    match SharedLedger::of(place, plan, artifacts.templates)? {
+        Some(ledger) => Ok(ledger.changes().await?.0),
+        None => state::changes(&place.state, plan),
+    }
 }
 
 /// Makes what is missing and changes what differs; gives what it did.
@@ -86,10 +71,11 @@ pub async fn provision(
         Some(ledger) => ledger.changes().await?,
         None => (state::changes(&place.state, plan)?, None),
     };
+    refuse_rebuilds(&done)?;
     if let Some(ledger) = &shared {
         ledger.make(&done).await?;
     }
-    if let Some(server) = Server::of(place, plan, templates, served(&done))? {
+    if let Some(server) = Server::of(place, plan, templates, version_of(&done))? {
         let changes = server.changes().await?;
         server.make(&changes).await?;
         done.extend(changes);
@@ -97,6 +83,7 @@ pub async fn provision(
     #[cfg(feature = "kafka")]
     if let Some(topics) = topics::IndexTopics::of(place, plan)? {
         let changes = topics.changes().await?;
+        refuse_rebuilds(&changes)?;
         topics.make(&changes).await?;
         done.extend(changes);
     }
@@ -114,14 +101,22 @@ pub async fn provision(
     Ok(done)
 }
 
-/// The name of the index version that the ledger names.
-fn served(changes: &[Change]) -> &str {
-    let version = changes.iter().find(|change| change.kind == INDEX_VERSION);
-    &version.expect("every ledger tells of one").name
+/// The index version that the ledger, or the state file, tells of.
+pub(crate) fn version_of(changes: &[Change]) -> &Change {
+    changes.iter().find(|change| change.kind == Kind::IndexVersion).expect("every ledger tells of one")
 }
 
-/// How an index version is called among changes.
-const INDEX_VERSION: &str = "index version";
+/// What becomes of the served index version, which is `None` where there is none, by this plan.
+pub(crate) fn version_change(served: Option<&IndexVersion>, plan: &IndexPlan) -> Change {
+    let named = |version| version_name(&plan.name, version);
+    let Some(served) = served else { return Change::missing(Kind::IndexVersion, &named(1)) };
+    let rebuilt = state::rebuild_reasons(&served.plan, plan, served.version);
+    if !rebuilt.is_empty() {
+        return Change::of(Kind::IndexVersion, &named(served.version + 1), Action::Rebuild, rebuilt);
+    }
+    let changed = state::differences(&served.plan, plan);
+    Change::of(Kind::IndexVersion, &named(served.version), Action::Change, changed)
+}
 
 /// The name of an index version, `movies-000001`.
 pub fn version_name(index: &str, version: u32) -> String {

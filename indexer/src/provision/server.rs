@@ -4,32 +4,27 @@ use plan::{IndexPlan, index_plan::StoreKind};
 use search::elastic::{Client, differences, is_live};
 use serde_json::Value;
 
-use super::{Action, Change};
+use super::{Action, Change, Kind};
 use crate::{StateError, endpoints::Place};
 
-const COMPONENT: &str = "component template";
-const TEMPLATE: &str = "index template";
-const INDEX: &str = "index";
-const ALIAS: &str = "alias";
-
 /// A server and what should be there.
-pub(super) struct Server<'a> {
+pub(crate) struct Server<'a> {
     client: Client,
     /// The names and bodies of the two templates.
     component: (&'a str, &'a Value),
     template: (&'a str, &'a Value),
-    /// The index version, such as `movies-000001`.
-    index: &'a str,
+    /// The index version, such as `movies-000001`, with what becomes of it.
+    version: &'a Change,
     alias: &'a str,
 }
 
 impl<'a> Server<'a> {
     /// The server of this place; `None` where the plan keeps its documents elsewhere.
-    pub(super) fn of(
+    pub(crate) fn of(
         place: &Place,
         plan: &'a IndexPlan,
         templates: &'a Value,
-        index: &'a str,
+        version: &'a Change,
     ) -> Result<Option<Self>, StateError> {
         if plan.store == StoreKind::Sqlite {
             return Ok(None);
@@ -39,53 +34,88 @@ impl<'a> Server<'a> {
             (template["name"].as_str().unwrap_or_default(), &template["body"])
         };
         let (component, template) = (named("component_template"), named("index_template"));
-        Ok(Some(Self { client: place.client()?, component, template, index, alias: &plan.name }))
+        Ok(Some(Self { client: place.client()?, component, template, version, alias: &plan.name }))
     }
 
     /// What is there against what should be.
-    pub(super) async fn changes(&self) -> Result<Vec<Change>, StateError> {
+    pub(crate) async fn changes(&self) -> Result<Vec<Change>, StateError> {
         let (name, wanted) = self.component;
-        let component =
-            compared(COMPONENT, name, wanted, self.client.component_template(name).await?.as_ref());
+        let there = self.client.component_template(name).await?;
+        let component = compared(Kind::ComponentTemplate, name, wanted, there.as_ref());
         let (name, wanted) = self.template;
-        let template = compared(TEMPLATE, name, wanted, self.client.index_template(name).await?.as_ref());
-        let index = self.client.index(self.index).await?;
-        let index = match index {
+        let there = self.client.index_template(name).await?;
+        let mut template = compared(Kind::IndexTemplate, name, wanted, there.as_ref());
+        let index = match self.client.index(self.index()).await? {
             Some(index) => {
                 self.check(&index)?;
-                change(Action::None, INDEX, self.index, None)
+                Change::of(Kind::Index, self.index(), Action::None, vec![])
             }
-            None => change(Action::Add, INDEX, self.index, Some("it does not exist".to_owned())),
+            None => Change::missing(Kind::Index, self.index()),
         };
+        let rivals = self.rivals().await?;
+        // The server takes no two of one priority, and of an index that is there only the next version is lost.
+        let is_in_the_way = index.action == Action::Add
+            || template.action != Action::None && rivals.iter().any(|(_, other)| *other == self.priority());
+        match rivals.is_empty() {
+            true => {}
+            false if is_in_the_way => return Err(self.overtaken(&rivals)),
+            false => template.reasons.push(self.overtaken(&rivals).to_string()),
+        }
         Ok(vec![component, template, index, self.alias_change().await?])
+    }
+
+    /// The other templates that would make the index before ours, or beside it: their names and priorities.
+    pub(crate) async fn rivals(&self) -> Result<Vec<(String, i64)>, StateError> {
+        let mut rivals = self.client.templates_of(self.index()).await?;
+        rivals.retain(|(name, priority)| name != self.template.0 && *priority >= self.priority());
+        Ok(rivals)
+    }
+
+    /// The error that tells of these templates.
+    pub(crate) fn overtaken(&self, rivals: &[(String, i64)]) -> StateError {
+        let others: Vec<String> =
+            rivals.iter().map(|(name, priority)| format!("{name} (priority {priority})")).collect();
+        StateError::OtherTemplate {
+            server: self.client.server_name().to_owned(),
+            others: others.join(", "),
+            index: self.index().to_owned(),
+            own: self.template.0.to_owned(),
+            priority: self.priority(),
+        }
+    }
+
+    fn priority(&self) -> i64 {
+        self.template.1["priority"].as_i64().unwrap_or(0)
+    }
+
+    fn index(&self) -> &str {
+        &self.version.name
     }
 
     /// Makes the changes, in an order in which each finds what it needs.
     pub(super) async fn make(&self, changes: &[Change]) -> Result<(), StateError> {
         let is_wanted =
-            |kind: &str| changes.iter().any(|change| change.kind == kind && change.action != Action::None);
-        if is_wanted(COMPONENT) {
+            |kind: Kind| changes.iter().any(|change| change.kind == kind && change.action != Action::None);
+        if is_wanted(Kind::ComponentTemplate) {
             self.client.put_component_template(self.component.0, self.component.1).await?;
         }
-        if is_wanted(TEMPLATE) {
+        if is_wanted(Kind::IndexTemplate) {
             self.client.put_index_template(self.template.0, self.template.1).await?;
         }
-        if is_wanted(INDEX) {
+        if is_wanted(Kind::Index) {
             // Asked before the index is made by it: an index of another mapping would have to be deleted again.
-            let mapping = self.client.mapping_for(self.index).await?;
+            let mapping = self.client.mapping_for(self.index()).await?;
             if mapping.as_ref().and_then(|mapping| mapping.pointer("/_meta/index"))
                 != Some(&self.alias.into())
             {
-                return Err(
-                    self.refused(format!("another index template of a higher priority takes {}", self.index))
-                );
+                return Err(self.overtaken(&self.rivals().await?));
             }
-            self.client.create_index(self.index).await?;
+            self.client.create_index(self.index()).await?;
         }
-        if is_wanted(ALIAS) {
+        if is_wanted(Kind::Alias) {
             let before: Vec<String> =
                 self.client.alias(self.alias).await?.into_iter().map(|(index, _)| index).collect();
-            self.client.point_alias(self.alias, self.index, &before).await?;
+            self.client.point_alias(self.alias, self.index(), &before).await?;
         }
         Ok(())
     }
@@ -94,14 +124,14 @@ impl<'a> Server<'a> {
     fn check(&self, index: &Value) -> Result<(), StateError> {
         let mapping = &index["mappings"];
         if mapping.pointer("/_meta/index") != Some(&self.alias.into()) {
-            return Err(self.refused(format!("{} was not made by studio-search", self.index)));
+            return Err(self.refused(format!("{} was not made by studio-search", self.index())));
         }
         let wanted = &self.template.1["template"]["mappings"]["properties"];
         for (name, field) in wanted.as_object().into_iter().flatten() {
             let there = mapping["properties"].get(name).unwrap_or(&Value::Null);
             if !differences(field, there).is_empty() {
                 return Err(
-                    self.refused(format!("{} maps `{name}` in another way than the plan", self.index))
+                    self.refused(format!("{} maps `{name}` in another way than the plan", self.index()))
                 );
             }
         }
@@ -109,26 +139,24 @@ impl<'a> Server<'a> {
     }
 
     async fn alias_change(&self) -> Result<Change, StateError> {
+        let told = |action, reasons| Ok(Change::of(Kind::Alias, self.alias, action, reasons));
+        // It stays where it is until what is made beside it is filled.
+        if self.version.action == Action::Rebuild {
+            return told(Action::None, vec![]);
+        }
         let there = self.client.alias(self.alias).await?;
         if there.is_empty() {
             if self.client.index(self.alias).await?.is_some() {
                 return Err(self.refused(format!("an index has the name of the alias {}", self.alias)));
             }
-            return Ok(change(Action::Add, ALIAS, self.alias, Some(format!("for {}", self.index))));
+            return told(Action::Add, vec![format!("for {}", self.index())]);
         }
         let is_right = there.len() == 1
             && there
                 .iter()
-                .all(|(index, filter)| index == self.index && differences(filter, &is_live()).is_empty());
-        Ok(match is_right {
-            true => change(Action::None, ALIAS, self.alias, None),
-            false => change(
-                Action::Change,
-                ALIAS,
-                self.alias,
-                Some(format!("to {} alone, without tombstones", self.index)),
-            ),
-        })
+                .all(|(index, filter)| index == self.index() && differences(filter, &is_live()).is_empty());
+        let reason = || format!("to {} alone, without tombstones", self.index());
+        told(Action::Change, if is_right { vec![] } else { vec![reason()] })
     }
 
     fn refused(&self, reason: String) -> StateError {
@@ -136,19 +164,13 @@ impl<'a> Server<'a> {
     }
 }
 
-fn compared(kind: &'static str, name: &str, wanted: &Value, there: Option<&Value>) -> Change {
-    let Some(there) = there else {
-        return change(Action::Add, kind, name, Some("it does not exist".to_owned()));
-    };
+fn compared(kind: Kind, name: &str, wanted: &Value, there: Option<&Value>) -> Change {
+    let Some(there) = there else { return Change::missing(kind, name) };
     let differ = differences(wanted, there);
-    let reason = match differ.as_slice() {
-        [] => return change(Action::None, kind, name, None),
-        [one] => format!("`{one}` differs"),
-        [first, ..] => format!("`{first}` and {} more differ", differ.len() - 1),
+    let reasons = match differ.as_slice() {
+        [] => vec![],
+        [one] => vec![format!("`{one}` differs")],
+        [first, ..] => vec![format!("`{first}` and {} more differ", differ.len() - 1)],
     };
-    change(Action::Change, kind, name, Some(reason))
-}
-
-fn change(action: Action, kind: &'static str, name: &str, reason: Option<String>) -> Change {
-    Change { action, kind, name: name.to_owned(), reasons: reason.into_iter().collect() }
+    Change::of(kind, name, Action::Change, reasons)
 }

@@ -6,30 +6,19 @@ use plan::{IndexPlan, index_plan::StoreKind};
 use rusqlite::params;
 use search::sqlite::SqliteIndex;
 
-use super::{Action, Change, INDEX_VERSION, version_name};
+use super::{Action, Change, Kind, refuse_rebuilds, version_change};
 use crate::{StateError, StateFile, ledger::sqlite::served_version};
 
 /// Says what [`provision`] would do, and changes nothing.
 pub fn changes(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateError> {
-    let file =
-        |action, reasons| Change { action, kind: "state file", name: path.display().to_string(), reasons };
-    let version = |action, number, reasons| Change {
-        action,
-        kind: INDEX_VERSION,
-        name: version_name(&plan.name, number),
-        reasons,
-    };
+    let name = path.display().to_string();
     match StateFile::open(path, &plan.name).and_then(|state| served_version(&state)) {
-        Ok(served) if served.plan == *plan => {
-            Ok(vec![file(Action::None, vec![]), version(Action::None, served.version, vec![])])
-        }
-        Ok(served) => {
-            let reasons = differences(&served.plan, plan, served.version)?;
-            Ok(vec![file(Action::None, vec![]), version(Action::Change, served.version, reasons)])
-        }
+        Ok(served) => Ok(vec![
+            Change::of(Kind::StateFile, &name, Action::None, vec![]),
+            version_change(Some(&served), plan),
+        ]),
         Err(StateError::NotProvisioned(_)) => {
-            let new = || vec!["it does not exist".to_owned()];
-            Ok(vec![file(Action::Add, new()), version(Action::Add, 1, new())])
+            Ok(vec![Change::missing(Kind::StateFile, &name), version_change(None, plan)])
         }
         Err(error) => Err(error),
     }
@@ -38,6 +27,7 @@ pub fn changes(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateError>
 /// Makes the state file, the index version and its tables, and stores the plan. Gives what it did.
 pub fn provision(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateError> {
     let done = changes(path, plan)?;
+    refuse_rebuilds(&done)?;
     if done.iter().all(|change| change.action == Action::None) {
         return Ok(done);
     }
@@ -69,33 +59,32 @@ pub fn provision(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateErro
     Ok(done)
 }
 
-/// What differs between the served plan and this one, where it can be changed in place; else an error.
-pub(super) fn differences(
-    served: &IndexPlan,
-    plan: &IndexPlan,
-    version: u32,
-) -> Result<Vec<String>, StateError> {
-    let rebuilt = |reason: &str| StateError::NeedsNewVersion { served: version, reason: reason.to_owned() };
-    if served.entity != plan.entity || served.key != plan.key {
-        return Err(rebuilt("the root entity or its key is another one"));
-    }
-    if served.fetch.query_hash != plan.fetch.query_hash {
-        return Err(rebuilt("the query is another one, so every document is"));
-    }
-    if served.store != plan.store {
-        return Err(rebuilt("documents are kept in another store"));
-    }
-    if served.fields != plan.fields {
-        return Err(rebuilt("fields are indexed differently"));
-    }
+/// Why this plan can't take the place of the served one, whose documents are kept and found in another way; empty: it can.
+pub(super) fn rebuild_reasons(served: &IndexPlan, plan: &IndexPlan, version: u32) -> Vec<String> {
     let partitions = |plan: &IndexPlan| plan.kafka.as_ref().map(|kafka| kafka.partitions);
-    if partitions(served) != partitions(plan) {
-        return Err(rebuilt("documents find their owners by another number of partitions"));
-    }
-    let looked_up = SqliteIndex::new(Arc::new(served.clone()), version);
+    let found_by = SqliteIndex::new(Arc::new(served.clone()), version);
     let wanted = SqliteIndex::new(Arc::new(plan.clone()), version);
-    if !wanted.lookup_paths().is_subset(&looked_up.lookup_paths()) {
-        return Err(rebuilt("documents are looked up by a key that the stored ones are not found by"));
+    let parts: [(&str, bool); 6] = [
+        ("the root entity or its key is another one", served.entity != plan.entity || served.key != plan.key),
+        ("the query is another one, so every document is", served.fetch.query_hash != plan.fetch.query_hash),
+        ("documents are kept in another store", served.store != plan.store),
+        ("fields are indexed differently", served.fields != plan.fields),
+        (
+            "documents find their owners by another number of partitions",
+            partitions(served) != partitions(plan),
+        ),
+        (
+            "documents are looked up by a key that the stored ones are not found by",
+            !wanted.lookup_paths().is_subset(&found_by.lookup_paths()),
+        ),
+    ];
+    parts.iter().filter(|(_, differs)| *differs).map(|(reason, _)| (*reason).to_owned()).collect()
+}
+
+/// What differs between the served plan and one that can take its place; empty: nothing.
+pub(super) fn differences(served: &IndexPlan, plan: &IndexPlan) -> Vec<String> {
+    if served == plan {
+        return Vec::new();
     }
     let parts: [(&str, bool); 9] = [
         ("sources", served.sources != plan.sources),
@@ -113,7 +102,7 @@ pub(super) fn differences(
     if changed.is_empty() {
         changed.push("its description changed".to_owned());
     }
-    Ok(changed)
+    changed
 }
 
 #[cfg(test)]

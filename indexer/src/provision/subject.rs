@@ -3,7 +3,7 @@
 use plan::{IndexPlan, kafka_plan::Encoding};
 use serde_json::Value;
 
-use super::{Action, Change};
+use super::{Action, Change, Kind};
 use crate::{
     StateError,
     endpoints::Place,
@@ -15,7 +15,7 @@ use crate::{
 const LEVEL: &str = "BACKWARD";
 
 /// The subject under which the documents topic's schemas stand.
-pub(super) struct DocumentsSubject<'a> {
+pub(crate) struct DocumentsSubject<'a> {
     registry: Registry,
     name: String,
     schema: &'a Value,
@@ -23,7 +23,7 @@ pub(super) struct DocumentsSubject<'a> {
 
 impl<'a> DocumentsSubject<'a> {
     /// The subject of this plan's documents; `None` where they are written without a schema.
-    pub(super) fn of(place: &Place, plan: &IndexPlan, schema: &'a Value) -> Result<Option<Self>, StateError> {
+    pub(crate) fn of(place: &Place, plan: &IndexPlan, schema: &'a Value) -> Result<Option<Self>, StateError> {
         let Some(kafka) = plan.kafka.as_ref().filter(|kafka| kafka.documents_encoding == Encoding::Avro)
         else {
             return Ok(None);
@@ -39,8 +39,8 @@ impl<'a> DocumentsSubject<'a> {
     }
 
     /// What is there against what should be. A schema that can't follow the one before is an error.
-    pub(super) async fn change(&self) -> Result<Change, StateError> {
-        let change = |action, reasons| Change { action, kind: "subject", name: self.name.clone(), reasons };
+    pub(crate) async fn change(&self) -> Result<Change, StateError> {
+        let change = |action, reasons| Change::of(Kind::Subject, &self.name, action, reasons);
         let Some(latest) = self.registry.latest(&self.name).await? else {
             return Ok(change(Action::Add, vec!["it has no schema".to_owned()]));
         };
@@ -55,7 +55,7 @@ impl<'a> DocumentsSubject<'a> {
             }
             reasons.push("its schema is another one".to_owned());
         }
-        Ok(change(if reasons.is_empty() { Action::None } else { Action::Change }, reasons))
+        Ok(change(Action::Change, reasons))
     }
 
     /// Registers the schema, or finds it again, under the rule: with its number.

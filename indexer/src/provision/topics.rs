@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use plan::{IndexPlan, KafkaPlan};
 
-use super::{Action, Change};
+use super::{Action, Change, Kind};
 use crate::{
     StateError,
     endpoints::Place,
     kafka::{Described, NewTopic, Topics},
 };
-
-const TOPIC: &str = "topic";
 
 /// The largest record of a documents topic: the largest answer that is read from a gateway, and what frames it.
 const MAX_DOCUMENT_BYTES: &str = "34603008";
@@ -23,65 +21,58 @@ const TOMBSTONES_MS: &str = "604800000";
 const DEAD_LETTERS_MS: &str = "2592000000";
 
 /// The topics of a plan, on its brokers.
-pub(super) struct IndexTopics {
+pub(crate) struct IndexTopics {
     topics: Topics,
-    brokers: String,
     wanted: Vec<NewTopic>,
 }
 
 impl IndexTopics {
     /// The topics of this plan; `None` where its log is in a state file.
-    pub(super) fn of(place: &Place, plan: &IndexPlan) -> Result<Option<Self>, StateError> {
+    pub(crate) fn of(place: &Place, plan: &IndexPlan) -> Result<Option<Self>, StateError> {
         let Some(kafka) = &plan.kafka else { return Ok(None) };
         let endpoint = place.kafka.as_ref().ok_or_else(|| StateError::Refused {
             what: "the configuration".to_owned(),
             reason: "it names no brokers under `kafka:`, and the plan needs some".to_owned(),
         })?;
-        let brokers = endpoint.brokers.join(",");
-        Ok(Some(Self { topics: Topics::new(endpoint), brokers, wanted: wanted(kafka) }))
+        Ok(Some(Self { topics: Topics::new(endpoint), wanted: wanted(kafka) }))
     }
 
     /// What is there against what should be.
-    pub(super) async fn changes(&self) -> Result<Vec<Change>, StateError> {
+    pub(crate) async fn changes(&self) -> Result<Vec<Change>, StateError> {
         let names: Vec<&str> = self.wanted.iter().map(|topic| topic.name.as_str()).collect();
         let there = self.topics.describe(&names).await?;
-        self.wanted.iter().map(|topic| self.change(topic, there.get(&topic.name))).collect()
+        Ok(self.wanted.iter().map(|topic| change(topic, there.get(&topic.name))).collect())
     }
 
     /// Makes and changes the topics that these changes name.
     pub(super) async fn make(&self, changes: &[Change]) -> Result<(), StateError> {
-        for change in changes.iter().filter(|change| change.kind == TOPIC) {
+        for change in changes.iter().filter(|change| change.kind == Kind::Topic) {
             let Some(topic) = self.wanted.iter().find(|topic| topic.name == change.name) else { continue };
             match change.action {
                 Action::Add => self.topics.create(topic.clone()).await?,
                 Action::Change => self.topics.alter(&topic.name, topic.config.clone()).await?,
-                Action::None => {}
+                Action::Rebuild | Action::None => {}
             }
         }
         Ok(())
     }
+}
 
-    fn change(&self, topic: &NewTopic, there: Option<&Described>) -> Result<Change, StateError> {
-        let (action, reasons) = match there {
-            None => (Action::Add, vec!["it does not exist".to_owned()]),
-            Some(there) if there.partitions != topic.partitions => {
-                let reason = format!(
-                    "{} has {} partitions and {} are planned; an id's owner follows from their number, so it never changes",
-                    topic.name, there.partitions, topic.partitions
-                );
-                return Err(StateError::Refused { what: format!("Kafka at {}", self.brokers), reason });
-            }
-            Some(there) => {
-                let differs = |(key, wanted): (&String, &String)| {
-                    let found = there.config.get(key).map_or("unset", String::as_str);
-                    (found != wanted).then(|| format!("`{key}` is {found}, {wanted} is wanted"))
-                };
-                let reasons: Vec<String> = topic.config.iter().filter_map(differs).collect();
-                (if reasons.is_empty() { Action::None } else { Action::Change }, reasons)
-            }
-        };
-        Ok(Change { action, kind: TOPIC, name: topic.name.clone(), reasons })
+fn change(topic: &NewTopic, there: Option<&Described>) -> Change {
+    let Some(there) = there else { return Change::missing(Kind::Topic, &topic.name) };
+    if there.partitions != topic.partitions {
+        let reason = format!(
+            "it has {} partitions and {} are planned; an id's owner follows from their number, so it never changes",
+            there.partitions, topic.partitions
+        );
+        return Change::of(Kind::Topic, &topic.name, Action::Rebuild, vec![reason]);
     }
+    let differs = |(key, wanted): (&String, &String)| {
+        let found = there.config.get(key).map_or("unset", String::as_str);
+        (found != wanted).then(|| format!("`{key}` is {found}, {wanted} is wanted"))
+    };
+    let reasons = topic.config.iter().filter_map(differs).collect();
+    Change::of(Kind::Topic, &topic.name, Action::Change, reasons)
 }
 
 /// The topics as they should be.

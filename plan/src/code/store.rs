@@ -32,4 +32,13 @@ super::codes! {
         "The server was reached and said no: the credentials under `store:` are not believed or may not write this index, the index \
          is missing, or it was made for another plan and lacks a field. The index pauses, and goes on by itself when it is mended: \
          give the user the rights, or run `studio-search provision`.";
+    SS520 "the saved change set no longer holds"
+        "`provision --plan` makes exactly the changes that `plan --out` saved and somebody looked at. Since then the files, a server or \
+         another `provision` changed something, so that other changes would be made by now. Nothing was made. Save a new set with \
+         `studio-search plan --out FILE`, look at it, and provision that.";
+    SS521 "another index template takes the index"
+        "Of the index templates whose patterns match a new index the one with the highest priority makes it, alone; and two of equal \
+         priority are not taken by the server. The one that is named would make the index with another mapping, in which documents are not \
+         found as `query.graphql` says. Give it a lower priority or other `index_patterns`, or give this index another `name`. An \
+         index that exists already keeps its mapping; its next version would not have it.";
 }

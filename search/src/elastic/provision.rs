@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use elasticsearch::http::Method;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -42,6 +43,33 @@ impl Client {
         let path = format!("/_index_template/_simulate_index/{index}");
         let answer: Value = self.ask(Method::Post, &path, &[], None).await?;
         Ok(answer.pointer("/template/mappings").cloned())
+    }
+
+    /// The index templates whose patterns match an index of this name, with their priorities.
+    pub async fn templates_of(&self, index: &str) -> Result<Vec<(String, i64)>, ElasticError> {
+        #[derive(Default, Deserialize)]
+        struct Told {
+            #[serde(default)]
+            index_templates: Vec<Named>,
+        }
+        #[derive(Deserialize)]
+        struct Named {
+            name: String,
+            index_template: Template,
+        }
+        #[derive(Deserialize)]
+        struct Template {
+            index_patterns: Vec<String>,
+            #[serde(default)]
+            priority: i64,
+        }
+        let wanted = ["name", "index_template.index_patterns", "index_template.priority"];
+        let paths = wanted.map(|path| format!("index_templates.{path}")).join(",");
+        let told: Told = self.ask(Method::Get, "/_index_template", &[("filter_path", &paths)], None).await?;
+        let matching = told.index_templates.into_iter().filter(|template| {
+            template.index_template.index_patterns.iter().any(|pattern| matches(pattern, index))
+        });
+        Ok(matching.map(|template| (template.name, template.index_template.priority)).collect())
     }
 
     /// An index with its mapping, settings and aliases; `None` where there is none.
@@ -121,6 +149,17 @@ impl Client {
             _ => Err(self.error(Trouble::Busy, "not every node has acknowledged it yet".to_owned())),
         }
     }
+}
+
+/// Whether a pattern, in which `*` stands for any text, is one of this name.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((before, mut pattern)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut rest) = name.strip_prefix(before) else { return false };
+    while let Some((part, more)) = pattern.split_once('*') {
+        let Some(at) = rest.find(part) else { return false };
+        (rest, pattern) = (&rest[at + part.len()..], more);
+    }
+    rest.ends_with(pattern)
 }
 
 /// A template in an answer, without the times that newer servers keep of it.
@@ -223,6 +262,17 @@ fn insert(into: &mut Map<String, Value>, path: &str, value: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        let name = "movies-000001";
+        for pattern in ["movies-0*", "*", "movies-000001", "m*s-*1", "*0*0*1", "**", "movies-000001*"] {
+            assert!(matches(pattern, name), "{pattern}");
+        }
+        for pattern in ["movies", "movies-1*", "*-2", "m*x*1", "", "*movies-0000011"] {
+            assert!(!matches(pattern, name), "{pattern}");
+        }
+    }
 
     #[test]
     fn what_a_server_tells_in_its_own_words_means_the_same() {

@@ -1,0 +1,68 @@
+//! A plan as a comment of a pull request: the changes with their reasons, and what keeps each entity fresh.
+
+use std::fmt::Write;
+
+use indexer::provision::{Action, ChangeSet};
+use plan::index_plan::CoverageLine;
+
+use super::{COVERAGE, Summary, coverage_cells};
+
+/// The page.
+pub(super) fn page(set: &ChangeSet, coverage: &[CoverageLine]) -> String {
+    let summary = Summary::of(&set.changes);
+    let mut page = format!("### studio-search plan: {}\n\n", text(&set.index));
+    if summary.is_empty() {
+        page.push_str("Nothing to change.\n");
+    } else {
+        let Summary { add, change, rebuild, none } = summary;
+        let _ = writeln!(page, "{add} to add, {change} to change, {rebuild} to rebuild, {none} to keep.\n");
+        row(&mut page, &["", "what", "name", "why"].map(str::to_owned));
+        page.push_str("|---|---|---|---|\n");
+        for change in &set.changes {
+            let action = match change.action {
+                Action::Add => "add",
+                Action::Change => "change",
+                Action::Rebuild => "**rebuild**",
+                Action::None => continue,
+            };
+            let reasons: Vec<String> = change.reasons.iter().map(|reason| text(reason)).collect();
+            let name = format!("`{}`", change.name.replace('|', "\\|"));
+            row(&mut page, &[action.to_owned(), change.kind.to_string(), name, reasons.join("<br>")]);
+        }
+    }
+    page.push_str("\n<details><summary>What keeps each entity fresh</summary>\n\n");
+    row(&mut page, &COVERAGE.map(str::to_owned));
+    page.push_str("|---|---|---|---|---|---|\n");
+    coverage.iter().for_each(|line| row(&mut page, &coverage_cells(line).map(|cell| text(&cell))));
+    let _ = writeln!(page, "\n</details>\n\nPlan `{}`", set.plan_hash);
+    page
+}
+
+fn row(page: &mut String, cells: &[String]) {
+    let _ = writeln!(page, "| {} |", cells.join(" | "));
+}
+
+/// Text that means nothing else in a table: a reason quotes names that servers and users chose.
+fn text(plain: &str) -> String {
+    let mut escaped = String::with_capacity(plain.len());
+    for letter in plain.chars() {
+        match letter {
+            '|' | '\\' | '*' | '_' | '[' | ']' | '#' | '~' => escaped.extend(['\\', letter]),
+            '<' => escaped.push_str("&lt;"),
+            '&' => escaped.push_str("&amp;"),
+            letter if letter.is_control() => escaped.push(' '),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_text() {
+        assert_eq!(text("a|b <i>`x`</i> *\n"), "a\\|b &lt;i>`x`&lt;/i> \\* ");
+    }
+}
