@@ -148,6 +148,14 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         plan: Option<PathBuf>,
     },
+    /// Check everything that the index needs, each with its mend: gateway, store, Kafka, registry, ledger, clocks
+    ///
+    /// Nothing is changed, and no `run` is needed. Exits with 1 where something is wrong, and with 69 where something
+    /// that is needed can't be reached. Warnings fail nothing.
+    Doctor {
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
+    },
     /// Route events and rebuild documents until SIGTERM, by the plan that provision stored
     Run {
         #[arg(value_name = "FILE", default_value = ".")]

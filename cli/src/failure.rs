@@ -133,7 +133,7 @@ fn causes(error: &dyn Error) -> Vec<String> {
 }
 
 /// Whether something was unreachable, which may be over later, or the input is wrong, which is not.
-fn exit_of(code: Code) -> Exit {
+pub(crate) fn exit_of(code: Code) -> Exit {
     use code::{fetch, kafka, store};
     let unreachable = [
         store::SS501,

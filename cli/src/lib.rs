@@ -123,6 +123,7 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
             let consent = commands::provision::Consent::of(yes || plan.is_some(), dry_run);
             commands::provision::provision(&file, plan.as_deref(), consent, env, output).await
         }
+        Command::Doctor { file } => commands::doctor::doctor(&file, env, output).await,
         Command::Pause { file } => commands::pause::pause(&file, env, output).await,
         Command::Resume { file } => commands::pause::resume(&file, env, output).await,
         Command::Backfill(Backfill::Start { file, ids, follow }) => {

@@ -1,7 +1,7 @@
 //! The running system: events in, documents out, the index kept equal to the graph.
 //!
 //! Folders of verbs do the work: [`route`] turns source events into ids, [`rebuild`] turns ids into documents,
-//! [`backfill`] enumerates ids, [`provision`] makes what they need, [`admin`] shows it. Folders of nouns are the ports to
+//! [`backfill`] enumerates ids, [`provision`] makes what they need, [`doctor`] examines it, [`admin`] shows it. Folders of nouns are the ports to
 //! the worlds around it, one file a world: [`source`], [`graph`], [`log`], [`store`], [`ledger`]. [`run`] wires them.
 //! [`documents`] writes documents as Avro and reads them, [`avro`] reads what others wrote under a schema of the [`registry`].
 //! The crate never parses GraphQL or YAML: it runs the plan that codegen proved.
@@ -9,6 +9,7 @@
 pub mod admin;
 pub mod avro;
 pub mod backfill;
+pub mod doctor;
 pub mod documents;
 pub mod endpoints;
 pub mod graph;

@@ -124,9 +124,6 @@ pub enum StateError {
         /// Its priority.
         priority: i64,
     },
-    /// The schema registry refuses what only the registry can explain.
-    #[error(transparent)]
-    Registry(RegistryError),
     /// All epochs are used.
     #[error("the epochs of {0} are used up; provision a fresh state")]
     EpochsUsedUp(String),
@@ -185,7 +182,6 @@ impl StateError {
             Self::OtherLayout { .. } | Self::UnreadablePlan { .. } => codes::SS506,
             Self::Unreachable { .. } | Self::Fenced(_) => codes::SS509,
             Self::Refused { .. } => codes::SS510,
-            Self::Registry(error) => error.code(),
         }
     }
 
@@ -238,7 +234,6 @@ impl StateError {
             Self::Refused { .. } => {
                 "check the credentials and their rights; an index that is missing is made by `studio-search provision`"
             }
-            Self::Registry(error) => error.help(),
             Self::EpochsUsedUp(_) | Self::Fenced(_) => return None,
         })
     }

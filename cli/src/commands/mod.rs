@@ -4,6 +4,7 @@ pub(crate) mod backfill;
 pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod errors;
 pub(crate) mod explain;
 pub(crate) mod export;

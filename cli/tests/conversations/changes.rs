@@ -1,4 +1,4 @@
-//! What would be changed: saved, shown, made, refused.
+//! What would be changed: saved, shown, made, refused; and what a doctor finds.
 
 use crate::{Folder, QUERY, assert_conversation};
 
@@ -175,5 +175,64 @@ fn another_query_needs_another_version() {
       help: look at what changed with `studio-search plan --out`, and provision that; nothing was made
       more: studio-search explain SS520
     --- exit 1
+    "#);
+}
+
+#[test]
+fn a_doctor_tells_what_is_wrong() {
+    let folder = Folder::new();
+    folder.talk(&["provision --yes"]);
+    assert_conversation!(folder, ["doctor", "doctor -o json", "doctor --fix", "doctor -h"], @r#"
+    $ studio-search doctor
+    failed  gateway: the gateway can't be reached: Connection refused (SS401)
+            check `graph.url` and that the gateway is up; nothing is lost meanwhile
+    ok      disk: [room] is free for movies.db
+    warning source changes: changes.ndjson does not exist yet
+            it is waited for; check its path under `sources:`
+    ok      state file movies.db: it is as it should be
+    ok      index version movies-000001: it is as it should be
+    ok      run: no `run` works on the index now
+    1 failed, 1 warning
+    --- exit 69
+    $ studio-search doctor -o json
+    {"json_version":"1","data":{"success":false,"checks":[{"check":"gateway","status":"failed","code":"SS401","message":"the gateway can't be reached: Connection refused","help":"check `graph.url` and that the gateway is up; nothing is lost meanwhile"},{"check":"disk","status":"ok","message":"[room] is free for movies.db","help":null},{"check":"source changes","status":"warning","message":"changes.ndjson does not exist yet","help":"it is waited for; check its path under `sources:`"},{"check":"state file movies.db","status":"ok","message":"it is as it should be","help":null},{"check":"index version movies-000001","status":"ok","message":"it is as it should be","help":null},{"check":"run","status":"ok","message":"no `run` works on the index now","help":null}]},"error":null}
+    --- exit 69
+    $ studio-search doctor --fix
+    --- stderr
+    error: unexpected argument '--fix' found
+
+      tip: to pass '--fix' as a value, use '-- --fix'
+
+    Usage: studio-search doctor [OPTIONS] [FILE]
+
+    For more information, try '--help'.
+    --- exit 64
+    $ studio-search doctor -h
+    Check everything that the index needs, each with its mend: gateway, store, Kafka, registry, ledger,
+    clocks
+
+    Usage: studio-search doctor [OPTIONS] [FILE]
+
+    Arguments:
+      [FILE]  [default: .]
+
+    Options:
+      -h, --help     Print help (see more with '--help')
+      -V, --version  Print version
+
+    Global options:
+      -o, --output <FORMAT>      How results are written: text or json; of `plan`, markdown, too
+                                 [default: text]
+          --json                 Short for `--output json`
+          --color <WHEN>         When to use colors [default: auto] [possible values: auto, always,
+                                 never]
+          --no-progress          Write plain lines instead of progress bars
+      -q, --quiet...             Say less: warnings and errors only; twice: nothing but the result
+      -v, --verbose...           Say more; twice: everything
+          --log-format <FORMAT>  How logs are written on stderr [default: text] [possible values: text,
+                                 json]
+          --env-file <FILE>      A file of `NAME=value` lines for `${NAME}`; the environment itself
+                                 comes first
+    --- exit 0
     "#);
 }

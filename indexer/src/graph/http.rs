@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use reqwest::{
     Client, Response, StatusCode,
-    header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -77,10 +77,18 @@ impl HttpGraph {
     }
 }
 
+/// What a gateway answered, and when by its own clock.
+pub struct Reply {
+    /// The body of a GraphQL answer.
+    pub body: Vec<u8>,
+    /// The `Date` header, in milliseconds since the epoch of Unix.
+    pub date: Option<i64>,
+}
+
 #[async_trait]
 impl Graph for HttpGraph {
     async fn send(&self, request: &GraphRequest) -> Result<Vec<u8>, GraphError> {
-        self.ask(request).await.map_err(|error| self.redacted(error))
+        Ok(self.exchange(request).await?.body)
     }
 }
 
@@ -105,7 +113,12 @@ impl HttpGraph {
         }
     }
 
-    async fn ask(&self, request: &GraphRequest) -> Result<Vec<u8>, GraphError> {
+    /// Sends one request and gives the answer with its time.
+    pub async fn exchange(&self, request: &GraphRequest) -> Result<Reply, GraphError> {
+        self.ask(request).await.map_err(|error| self.redacted(error))
+    }
+
+    async fn ask(&self, request: &GraphRequest) -> Result<Reply, GraphError> {
         let body = json!({
             "query": &*request.query,
             "operationName": request.operation_name,
@@ -113,10 +126,10 @@ impl HttpGraph {
         });
         let response = self.client.post(&self.url).json(&body).send().await.map_err(unavailable)?;
         let status = response.status();
-        let retry_after = retry_after(&response);
+        let (retry_after, date) = (retry_after(&response), date(&response));
         let body = read_body(response).await?;
         match status {
-            _ if status.is_success() => Ok(body),
+            _ if status.is_success() => Ok(Reply { body, date }),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(GraphError::Unauthorized(excerpt(status, &body)))
             }
@@ -166,6 +179,13 @@ fn unavailable(error: reqwest::Error) -> GraphError {
 fn retry_after(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+/// The time at which the gateway answered, by its own clock.
+fn date(response: &Response) -> Option<i64> {
+    let text = response.headers().get(DATE)?.to_str().ok()?;
+    let time = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(time.as_millisecond())
 }
 
 /// A query that is never valid there, or one request whose variables aren't.

@@ -106,6 +106,17 @@ impl Topics {
         self.blocking(move |shared| shared.describe(&topics)).await
     }
 
+    /// How many brokers there are, asked beside a topic, which need not exist.
+    pub async fn brokers(&self, topic: &str) -> Result<usize, StateError> {
+        let topic = topic.to_owned();
+        self.blocking(move |shared| {
+            let reader = shared.reader()?;
+            let metadata = asked(&reader, |reader| reader.fetch_metadata(Some(&topic), ANSWER))?;
+            Ok(metadata.brokers().len())
+        })
+        .await
+    }
+
     /// Makes a topic, and waits until it can be written. One that exists is `Refused`.
     pub async fn create(&self, topic: NewTopic) -> Result<(), StateError> {
         self.blocking(move |shared| shared.create(&topic)).await

@@ -20,7 +20,7 @@ pub fn cause_of(plan: &IndexPlan, error: &AnswerError, names: &[&str]) -> HoldCa
 }
 
 /// The subgraph that the error names: by its service name, or by the address that was asked.
-fn named_subgraph(plan: &IndexPlan, error: &AnswerError) -> Option<String> {
+pub(crate) fn named_subgraph(plan: &IndexPlan, error: &AnswerError) -> Option<String> {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     ["service", "serviceName", "subgraph", "subgraphName"]
         .iter()

@@ -20,6 +20,7 @@ mod answer;
 mod client;
 mod facets;
 mod filter;
+mod health;
 mod layout;
 mod provision;
 mod query;
@@ -35,6 +36,7 @@ use plan::IndexPlan;
 
 pub use self::{
     client::{Client, ElasticAuth, ElasticEndpoint, ElasticError, Engine, Server, Trouble},
+    health::Right,
     layout::is_live,
     provision::differences,
     rows::{Page, Rows, Stamp, When, Write},
