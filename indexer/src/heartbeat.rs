@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    const BOUND: Duration = Duration::from_secs(60);
+    const BOUND: Duration = Duration::from_mins(1);
 
     fn names(heartbeats: &Heartbeats) -> Vec<String> {
         heartbeats.stalled(BOUND).into_iter().map(|stalled| stalled.name).collect()

@@ -26,7 +26,7 @@ const FILES: [&str; 5] =
 
 /// A temporary folder with the movies' configuration. Removed when dropped.
 pub struct Folder {
-    folder: tempfile::TempDir,
+    home: tempfile::TempDir,
     gateway: String,
     variables: Vec<(&'static str, String)>,
 }
@@ -52,7 +52,7 @@ impl Folder {
         }
         fs::create_dir(folder.path().join("events")).expect("a folder of events");
         // Nobody listens on port 1: what needs the gateway fails until one is connected.
-        Self { folder, gateway: "http://127.0.0.1:1/graphql".to_owned(), variables: Vec::new() }
+        Self { home: folder, gateway: "http://127.0.0.1:1/graphql".to_owned(), variables: Vec::new() }
     }
 
     /// A folder together with a real graph that tells its changes there.
@@ -76,7 +76,7 @@ impl Folder {
 
     /// A path in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.home.path().join(name)
     }
 
     /// Replaces text in a file; fails where it isn't there.
@@ -130,7 +130,7 @@ impl Folder {
         let mut command = Command::new(program());
         command
             .args(arguments)
-            .current_dir(self.folder.path())
+            .current_dir(self.home.path())
             .env("GATEWAY_URL", &self.gateway)
             .env("EVENTS_DIR", self.path("events"))
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
