@@ -1,11 +1,19 @@
 //! Kafka: that brokers answer, that the topics are there as they should be, and that the groups may be asked.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use plan::{KafkaPlan, code::kafka::SS303, index_plan::SourceInput};
 
 use super::{Finding, Patient};
 use crate::{StateError, kafka::Topics, provision::topics::IndexTopics};
 
 const KAFKA: &str = "kafka";
+
+/// How often a group is asked for. The brokers choose who answers for it when somebody first asks, which takes seconds.
+const ASKED: usize = 10;
+
+/// Between two questions.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Asks the brokers.
 pub(super) async fn examine(patient: &Patient<'_>, kafka: &KafkaPlan) -> Vec<Finding> {
@@ -104,7 +112,7 @@ async fn groups(patient: &Patient<'_>, topics: &Topics, kafka: &KafkaPlan) -> Ve
             continue;
         }
         let check = format!("group {group}");
-        findings.push(match topics.committed(group, topic).await {
+        findings.push(match committed(topics, group, topic).await {
             Ok(offsets) => Finding::ok(
                 check,
                 format!("it may be asked; offsets of {} partitions of {topic}", offsets.len()),
@@ -113,4 +121,15 @@ async fn groups(patient: &Patient<'_>, topics: &Topics, kafka: &KafkaPlan) -> Ve
         });
     }
     findings
+}
+
+/// How far a group is, once somebody answers for it.
+async fn committed(topics: &Topics, group: &str, topic: &str) -> Result<BTreeMap<i32, i64>, StateError> {
+    for _ in 1..ASKED {
+        match topics.committed(group, topic).await {
+            Err(error) if error.is_passing() => tokio::time::sleep(PAUSE).await,
+            answer => return answer,
+        }
+    }
+    topics.committed(group, topic).await
 }
