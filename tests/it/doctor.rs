@@ -212,7 +212,7 @@ fn an_index_that_processes_share() {
         let (_, checks) = examined(&folder);
         if ill(&checks).len() == 2 { Ok(()) } else { Err(format!("{checks:#?}")) }
     });
-    is_ill_with(&folder, 1, &gone);
+    is_ill_with(&folder, 69, &gone);
     kafka.create_topic(&format!("{name}.public.cast"), 3);
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     is_well(&folder);
