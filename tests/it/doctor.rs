@@ -178,7 +178,7 @@ fn on_a_server(server: &Rest, kind: &str, name: &str) {
 fn an_index_that_processes_share() {
     let (folder, _graph) = Folder::with_graph();
     let (server, kafka, registry) = (elasticsearch(), kafka(), registry());
-    let name = "doctored-shared";
+    let (name, registered) = ("doctored-shared", format!("{}/apis/ccompat/v7", registry.url));
     folder.keep_on("elasticsearch", &server.url, name);
     let _stream = folder.share_over(kafka, Some(registry), name);
     folder.succeed(&["provision", "index.yaml", "--yes"]);

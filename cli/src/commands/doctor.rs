@@ -60,17 +60,19 @@ fn lines(findings: &[Finding], paint: Paint) -> String {
             Status::Failed => paint.bad("failed  "),
         };
         let code = finding.code.map(|code| format!(" ({code})")).unwrap_or_default();
-        text.push_str(&format!("{sign}{}: {}{code}\n", harmless(&finding.check), harmless(&finding.message)));
+        let (check, message) = (harmless(&finding.check), harmless(&finding.message));
+        text.extend([sign.as_str(), &check, ": ", &message, &code, "\n"]);
         if let Some(help) = &finding.help {
             text.push_str(&paint.faint(&format!("        {help}\n")));
         }
     }
     let count = |status| findings.iter().filter(|finding| finding.status == status).count();
     let (failed, warnings) = (count(Status::Failed), count(Status::Warning));
-    match (failed, warnings) {
-        (0, 0) => text.push_str("all is well\n"),
-        (failed, 1) => text.push_str(&format!("{failed} failed, 1 warning\n")),
-        (failed, warnings) => text.push_str(&format!("{failed} failed, {warnings} warnings\n")),
-    }
+    let sum = match (failed, warnings) {
+        (0, 0) => "all is well\n".to_owned(),
+        (failed, 1) => format!("{failed} failed, 1 warning\n"),
+        (failed, warnings) => format!("{failed} failed, {warnings} warnings\n"),
+    };
+    text.push_str(&sum);
     text
 }

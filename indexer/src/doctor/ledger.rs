@@ -23,10 +23,9 @@ pub(super) async fn examine(patient: &Patient<'_>) -> Examined {
         }
         Err(error) => (vec![Finding::of_error("ledger", &error)], provision::version_change(None, plan)),
     };
-    match run(patient).await {
-        Ok(found) => findings.extend(found),
-        // What isn't provisioned, or doesn't answer, was told above.
-        Err(_) => {}
+    // What isn't provisioned, or doesn't answer, was told above.
+    if let Ok(found) = run(patient).await {
+        findings.extend(found);
     }
     Examined { findings, version }
 }

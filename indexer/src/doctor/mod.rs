@@ -72,6 +72,7 @@ pub struct Patient<'a> {
     pub is_introspected: bool,
 }
 
+#[expect(clippy::ref_option, reason = "serde hands the field over so")]
 fn id_of<S: Serializer>(code: &Option<Code>, serializer: S) -> Result<S::Ok, S::Error> {
     code.map(|code| code.id).serialize(serializer)
 }
@@ -136,7 +137,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     let (gateway, ledger) = futures::join!(gateway::examine(patient), ledger::examine(patient));
     let mut findings = gateway;
     if patient.plan.kafka.is_none() {
-        findings.extend(state::examine(patient).await);
+        findings.extend(state::examine(patient));
     }
     if patient.plan.store != StoreKind::Sqlite {
         findings.extend(store::examine(patient, &ledger.version).await);

@@ -18,7 +18,7 @@ const FEW_BYTES: u64 = 1 << 30;
 const NO_BYTES: u64 = 64 << 20;
 
 /// Looks at files.
-pub(super) async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
+pub(super) fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     let path = &patient.place.state;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut findings = vec![];

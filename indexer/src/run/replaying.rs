@@ -205,12 +205,11 @@ impl Replay {
         let mut settled = Vec::new();
         for (number, keys) in batch.letters {
             let reason = keys.iter().find_map(|key| batch.unanswered.get(key));
-            let outcome = match reason {
-                Some(reason) => Outcome::Still { code: codes::SS304, reason: reason.clone() },
-                None => {
-                    settled.push(number);
-                    Outcome::Replayed
-                }
+            let outcome = if let Some(reason) = reason {
+                Outcome::Still { code: codes::SS304, reason: reason.clone() }
+            } else {
+                settled.push(number);
+                Outcome::Replayed
             };
             outcomes.insert(number, outcome);
         }

@@ -253,6 +253,6 @@ fn titled(name: &str, content: Option<&Content>, paint: Paint) -> String {
         Some(Content::Text(text)) => ("", text.lines().map(harmless).collect::<Vec<_>>().join("\n")),
         Some(Content::Base64(text)) => (" (Base64)", text.clone()),
     };
-    let body = body.lines().map(|line| format!("  {line}\n")).collect::<String>();
+    let body: String = body.lines().flat_map(|line| ["  ", line, "\n"]).collect();
     format!("{}\n{body}", paint.faint(&format!("{name}{what}")))
 }
