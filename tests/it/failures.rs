@@ -95,3 +95,24 @@ fn a_bad_event_is_a_dead_letter_and_the_stream_goes_on() {
     );
     assert_eq!(run.terminate(), Some(0));
 }
+
+/// The events name their ids elsewhere than the configuration believes, until that is corrected.
+#[test]
+fn a_dead_letter_is_replayed_after_its_cause_is_mended() {
+    let (folder, graph) = Folder::with_graph();
+    folder.edit("index.yaml", "id: key.movie_id", "id: key.movie");
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    graph.post("/edit/movies/m7", &json!({"title": "Seventh"}));
+    folder.succeed(&["run", "index.yaml", "--once"]);
+    assert_eq!(folder.status()["dead_letters"], 1);
+    let shown = folder.json(&["errors", "show", "index.yaml", "--number", "1"]);
+    assert_eq!(shown["dead_letter"]["record"]["line"]["json"]["key"]["movie_id"], "m7", "{shown:#}");
+    assert!(!folder.exported().contains_key("m7"));
+
+    folder.edit("index.yaml", "id: key.movie", "id: key.movie_id");
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    folder.succeed(&["errors", "replay", "index.yaml", "--all"]);
+    folder.succeed(&["run", "index.yaml", "--once"]);
+    assert_eq!(folder.exported()["m7"]["title"], "Seventh");
+    assert_eq!(folder.status()["dead_letters"], 0);
+}
