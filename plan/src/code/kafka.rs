@@ -24,15 +24,15 @@ super::codes! {
          often the first half of a reload; so nothing is deleted, the source reads no further, and the index is paused. Look at the \
          table. `studio-search resume` goes on; then `studio-search backfill start` fetches every document again and finds those that \
          are gone.";
+    SS311 "no connector follows from the sources"
+        "`studio-search generate connector` writes the Debezium connectors that fill the topics of the index: one for all topics of a \
+         prefix. Debezium names the topic of a table `<prefix>.<schema>.<table>`; a topic with fewer parts was renamed on its way, and \
+         its connector is yours to write. Sources in another format than `debezium`, `debezium-flat` or `outbox` have none.";
     SS312 "records expired before they were read"
         "The topic deleted records that this index had not read yet: it was down for longer than the topic keeps them, or the topic was \
          made anew. Which changes they told of, nobody knows. With `on_gap: backfill` (or `audit`) every document is fetched anew by \
          itself, if `backfill.ids` says where ids come from; otherwise the index is paused: `studio-search resume` goes on with what is \
          left, then `studio-search backfill start` finds what was missed. Let the topic keep its records for longer.";
-    SS311 "no connector follows from the sources"
-        "`studio-search generate connector` writes the Debezium connectors that fill the topics of the index: one for all topics of a \
-         prefix. Debezium names the topic of a table `<prefix>.<schema>.<table>`; a topic with fewer parts was renamed on its way, and \
-         its connector is yours to write. Sources in another format than `debezium`, `debezium-flat` or `outbox` have none.";
     SS320 "the schema registry does not answer"
         "Records in Avro can't be read without the schemas that they name, and documents can't be written without theirs. There was no \
          connection, no answer in time, or an answer that says to come later. Nothing is lost or skipped: it is asked again until it answers.";
