@@ -49,13 +49,13 @@ fn validate(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
 
 #[pyfunction]
 fn plan(py: Python<'_>, path: PathBuf) -> PyResult<Py<PyAny>> {
-    ask(py, Command::Plan { file: path })
+    ask(py, Command::Plan { file: path, out: None, detailed_exitcode: false })
 }
 
 #[pyfunction]
 #[pyo3(signature = (path, *, yes = false))]
 fn provision(py: Python<'_>, path: PathBuf, yes: bool) -> PyResult<Py<PyAny>> {
-    ask(py, Command::Provision { file: path, yes, dry_run: !yes })
+    ask(py, Command::Provision { file: path, yes, dry_run: !yes, plan: None })
 }
 
 #[pyfunction]

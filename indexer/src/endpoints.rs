@@ -42,6 +42,17 @@ impl Place {
         Self { state: state.into(), store: None, kafka: None }
     }
 
+    /// Refuses what this program was built without.
+    pub(crate) fn check(&self) -> Result<(), StateError> {
+        if self.kafka.is_some() && !cfg!(feature = "kafka") {
+            let what = "this program".to_owned();
+            let reason =
+                "it was built without its feature `kafka`, and the configuration has `kafka:`".to_owned();
+            return Err(StateError::Refused { what, reason });
+        }
+        Ok(())
+    }
+
     /// A client of the server that keeps the documents.
     pub(crate) fn client(&self) -> Result<Client, StateError> {
         let lacking = || StateError::Refused {

@@ -9,6 +9,7 @@ use search::{
     sqlite::{SqliteIndex, SqliteSearcher},
 };
 use serde::Serialize;
+#[cfg(feature = "kafka")]
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -121,6 +122,7 @@ pub struct SourceProgress {
 impl Index {
     /// Opens the provisioned index of this name; a server is not asked before it is needed.
     pub async fn open(name: &str, place: &Place) -> Result<Self, StateError> {
+        place.check()?;
         #[cfg(feature = "kafka")]
         if let Some(kafka) = &place.kafka {
             return Self::open_shared(name, place, kafka).await;
@@ -165,10 +167,10 @@ impl Index {
     }
 
     /// The same index for a process that waits for its servers until it is stopped.
+    #[cfg(feature = "kafka")]
     pub(crate) fn waiting_until(self, stop: &CancellationToken) -> Self {
         match &self.world {
             World::Embedded(_) => self,
-            #[cfg(feature = "kafka")]
             World::Shared(log) => {
                 let patience = Patience::until(stop.clone());
                 let log = log.with(patience.clone());

@@ -20,6 +20,7 @@ pub mod kafka;
 pub mod ledger;
 pub mod log;
 pub mod metrics;
+#[cfg(feature = "kafka")]
 mod patience;
 pub mod provision;
 pub mod rebuild;

@@ -132,7 +132,10 @@ impl Process {
     pub async fn run(mut self, options: RunOptions, stop: CancellationToken) -> Result<RunEnd, RunError> {
         // Who asks the admin port gets an answer even while a server is away.
         let shown = self.index.clone();
-        self.index = self.index.waiting_until(&stop);
+        #[cfg(feature = "kafka")]
+        {
+            self.index = self.index.waiting_until(&stop);
+        }
         let starting = self.heartbeats.begin("the start of the process");
         let ownership = starting.within(|| self.ownership(options.role))?;
         let this = Arc::new(self);

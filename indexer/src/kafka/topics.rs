@@ -45,6 +45,9 @@ const NEEDED: [(&str, &str); 5] = [
     ("allow.auto.create.topics", "false"),
 ];
 
+/// How long is waited before a group whose coordinator is being chosen is asked about again.
+const SETTLING: Duration = Duration::from_millis(200);
+
 /// A topic as it should be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTopic {
@@ -361,7 +364,16 @@ impl Shared {
             list.add_partition(topic, partition);
         }
         let of_group = self.of_group(group)?;
-        let told = asked(&of_group, |of_group| of_group.committed_offsets(list, ANSWER))?;
+        // A group that nobody asked about yet, or a broker that has just come up: who coordinates it is settled within moments.
+        let until = Instant::now() + ANSWER;
+        let told = asked(&of_group, |of_group| {
+            let mut told = of_group.committed_offsets(list.clone(), ANSWER);
+            while told.as_ref().is_err_and(is_settling) && Instant::now() < until {
+                std::thread::sleep(SETTLING);
+                told = of_group.committed_offsets(list.clone(), ANSWER);
+            }
+            told
+        })?;
         self.by_partition(topic, &told)
     }
 
@@ -406,6 +418,16 @@ impl Shared {
 
 fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER))
+}
+
+/// Whether a group's coordinator is being chosen, or is reading what it has to know.
+fn is_settling(error: &KafkaError) -> bool {
+    let codes = [
+        RDKafkaErrorCode::NotCoordinator,
+        RDKafkaErrorCode::CoordinatorNotAvailable,
+        RDKafkaErrorCode::CoordinatorLoadInProgress,
+    ];
+    error.rdkafka_error_code().is_some_and(|code| codes.contains(&code))
 }
 
 /// Asks, and tells a failure by its cause.

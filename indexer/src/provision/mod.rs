@@ -32,6 +32,7 @@ pub async fn changes(
     plan: &IndexPlan,
     artifacts: Artifacts<'_>,
 ) -> Result<Vec<Change>, StateError> {
+    place.check()?;
     let Artifacts { templates, .. } = artifacts;
     let mut changes = ledger_changes(place, plan, artifacts).await?;
     if let Some(server) = Server::of(place, plan, templates, version_of(&changes))? {
@@ -65,6 +66,7 @@ pub async fn provision(
     plan: &IndexPlan,
     artifacts: Artifacts<'_>,
 ) -> Result<Vec<Change>, StateError> {
+    place.check()?;
     let Artifacts { templates, .. } = artifacts;
     let shared = SharedLedger::of(place, plan, templates)?;
     let (mut done, before) = match &shared {

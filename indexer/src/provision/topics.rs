@@ -49,12 +49,23 @@ impl IndexTopics {
         for change in changes.iter().filter(|change| change.kind == Kind::Topic) {
             let Some(topic) = self.wanted.iter().find(|topic| topic.name == change.name) else { continue };
             match change.action {
-                Action::Add => self.topics.create(topic.clone()).await?,
+                Action::Add => self.create(topic).await?,
                 Action::Change => self.topics.alter(&topic.name, topic.config.clone()).await?,
                 Action::Rebuild | Action::None => {}
             }
         }
         Ok(())
+    }
+}
+
+impl IndexTopics {
+    /// Makes a topic, if nobody else has made it meanwhile.
+    async fn create(&self, topic: &NewTopic) -> Result<(), StateError> {
+        let Err(error) = self.topics.create(topic.clone()).await else { return Ok(()) };
+        match self.topics.describe(&[&topic.name]).await?.get(&topic.name) {
+            Some(there) if there.partitions == topic.partitions => Ok(()),
+            _ => Err(error),
+        }
     }
 }
 

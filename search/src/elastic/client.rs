@@ -9,6 +9,7 @@ use elasticsearch::{
     http::{
         Method,
         headers::{CONTENT_TYPE, HeaderMap, HeaderValue},
+        response::Response,
         transport::{SingleNodeConnectionPool, Transport, TransportBuilder},
     },
 };
@@ -174,6 +175,14 @@ pub(super) struct Request<'a> {
     pub(super) body: Option<Bytes>,
 }
 
+impl Request<'_> {
+    /// Whether it changes nothing.
+    fn is_read(&self) -> bool {
+        const READS: [&str; 3] = ["/_search", "/_count", "/_mget"];
+        matches!(self.method, Method::Get | Method::Head) || READS.iter().any(|end| self.path.ends_with(end))
+    }
+}
+
 impl Client {
     /// A client of this server; sends nothing yet.
     pub fn new(endpoint: &ElasticEndpoint) -> Result<Self, ElasticError> {
@@ -268,14 +277,11 @@ impl Client {
 
     /// Sends a request; an error where no answer came.
     pub(super) async fn send(&self, request: Request<'_>) -> Result<Answer, ElasticError> {
-        let mut headers = HeaderMap::new();
-        if request.path.ends_with("/_bulk") {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-        }
-        let sent = self
-            .transport
-            .send(request.method, request.path, headers, Some(request.parameters), request.body, None)
-            .await;
+        let sent = match self.dispatch(&request).await {
+            // A connection that was idle may be closed by the server just then. A read may be asked for twice.
+            Err(error) if request.is_read() && !error.is_timeout() => self.dispatch(&request).await,
+            sent => sent,
+        };
         let response = sent.map_err(|error| self.unreachable(&error))?;
         if response.url().origin().ascii_serialization() != *self.server {
             let reason = "it redirects to another host; use the final address".to_owned();
@@ -284,6 +290,15 @@ impl Client {
         let status = response.status_code().as_u16();
         let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
         Ok(Answer { status, body })
+    }
+
+    async fn dispatch(&self, request: &Request<'_>) -> Result<Response, elasticsearch::Error> {
+        let mut headers = HeaderMap::new();
+        if request.path.ends_with("/_bulk") {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+        }
+        let (method, parameters, body) = (request.method, Some(request.parameters), request.body.clone());
+        self.transport.send(method, request.path, headers, parameters, body, None).await
     }
 
     /// What an answer without success means.
