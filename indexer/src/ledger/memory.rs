@@ -12,7 +12,7 @@ use super::{
     Backfill, BackfillIds, BackfillState, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses,
     figures::FIGURES_ARE_FRESH_MS,
 };
-use crate::{StateError, log::Ends, now_ms};
+use crate::{StateError, now_ms};
 
 /// The ledger of one index.
 #[derive(Debug, Clone)]
@@ -190,17 +190,7 @@ impl Ledger for MemoryLedger {
     async fn start_backfill(&self, ids: BackfillIds) -> Result<i64, StateError> {
         let mut kept = self.kept();
         let number = i64::try_from(kept.backfills.len()).expect("fewer backfills than 2^63") + 1;
-        kept.backfills.push(Backfill {
-            number,
-            state: BackfillState::Enumerating,
-            ids,
-            cursor: None,
-            enumerated: 0,
-            through: Ends::new(),
-            error: None,
-            started_at: now_ms(),
-            ended_at: None,
-        });
+        kept.backfills.push(Backfill::new(number, ids));
         Ok(number)
     }
 

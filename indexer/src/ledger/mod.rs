@@ -26,7 +26,7 @@ use plan::{
 use serde::{Deserialize, Serialize};
 
 pub use self::{figures::Figures, retry::RetryPauses};
-use crate::{StateError, log::Ends};
+use crate::{StateError, log::Ends, now_ms};
 
 /// A document that failed for now. It keeps its last good content and is fetched again by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -200,6 +200,23 @@ pub struct Backfill {
     pub started_at: i64,
     /// When it was done.
     pub ended_at: Option<i64>,
+}
+
+impl Backfill {
+    /// A backfill that was just asked for.
+    pub(crate) fn new(number: i64, ids: BackfillIds) -> Self {
+        Self {
+            number,
+            state: BackfillState::Enumerating,
+            ids,
+            cursor: None,
+            enumerated: 0,
+            through: Ends::new(),
+            error: None,
+            started_at: now_ms(),
+            ended_at: None,
+        }
+    }
 }
 
 /// Pauses the index, whatever its state is, because of something that a person must see.

@@ -176,8 +176,8 @@ impl ReindexLog for KafkaLog {
     }
 
     async fn lag(&self, lane: Lane) -> Result<u64, StateError> {
-        let ends = self.ends(lane).await?;
-        self.lag_through(lane, &ends).await
+        let (topics, group) = (&self.0.topics, &self.0.kafka.rebuild_group);
+        Ok(self.1.try_until_done(|| topics.lag(group, self.lane(lane))).await?.values().sum())
     }
 
     async fn lag_through(&self, lane: Lane, through: &Ends) -> Result<u64, StateError> {

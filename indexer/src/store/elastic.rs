@@ -36,16 +36,7 @@ impl ElasticStore {
 #[async_trait]
 impl Store for ElasticStore {
     async fn write(&self, documents: Vec<Document>) -> Result<Vec<Outcome>, StateError> {
-        let writes: Vec<DocumentWrite<'_>> = documents
-            .iter()
-            .map(|document| DocumentWrite {
-                id: &document.id,
-                version: document.version,
-                body: document.body.as_deref(),
-                fetched_at_ms: document.fetched_at,
-                missing: &document.missing,
-            })
-            .collect();
+        let writes: Vec<DocumentWrite<'_>> = documents.iter().map(DocumentWrite::from).collect();
         Ok(self.index.write(&writes).await?.into_iter().map(Outcome::from).collect())
     }
 

@@ -7,7 +7,7 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion};
-use search::StoredDocument;
+use search::{DocumentWrite, StoredDocument};
 
 use crate::StateError;
 
@@ -24,6 +24,18 @@ pub struct Document {
     pub fetched_at: i64,
     /// The paths that failed where `errors.partial` is `index`; empty for a complete document.
     pub missing: Vec<String>,
+}
+
+impl<'a> From<&'a Document> for DocumentWrite<'a> {
+    fn from(document: &'a Document) -> Self {
+        Self {
+            id: &document.id,
+            version: document.version,
+            body: document.body.as_deref(),
+            fetched_at_ms: document.fetched_at,
+            missing: &document.missing,
+        }
+    }
 }
 
 /// What became of one write.

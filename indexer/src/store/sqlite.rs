@@ -40,16 +40,7 @@ impl Store for SqliteStore {
                 documents
                     .iter()
                     .map(|document| {
-                        let put = index.put(
-                            tx,
-                            &DocumentWrite {
-                                id: &document.id,
-                                version: document.version,
-                                body: document.body.as_deref(),
-                                fetched_at_ms: document.fetched_at,
-                                missing: &document.missing,
-                            },
-                        );
+                        let put = index.put(tx, &DocumentWrite::from(document));
                         put.map(Outcome::from)
                             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
                     })

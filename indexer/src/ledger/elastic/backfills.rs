@@ -11,7 +11,6 @@ use super::{
 use crate::{
     ledger::{Backfill, BackfillIds, BackfillState},
     log::Ends,
-    now_ms,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -37,17 +36,7 @@ struct BackfillBody {
 /// Records the wish for a backfill under the next number.
 pub(super) async fn start(rows: &Rows, ids: BackfillIds) -> Result<i64, ElasticError> {
     let number = list(rows, true).await?.last().map_or(1, |last| last.number + 1);
-    let mut backfill = Backfill {
-        number,
-        state: BackfillState::Enumerating,
-        ids,
-        cursor: None,
-        enumerated: 0,
-        through: Ends::new(),
-        error: None,
-        started_at: now_ms(),
-        ended_at: None,
-    };
+    let mut backfill = Backfill::new(number, ids);
     for _ in 0..ATTEMPTS {
         let (id, row) = (backfill_row(backfill.number), BackfillRow::from(backfill.clone()));
         if rows.write(Write::put(id, &row, When::Missing)).await? {
