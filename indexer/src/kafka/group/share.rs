@@ -101,6 +101,9 @@ impl Share {
     /// Takes records of a topic that wait: each partition in its order, the partitions in turn, at least one if there is one.
     pub fn take(&self, topic: &str, max_records: usize, max_bytes: usize) -> Vec<OwnedMessage> {
         let mut buffers = self.0.buffers();
+        if self.0.revoked.is_cancelled() {
+            return Vec::new(); // what waits may not be forgotten yet
+        }
         buffers.get_mut(topic).map(|buffer| buffer.take(max_records, max_bytes)).unwrap_or_default()
     }
 
