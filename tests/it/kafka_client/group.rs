@@ -187,6 +187,36 @@ async fn a_partition_whose_next_offset_is_gone_says_so_and_waits() {
     assert_eq!(share.gaps(), []);
 }
 
+/// A process that stood still wants what others have done and deleted meanwhile. That is no loss.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_before_it_was_deleted_is_no_gap() {
+    const DONE: usize = 9_000;
+    let kafka = broker().await;
+    let lane = make(kafka, "trimmed", 1, &[]).await;
+    let transactions = Transactions::start(&endpoint(kafka), "trimmed");
+    let one = |number: usize| record(&lane, "m1", number.to_string());
+    transactions.commit(bundle((0..=DONE).map(one).collect())).await.expect("an append");
+    let mut member = Member::join(&endpoint(kafka), "trimmed", vec![Arc::clone(&lane)]).expect("joined");
+    let share = share_of(&mut member).await;
+    // A full share reads no further, and librdkafka throws away what it fetched ahead.
+    share.arrived_in(&lane).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let offsets = vec![progress(&share, &lane, 0, i64::try_from(DONE).expect("it fits"))];
+    transactions.commit(Bundle { records: Vec::new(), offsets }).await.expect("a commit");
+    let before = BTreeMap::from([(0, i64::try_from(DONE - 1).expect("it fits"))]);
+    Topics::new(&endpoint(kafka)).delete_records(&lane, before).await.expect("deleted");
+
+    let mut offsets = Vec::new();
+    until("what is not done", async || {
+        let taken = share.take(&lane, usize::MAX, usize::MAX);
+        offsets.extend(taken.iter().map(|record| usize::try_from(record.offset()).expect("it fits")));
+        assert_eq!(share.gaps(), []);
+        offsets.last() == Some(&DONE)
+    })
+    .await;
+    assert!(offsets.len() < DONE, "the share was not full: {}", offsets.len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_static_member_gives_way_to_its_namesake() {
     let kafka = broker().await;

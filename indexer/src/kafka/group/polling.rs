@@ -238,19 +238,38 @@ fn follow(consumer: &BaseConsumer<Seat>, watch: &Watch, held: &Held, topic: &str
     }
 }
 
-/// Finds out which partitions stand still. librdkafka tells that one does, but not which.
+/// Finds out which partitions stand still, and lets those go on that need not. librdkafka tells that one does, but not which.
 fn find_gaps(consumer: &BaseConsumer<Seat>, held: &Held) -> Result<(), KafkaError> {
-    let mut found = false;
     for (topic, partition, wanted) in held.reading() {
         let (oldest, end) = consumer.fetch_watermarks(&topic, partition, ANSWER)?;
-        if wanted < oldest || wanted > end {
-            tracing::warn!("{topic}/{partition}: offset {wanted} is not there; it holds {oldest} to {end}");
-            held.tell(Gap { topic, partition, wanted, oldest, end });
-            found = true;
+        if (oldest..=end).contains(&wanted) {
+            continue;
         }
+        // Who stood still wants what others have done meanwhile, and that may be deleted.
+        if let Some(done) = committed(consumer, &topic, partition)?
+            && wanted < oldest
+            && oldest <= done
+        {
+            held.close_gap(&topic, partition, done);
+            continue;
+        }
+        tracing::warn!("{topic}/{partition}: offset {wanted} is not there; it holds {oldest} to {end}");
+        held.tell(Gap { topic, partition, wanted, oldest, end });
     }
-    // Whichever it was, what it wants is there by now.
-    if found { Ok(()) } else { assign_anew(consumer, held) }
+    assign_anew(consumer, held)
+}
+
+/// The offset up to which the group is done with a partition by now.
+fn committed(consumer: &BaseConsumer<Seat>, topic: &str, partition: i32) -> Result<Option<i64>, KafkaError> {
+    let mut asked = TopicPartitionList::new();
+    asked.add_partition(topic, partition);
+    let told = consumer.committed_offsets(asked, ANSWER)?;
+    let Some(element) = told.find_partition(topic, partition) else { return Ok(None) };
+    element.error()?;
+    Ok(match element.offset() {
+        Offset::Offset(offset) => Some(offset),
+        _ => None,
+    })
 }
 
 /// Lets partitions go on after their gaps.
