@@ -89,6 +89,13 @@ impl Heartbeat {
         *self.beats.newest.lock().unwrap_or_else(PoisonError::into_inner) = then;
     }
 
+    /// Waits on a thread for what others bring, however long that takes.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn wait<T>(&self, others: impl FnOnce() -> T) -> T {
+        let _wait = Wait::new(self.clone());
+        others()
+    }
+
     /// Runs the loop, which then finds its heartbeat by [`beat`] and [`waiting`].
     pub(crate) async fn drive<F: Future>(self, work: F) -> F::Output {
         CURRENT.scope(self, work).await

@@ -13,7 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::producer::Producing;
 use super::client::{Cluster, Meaning, Trouble, Watch};
-use crate::{StateError, endpoints::KafkaEndpoint};
+use crate::{
+    StateError,
+    endpoints::KafkaEndpoint,
+    heartbeat::{self, Heartbeat},
+};
 
 /// What one transaction may hold: more would make its first bundle wait for its last, less would commit more often.
 const MAX_RECORDS: usize = 10_000;
@@ -92,9 +96,10 @@ impl Transactions {
         let watch = Arc::new(Watch::new(Arc::new(Cluster::new(endpoint))));
         let (waiting, queue) = mpsc::channel(WAITING);
         let producing = Producing::new(Arc::clone(&watch), transactional_id);
+        let heartbeat = heartbeat::beside("transactions");
         std::thread::Builder::new()
             .name("kafka-transactions".to_owned())
-            .spawn(move || work(queue, producing))
+            .spawn(move || work(queue, producing, &heartbeat))
             .expect("the system gives a thread");
         Self { waiting, watch }
     }
@@ -121,11 +126,15 @@ impl Transactions {
     }
 }
 
-fn work(mut queue: mpsc::Receiver<Waiting>, mut producing: Producing) {
+fn work(mut queue: mpsc::Receiver<Waiting>, mut producing: Producing, heartbeat: &Heartbeat) {
+    let is_given_up = |queue: &mpsc::Receiver<Waiting>| {
+        heartbeat.beat(); // it is asked between any two steps
+        queue.sender_strong_count() == 0
+    };
     // A process that dies in a transaction blocks its successor until this is done: so not at the first append.
-    let _ = producing.ready(&|| queue.sender_strong_count() == 0);
+    let _ = producing.ready(&|| is_given_up(&queue));
     let mut left = None;
-    while let Some(first) = left.take().or_else(|| queue.blocking_recv()) {
+    while let Some(first) = left.take().or_else(|| heartbeat.wait(|| queue.blocking_recv())) {
         let (mut records, mut bytes) = (first.bundle.records.len(), first.bundle.bytes());
         let mut together = vec![first];
         while let Ok(next) = queue.try_recv() {
@@ -137,8 +146,7 @@ fn work(mut queue: mpsc::Receiver<Waiting>, mut producing: Producing) {
             }
             together.push(next);
         }
-        let is_given_up = || queue.sender_strong_count() == 0;
-        serve(together, &mut producing, &is_given_up);
+        serve(together, &mut producing, &|| is_given_up(&queue));
     }
 }
 
