@@ -15,6 +15,7 @@ use plan::{
 use tokio::time::Instant;
 
 use super::{
+    deadline::Deadline,
     fetches::Fetches,
     gone::GoneGuard,
     judge::{Verdict, judge},
@@ -96,12 +97,13 @@ impl Batches {
     /// Takes one batch all the way. An error is the state's, and ends the process.
     pub async fn run(&self, tickets: Vec<Ticket>) -> Result<BatchEnd, StateError> {
         let started = Instant::now();
-        let deadline = started + Duration::from_millis(self.plan.graph.deadline_ms);
+        let deadline = Deadline::after(Duration::from_millis(self.plan.graph.deadline_ms));
         let fetched_at = now_ms();
         let ids: Vec<DocumentId> = tickets.iter().map(|ticket| ticket.id.clone()).collect();
         Meter::add(&self.meter.requests, 1);
         Meter::add(&self.meter.fetched, ids.len());
-        let sent = tokio::time::timeout_at(deadline, self.graph.send(&self.requests.documents(&ids))).await;
+        let sent =
+            tokio::time::timeout_at(deadline.at, self.graph.send(&self.requests.documents(&ids))).await;
         let answered = match sent {
             Ok(Ok(body)) => Answer::parse(&body).map(|answer| judge(&self.plan, &ids, &answer)),
             Ok(Err(error)) => Err(error),
@@ -112,21 +114,23 @@ impl Batches {
         self.meter.metrics.fetched(&answered, started.elapsed());
         let (mut alarm, mut store) = (None, Ok(()));
         let (fates, gateway) = match answered {
-            Ok(verdicts) if Instant::now() < deadline => {
+            Ok(verdicts) if !deadline.is_over() => {
                 alarm = self.alarmed(&tickets, &verdicts).map(|reason| (codes::SS406, reason));
                 if alarm.is_some() {
-                    (vec![Fate::Again { alone: false }; tickets.len()], Ok(()))
+                    (again(&tickets), Ok(()))
                 } else {
                     let settled = self.settle(&tickets, verdicts, fetched_at, deadline).await?;
                     store = settled.store;
-                    (settled.fates, Ok(()))
+                    // A machine that slept meanwhile wrote after all; what it read is older than somebody was promised.
+                    let fates = if deadline.is_over() { again(&tickets) } else { settled.fates };
+                    (fates, Ok(()))
                 }
             }
             // Too late to be written: someone may have been promised that this fetch is over.
             Ok(_) => {
                 let reason = "its answer came after `graph.deadline`".to_owned();
                 let late = GraphError::Unavailable { reason, retry_after: None };
-                (vec![Fate::Again { alone: false }; tickets.len()], Err(late))
+                (again(&tickets), Err(late))
             }
             Err(error) => (self.without_answer(&tickets, &error).await?, Err(error)),
         };
@@ -161,7 +165,7 @@ impl Batches {
             (GraphError::NotGraphql(_) | GraphError::Rejected(_), _) => {
                 Ok(vec![Fate::Again { alone: true }; tickets.len()])
             }
-            _ => Ok(vec![Fate::Again { alone: false }; tickets.len()]),
+            _ => Ok(again(tickets)),
         }
     }
 
@@ -180,7 +184,7 @@ impl Batches {
         tickets: &[Ticket],
         verdicts: Vec<Verdict>,
         fetched_at: i64,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<Settled, StateError> {
         let mut documents = Vec::new();
         let mut written_by = Vec::new();
@@ -261,7 +265,7 @@ impl Batches {
 
     /// Appends documents to their log and writes them to the index. What is not acknowledged by the deadline is given up, its
     /// fate unknown: by then someone may count on this fetch being over.
-    async fn keep(&self, documents: Vec<Document>, deadline: Instant) -> Result<Vec<Outcome>, StateError> {
+    async fn keep(&self, documents: Vec<Document>, deadline: Deadline) -> Result<Vec<Outcome>, StateError> {
         let kept = async {
             let refusals = self.tenure.append(&documents).await?;
             let appended = documents.into_iter().zip(&refusals).filter(|(_, refusal)| refusal.is_none());
@@ -274,7 +278,7 @@ impl Batches {
             });
             Ok(outcomes.collect())
         };
-        tokio::time::timeout_at(deadline, kept).await.unwrap_or_else(|_| {
+        tokio::time::timeout_at(deadline.at, kept).await.unwrap_or_else(|_| {
             let reason = "the write was not acknowledged within `graph.deadline`".to_owned();
             Err(StateError::Unreachable { what: "the store".to_owned(), reason })
         })
@@ -285,6 +289,10 @@ impl Batches {
 struct Settled {
     fates: Vec<Fate>,
     store: Result<(), StateError>,
+}
+
+fn again(tickets: &[Ticket]) -> Vec<Fate> {
+    vec![Fate::Again { alone: false }; tickets.len()]
 }
 
 fn hold(ticket: &Ticket, cause: HoldCause) -> Hold {

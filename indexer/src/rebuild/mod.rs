@@ -7,6 +7,7 @@ pub mod attribution;
 pub mod batch;
 pub mod breaker;
 pub mod coalescer;
+mod deadline;
 pub mod fetches;
 pub mod gone;
 pub mod judge;
