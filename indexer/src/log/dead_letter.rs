@@ -36,6 +36,12 @@ impl DeadLetter {
         record.shrink_to_fit();
         Self { source: source.to_owned(), position, code, reason, record, original: None }
     }
+
+    /// About how much memory it takes, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        let original = self.original.as_ref().map_or(0, |original| original.bytes());
+        size_of::<Self>() + self.reason.len() + self.record.len() + original
+    }
 }
 
 /// What a dead letter is called by: `7` in a state file, `0:7` (partition and offset) in a topic.

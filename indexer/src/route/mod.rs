@@ -16,7 +16,7 @@ pub mod wishes;
 use std::{collections::HashSet, sync::Arc};
 
 use plan::{DocumentId, filter::Filter};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -39,9 +39,9 @@ use crate::{
 /// lookups and their transactions.
 const BATCH: usize = 500;
 
-/// Batches that wait for their barrier, at most; then the source pauses. Each holds the keys of at most [`BATCH`] records, their
-/// dead letters, and `max_fanout` roots.
-const BARRIERS: usize = 64;
+/// What may wait for its barrier, in bytes; then the source pauses. Some 900,000 ids of ten letters: at 20,000 events a second
+/// they are more than thirty seconds of `graph.deadline` bring.
+const WAITING: u32 = 64 << 20;
 
 /// Why a source is routed no further.
 #[derive(Debug, thiserror::Error)]
@@ -103,10 +103,29 @@ struct Pending {
     progress: Progress,
 }
 
+impl Pending {
+    /// About how much memory it takes, in bytes.
+    fn weight(&self) -> usize {
+        let ids = self.keys.iter().map(|(key, ..)| key).chain(&self.given_up).chain(&self.queued);
+        let letters = self.dead_letters.iter().map(DeadLetter::weight);
+        size_of::<Self>() + ids.map(|id| ID + id.as_str().len()).chain(letters).sum::<usize>()
+    }
+}
+
+/// A batch in the queue, with the room that it takes there.
+struct Waiting {
+    batch: Pending,
+    _room: OwnedSemaphorePermit,
+}
+
+/// What an id takes beside its letters, in bytes: its place among the keys or in a set, and what the allocator adds.
+const ID: usize = 64;
+
 impl Route {
     /// Routes until it is stopped, or with `once` until the source's end.
     pub async fn run(mut self) -> Result<(), RouteError> {
-        let (pending, barriers) = mpsc::channel(BARRIERS);
+        // Bounded by the room that each batch takes before it is sent.
+        let (pending, barriers) = mpsc::unbounded_channel();
         let second = SecondLookup {
             lookup: Arc::clone(&self.lookup),
             log: Arc::clone(&self.log),
@@ -122,8 +141,9 @@ impl Route {
         }
     }
 
-    async fn read_on(&mut self, pending: mpsc::Sender<Pending>) -> Result<(), RouteError> {
+    async fn read_on(&mut self, pending: mpsc::UnboundedSender<Waiting>) -> Result<(), RouteError> {
         let name = self.lookup.source.name.clone();
+        let room = Arc::new(Semaphore::new(WAITING as usize));
         let mut position = self.log.source_progress(&name).await?.unwrap_or_default();
         let end = if self.once { self.source.end().await? } else { i64::MAX };
         // A truncate may have paused the process before this one.
@@ -169,7 +189,10 @@ impl Route {
             if self.lookup.is_needed() {
                 // A position that moved without records goes this way, too: it must not overtake those before it.
                 let batch = self.look_up_at_once(routed, arrived, progress).await?;
-                if waiting(pending.send(batch)).await.is_err() {
+                let weight = u32::try_from(batch.weight()).map_or(WAITING, |weight| weight.min(WAITING));
+                let taken = waiting(Arc::clone(&room).acquire_many_owned(weight)).await;
+                let room = taken.expect("it is never closed");
+                if pending.send(Waiting { batch, _room: room }).is_err() {
                     return Ok(()); // the second lookup failed, and says why
                 }
             } else {
@@ -280,9 +303,9 @@ struct SecondLookup {
 }
 
 impl SecondLookup {
-    async fn run(self, mut barriers: mpsc::Receiver<Pending>) -> Result<(), RouteError> {
-        while let Some(pending) = waiting(barriers.recv()).await {
-            let Pending { arrived, keys, mut dead_letters, given_up, mut queued, progress } = pending;
+    async fn run(self, mut barriers: mpsc::UnboundedReceiver<Waiting>) -> Result<(), RouteError> {
+        while let Some(Waiting { batch, _room }) = waiting(barriers.recv()).await {
+            let Pending { arrived, keys, mut dead_letters, given_up, mut queued, progress } = batch;
             tokio::select! {
                 () = waiting(self.barrier.passed(arrived)) => {}
                 // Uncommitted, the events come again and so does their barrier.

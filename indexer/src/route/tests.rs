@@ -276,6 +276,26 @@ async fn a_second_lookup_that_fails_ends_an_idle_source() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_small_batches_wait_for_their_barrier_and_hold_nobody_up() {
+    let bench = Bench::new();
+    bench.write(&[]);
+    let (number, _) = bench.fetches.start();
+    let run = bench.start(scripted(|variables, _| movies_of(&[variables["talentId"].as_str().unwrap()])));
+    let keys: Vec<String> = (0..200).map(|number| format!("t{number}")).collect();
+    for (at, key) in keys.iter().enumerate() {
+        bench.append(&[key]);
+        bench.eventually(async || bench.logged().await.len() == at + 1).await;
+    }
+    assert_eq!(bench.position().await, None, "the barrier has not passed");
+    bench.fetches.end([number]);
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    bench.eventually(async || bench.position().await == length(&keys)).await;
+    assert_eq!(bench.logged().await, keys);
+    bench.stop.cancel();
+    run.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_always_fails_is_a_dead_letter_and_the_others_go_on() {
     let bench = Bench::new();
     bench.write(&["t1", "t2", "t3"]);

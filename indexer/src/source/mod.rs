@@ -79,6 +79,15 @@ pub struct Original {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+impl Original {
+    /// How many bytes of the record it keeps.
+    pub(crate) fn bytes(&self) -> usize {
+        let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers = self.headers.iter().map(|(name, value)| name.len() + size(value));
+        size(&self.key) + size(&self.value) + headers.sum::<usize>()
+    }
+}
+
 /// A record that can't be read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BadRecord {
