@@ -23,6 +23,7 @@ mod python;
 mod registry;
 mod remote_store;
 mod secrets;
+mod secured;
 mod servers;
 mod shared;
 mod sources;

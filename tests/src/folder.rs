@@ -146,9 +146,12 @@ impl Folder {
     /// Runs a command that must succeed, and gives its stdout.
     pub fn succeed(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);
+        let stdout = String::from_utf8(output.stdout).expect("UTF-8");
+        // With `-o json` errors are told on stdout.
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?} ended with {:?}:\n{stderr}", output.status.code());
-        String::from_utf8(output.stdout).expect("UTF-8")
+        let code = output.status.code();
+        assert!(output.status.success(), "{arguments:?} ended with {code:?}:\n{stderr}\n{stdout}");
+        stdout
     }
 
     /// Runs a command with `-o json` that must succeed, and gives `data`.

@@ -12,6 +12,7 @@ pub mod openmetrics;
 pub mod packages;
 pub mod servers;
 pub mod stream;
+pub mod tls;
 
 use std::{
     fs,

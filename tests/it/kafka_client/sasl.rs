@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use harness::servers::{Kafka, kafka_for};
+use harness::{servers::kafka_for, tls::Authority};
 use indexer::{
     StateError,
     endpoints::KafkaEndpoint,
@@ -13,25 +13,31 @@ use super::{bundle, endpoint, progress, record, share_of};
 
 const PASSWORD: &str = "correct-horse-battery";
 
-fn with_password(kafka: &Kafka, mechanism: &str, password: &str) -> KafkaEndpoint {
-    let mut endpoint = endpoint(kafka);
-    for (key, value) in [
-        ("security.protocol", "SASL_PLAINTEXT"),
-        ("sasl.mechanism", mechanism),
-        ("sasl.username", "indexer"),
-        ("sasl.password", password),
-    ] {
-        endpoint.properties.insert(key.to_owned(), value.into());
-    }
-    endpoint
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_with_passwords_lets_in_who_has_the_right_one() {
-    let started = tokio::task::spawn_blocking(|| kafka_for("indexer", PASSWORD));
-    let kafka = started.await.expect("a broker");
+    let authority = Authority::new();
+    let ca = authority.ca().display().to_string();
+    let started = tokio::task::spawn_blocking(move || {
+        let (kafka, guarded) = kafka_for(&[("indexer", PASSWORD)], &authority);
+        kafka.allow("indexer", "--operation All --topic * --group * --transactional-id *");
+        (authority, kafka, guarded)
+    });
+    let (_authority, kafka, guarded) = started.await.expect("a broker");
+    let with_password = |mechanism: &str, password: &str| {
+        let mut endpoint = KafkaEndpoint { brokers: vec![guarded.clone()], ..endpoint(&kafka) };
+        for (key, value) in [
+            ("security.protocol", "SASL_SSL"),
+            ("ssl.ca.location", &ca),
+            ("sasl.mechanism", mechanism),
+            ("sasl.username", "indexer"),
+            ("sasl.password", password),
+        ] {
+            endpoint.properties.insert(key.to_owned(), value.into());
+        }
+        endpoint
+    };
     for (mechanism, name) in [("PLAIN", "by-plain"), ("SCRAM-SHA-256", "by-scram")] {
-        let endpoint = with_password(&kafka, mechanism, PASSWORD);
+        let endpoint = with_password(mechanism, PASSWORD);
         let topics = Topics::new(&endpoint);
         let topic = NewTopic { name: name.to_owned(), partitions: 1, replication: 1, config: [].into() };
         topics.create(topic).await.unwrap_or_else(|error| panic!("{mechanism}: {error}"));
@@ -50,7 +56,7 @@ async fn a_broker_with_passwords_lets_in_who_has_the_right_one() {
         share.release();
         member.leave().await;
 
-        let wrong = Topics::new(&with_password(&kafka, mechanism, "wrong-horse-battery"));
+        let wrong = Topics::new(&with_password(mechanism, "wrong-horse-battery"));
         let told = wrong.ends(&name).await.expect_err("a wrong password");
         assert!(matches!(&told, StateError::Refused { .. }), "{mechanism}: {told:?}");
         assert!(!told.to_string().contains("horse"), "{told}");

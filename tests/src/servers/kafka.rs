@@ -12,7 +12,7 @@ use super::{
     maven,
     process::{Server, free_port, private_folder},
 };
-use crate::repository;
+use crate::{repository, tls::Authority};
 
 const JARS: [&str; 3] = [
     "org.apache.kafka:kafka_2.13:4.1.1",
@@ -25,7 +25,7 @@ const SETTINGS: &str = "\
 process.roles=broker,controller
 node.id=1
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
@@ -43,14 +43,15 @@ broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 ";
 
-/// Who comes without a password is not let in: `PLAIN` and `SCRAM-SHA-256` know one user beside the broker itself.
-const WITH_PASSWORDS: &str = "\
+/// A second listener for users with passwords, `PLAIN` or `SCRAM-SHA-256`, who may do what they are allowed to and nothing
+/// else. The first is the tests' own, and may do everything.
+const GUARDED: &str = "\
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
-sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.sasl_ssl.ssl.keystore.type=PEM
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
 ";
-
-/// The broker's own user.
-const BROKER: (&str, &str) = ("broker", "broker-secret");
 
 /// Any sixteen bytes in base64, without padding.
 const CLUSTER: &str = "c3R1ZGlvLXNlYXJjaC10ZQ";
@@ -66,32 +67,39 @@ pub struct Kafka {
 
 /// A broker that lets everybody in.
 pub(super) fn start() -> Kafka {
-    launch("PLAINTEXT", "", &[])
+    launch(&private_folder("kafka"), "", "", &[])
 }
 
-/// A broker that lets in one user.
-pub(super) fn start_for(user: &str, password: &str) -> Kafka {
-    let (own, own_password) = BROKER;
-    let (plain, scram) = ("listener.name.sasl_plaintext.plain", "listener.name.sasl_plaintext.scram-sha-256");
-    let module = "org.apache.kafka.common.security";
-    let settings = format!(
-        "{WITH_PASSWORDS}\
-         {plain}.sasl.jaas.config={module}.plain.PlainLoginModule required username=\"{own}\" \
-         password=\"{own_password}\" user_{own}=\"{own_password}\" user_{user}=\"{password}\";\n\
-         {scram}.sasl.jaas.config={module}.scram.ScramLoginModule required;\n"
-    );
-    let known = format!("SCRAM-SHA-256=[name={user},password={password}]");
-    launch("SASL_PLAINTEXT", &settings, &["--add-scram", &known])
-}
-
-fn launch(listener: &str, more: &str, users: &[&str]) -> Kafka {
-    let jars = maven::cached("kafka-4.1.1", |folder| maven::jars(&JARS, folder));
+/// A broker with a second listener, for these users and their passwords; gives that one's address, too.
+pub(super) fn start_for(users: &[(&str, &str)], authority: &Authority) -> (Kafka, String) {
     let folder = private_folder("kafka");
+    let identity = folder.join("identity.pem");
+    authority.write_identity(&identity);
+    let plain = users
+        .iter()
+        .map(|(user, password)| format!("user_{user}=\"{password}\""))
+        .collect::<Vec<_>>()
+        .join(" ");
+    let settings = format!(
+        "{GUARDED}\
+         listener.name.sasl_ssl.ssl.keystore.location={}\n\
+         listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required {plain};\n",
+        identity.display()
+    );
+    let known =
+        users.iter().map(|(user, password)| format!("SCRAM-SHA-256=[name={user},password={password}]"));
+    let known: Vec<String> = known.flat_map(|user| ["--add-scram".to_owned(), user]).collect();
+    let guarded = format!("127.0.0.1:{}", free_port());
+    (launch(&folder, &format!(",SASL_SSL://{guarded}"), &settings, &known), guarded)
+}
+
+fn launch(folder: &Path, listener: &str, more: &str, users: &[String]) -> Kafka {
+    let jars = maven::cached("kafka-4.1.1", |folder| maven::jars(&JARS, folder));
     let (broker, controller) = (free_port(), free_port());
     let settings = folder.join("server.properties");
     let own = format!(
-        "inter.broker.listener.name={listener}\n\
-         listeners={listener}://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}\n\
+        "inter.broker.listener.name=PLAINTEXT\n\
+         listeners=PLAINTEXT://127.0.0.1:{broker}{listener},CONTROLLER://127.0.0.1:{controller}\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\n\
          log.dirs={}\n",
         folder.join("data").display()
@@ -103,7 +111,7 @@ fn launch(listener: &str, more: &str, users: &[&str]) -> Kafka {
     assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stderr));
     let mut server = command(&jars, "kafka.Kafka");
     server.arg(&settings);
-    let mut server = Server::start("Kafka", folder, server);
+    let mut server = Server::start("Kafka", folder.to_owned(), server);
     server.wait_for(|folder| is_started(folder).then_some(()));
     Kafka { server: Mutex::new(server), settings, jars, brokers: format!("127.0.0.1:{broker}") }
 }
@@ -127,6 +135,13 @@ impl Kafka {
             "TopicCommand",
             &["--create", "--topic", name, "--partitions", &partitions, "--replication-factor", "1"],
         );
+    }
+
+    /// Allows a user of the second listener to do something, in the words of Kafka's own tool for that.
+    pub fn allow(&self, user: &str, what: &str) {
+        let user = format!("User:{user}");
+        let who = ["--add", "--allow-principal", &user];
+        self.tool("AclCommand", &who.into_iter().chain(what.split(' ')).collect::<Vec<_>>());
     }
 
     /// Kills it, as a crash would. Only a test that has a broker of its own may do so.

@@ -18,6 +18,8 @@ mod rest;
 
 use std::sync::LazyLock;
 
+use crate::tls::Authority;
+
 pub use self::{
     kafka::Kafka,
     postgres::{DATABASE, Postgres},
@@ -63,9 +65,10 @@ pub fn kafka_of_its_own() -> Kafka {
     kafka::start()
 }
 
-/// A broker that lets in one user, by `PLAIN` or `SCRAM-SHA-256`. It ends when it is dropped.
-pub fn kafka_for(user: &str, password: &str) -> Kafka {
-    kafka::start_for(user, password)
+/// A broker with a listener over TLS beside its own: for these users and their passwords, by `PLAIN` or `SCRAM-SHA-256`, who may
+/// do only what [`Kafka::allow`] allows. Gives that listener's address, too. The broker ends when it is dropped.
+pub fn kafka_for(users: &[(&str, &str)], authority: &Authority) -> (Kafka, String) {
+    kafka::start_for(users, authority)
 }
 
 /// `PostgreSQL` with a log that Debezium reads, shared by the tests of this process.

@@ -1,0 +1,185 @@
+//! TLS before servers that speak plainly: certificates of an authority of our own, and a door that asks for credentials.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use reqwest::blocking::{Client, Response};
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    crypto::ring::default_provider,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+};
+
+/// Whoever trusts it trusts the servers of this machine that it certifies.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    folder: tempfile::TempDir,
+}
+
+impl Authority {
+    /// A new one, whom nobody trusts yet.
+    pub fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        // A certificate with its issuer's name would pass for one that signs itself.
+        params.distinguished_name.push(DnType::CommonName, "the authority of a test");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, key()).expect("a certificate");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::write(folder.path().join("ca.pem"), issuer.pem()).expect("the folder is writable");
+        Self { issuer, folder }
+    }
+
+    /// A PEM file of its certificate.
+    pub fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// Writes a PEM file with the key and the certificate of a server on this machine.
+    pub fn write_identity(&self, path: &Path) {
+        let key = key();
+        let certificate = self.certificate(&key);
+        let identity = key.serialize_pem() + &certificate.pem() + &self.issuer.pem();
+        fs::write(path, identity).expect("the folder is writable");
+    }
+
+    fn certificate(&self, key: &KeyPair) -> rcgen::Certificate {
+        let names = ["localhost", "127.0.0.1"].map(str::to_owned).to_vec();
+        let params = CertificateParams::new(names).expect("names");
+        params.signed_by(key, &self.issuer).expect("a certificate")
+    }
+
+    fn server(&self) -> ServerConfig {
+        let key = key();
+        let chain = vec![self.certificate(&key).der().clone()];
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        ServerConfig::builder_with_provider(default_provider().into())
+            .with_safe_default_protocol_versions()
+            .expect("the provider has them")
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .expect("they match")
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate().expect("a key")
+}
+
+/// A TLS server that passes requests on to another, where they show the right credentials, and answers 401 where not.
+pub struct Door {
+    /// Where it listens, such as `https://127.0.0.1:9201`.
+    pub url: String,
+    passed: Arc<AtomicUsize>,
+}
+
+/// One request as it came.
+struct Request {
+    method: String,
+    path: String,
+    authorization: Option<String>,
+    content_type: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Door {
+    /// A door before the server at `url` for who shows this `Authorization`.
+    pub fn before(url: &str, authority: &Authority, authorization: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let passed: Arc<AtomicUsize> = Arc::default();
+        let (config, counted) = (Arc::new(authority.server()), Arc::clone(&passed));
+        let (url, authorization) = (url.to_owned(), authorization.to_owned());
+        std::thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let tls = ServerConnection::new(Arc::clone(&config)).expect("a connection");
+                let (url, authorization, counted) =
+                    (url.clone(), authorization.clone(), Arc::clone(&counted));
+                std::thread::spawn(move || {
+                    let mut stream = BufReader::new(StreamOwned::new(tls, connection));
+                    let client = Client::new();
+                    while let Some(request) = read(&mut stream) {
+                        let is_known = request.authorization.as_ref() == Some(&authorization);
+                        let passed = is_known.then(|| {
+                            counted.fetch_add(1, Ordering::Relaxed);
+                            pass_on(&client, &url, request)
+                        });
+                        if answer(stream.get_mut(), passed).is_none() {
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+        Self { url: format!("https://{address}"), passed }
+    }
+
+    /// How many requests it let pass.
+    pub fn passed(&self) -> usize {
+        self.passed.load(Ordering::Relaxed)
+    }
+}
+
+/// The next request of a connection; nothing at its end, and for whoever does not trust the certificate.
+fn read(stream: &mut BufReader<StreamOwned<ServerConnection, TcpStream>>) -> Option<Request> {
+    let mut line = String::new();
+    stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
+    let mut start = line.split(' ');
+    let (method, path) = (start.next()?.to_owned(), start.next()?.to_owned());
+    let mut request = Request { method, path, authorization: None, content_type: None, body: Vec::new() };
+    let mut length = 0;
+    loop {
+        line.clear();
+        stream.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        match name.to_ascii_lowercase().as_str() {
+            "authorization" => request.authorization = Some(value.to_owned()),
+            "content-type" => request.content_type = Some(value.to_owned()),
+            "content-length" => length = value.parse().ok()?,
+            _ => {}
+        }
+    }
+    stream.take(length).read_to_end(&mut request.body).ok()?;
+    Some(request)
+}
+
+fn pass_on(client: &Client, url: &str, request: Request) -> reqwest::Result<Response> {
+    let method = request.method.parse().expect("a method");
+    let mut passed = client.request(method, format!("{url}{}", request.path)).body(request.body);
+    if let Some(content_type) = request.content_type {
+        passed = passed.header("content-type", content_type);
+    }
+    passed.send()
+}
+
+fn answer(to: &mut impl Write, passed: Option<reqwest::Result<Response>>) -> Option<()> {
+    let (status, content_type, body) = match passed {
+        None => (401, "text/plain".to_owned(), b"nobody knows you".to_vec()),
+        Some(Err(_)) => return None,
+        Some(Ok(response)) => {
+            let content_type = response.headers().get("content-type");
+            let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or("text/plain");
+            let content_type = content_type.to_owned();
+            (response.status().as_u16(), content_type, response.bytes().ok()?.to_vec())
+        }
+    };
+    let head =
+        format!("HTTP/1.1 {status} Told\r\ncontent-type: {content_type}\r\ncontent-length: {}", body.len());
+    to.write_all(format!("{head}\r\n\r\n").as_bytes()).ok()?;
+    to.write_all(&body).ok()?;
+    to.flush().ok()
+}
