@@ -26,6 +26,8 @@ mod python;
 mod report;
 mod signals;
 mod table;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use std::{ffi::OsString, future::Future};
 
@@ -73,7 +75,7 @@ fn obey(args: Args, output: &mut Output) -> Result<Exit, Failure> {
     if output.format() == Format::Markdown && !matches!(args.command, Command::Plan { .. }) {
         return Err(Failure::usage("only `plan` writes markdown").help("use `-o text` or `-o json`"));
     }
-    logs::start(&args.globals, talkative, output.talk_paint().is_on());
+    let _logs = logs::start(&args.globals, talkative, output.talk_paint().is_on());
     let environment = Environment::new(args.globals.env_file.as_deref())?;
     // Who asks once needs no threads; they would cost it a millisecond and two megabytes.
     let mut runtime = match args.command {

@@ -29,5 +29,6 @@ mod shared;
 mod sources;
 mod store_faults;
 mod templates;
+mod traces;
 mod verdicts;
 mod workspace;

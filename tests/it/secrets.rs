@@ -2,14 +2,17 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use harness::{eventually, folder::Folder};
+use harness::{
+    eventually,
+    folder::Folder,
+    http::{self, Answer},
+};
 
 const GATEWAY: &str = "gateway-token-81549300";
 const STORE: &str = "store-password-81549301";
@@ -20,58 +23,28 @@ const SERVE: &str = "serve-token-81549304";
 /// What all of them have, in any place of any text.
 const PLANTED: &str = "8154930";
 
-/// A server that lets nobody in, says with whose words it was asked, and remembers the heads of what it was asked.
+/// A server that lets nobody in, says with whose words it was asked, and remembers the credentials.
 struct Refuser {
     address: SocketAddr,
-    heads: Arc<Mutex<Vec<String>>>,
+    seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Refuser {
     fn start(body: fn(&str) -> String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("its address");
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let remembered = Arc::clone(&heads);
-        std::thread::spawn(move || {
-            for connection in listener.incoming().flatten() {
-                if let Some(credentials) = refuse(&connection, body) {
-                    remembered.lock().expect("nobody panicked").push(credentials);
-                }
-            }
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let remembered = Arc::clone(&seen);
+        let address = http::serve(move |request| {
+            let credentials = request.header("authorization").unwrap_or("nothing").to_owned();
+            let body = body(&credentials).into_bytes();
+            remembered.lock().expect("nobody panicked").push(credentials);
+            Some(Answer { status: 401, content_type: "application/json".to_owned(), body })
         });
-        Self { address, heads }
+        Self { address, seen }
     }
 
     fn was_asked_with(&self, credentials: &str) -> bool {
-        self.heads.lock().expect("nobody panicked").iter().any(|told| told == credentials)
+        self.seen.lock().expect("nobody panicked").iter().any(|told| told == credentials)
     }
-}
-
-/// Answers one request with 401; gives its credentials.
-fn refuse(connection: &TcpStream, body: fn(&str) -> String) -> Option<String> {
-    let mut reader = BufReader::new(connection);
-    let (mut credentials, mut length) = (None, 0);
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else {
-            if line.trim_end().is_empty() {
-                break;
-            }
-            continue;
-        };
-        match name.to_ascii_lowercase().as_str() {
-            "authorization" => credentials = Some(value.to_owned()),
-            "content-length" => length = value.parse().ok()?,
-            _ => {}
-        }
-    }
-    reader.take(length).read_to_end(&mut Vec::new()).ok()?;
-    let body = body(credentials.as_deref().unwrap_or("nothing"));
-    let head = "HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\nconnection: close";
-    let mut connection = connection;
-    write!(connection, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).ok()?;
-    credentials
 }
 
 fn as_a_gateway(credentials: &str) -> String {

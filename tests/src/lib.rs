@@ -7,6 +7,7 @@ pub mod federation;
 pub mod folder;
 pub mod graph;
 pub mod graphql_js;
+pub mod http;
 pub mod markdown;
 pub mod openmetrics;
 pub mod packages;

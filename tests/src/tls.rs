@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    io::BufReader,
+    net::TcpListener,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -12,12 +12,13 @@ use std::{
 };
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use reqwest::blocking::{Client, Response};
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
     crypto::ring::default_provider,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
+
+use crate::http::{Answer, Request};
 
 /// Whoever trusts it trusts the servers of this machine that it certifies.
 pub struct Authority {
@@ -87,15 +88,6 @@ pub struct Door {
     passed: Arc<AtomicUsize>,
 }
 
-/// One request as it came.
-struct Request {
-    method: String,
-    path: String,
-    authorization: Option<String>,
-    content_type: Option<String>,
-    body: Vec<u8>,
-}
-
 impl Door {
     /// A door before the server at `url` for who shows this `Authorization`.
     pub fn before(url: &str, authority: &Authority, authorization: &str) -> Self {
@@ -111,14 +103,18 @@ impl Door {
                     (url.clone(), authorization.clone(), Arc::clone(&counted));
                 std::thread::spawn(move || {
                     let mut stream = BufReader::new(StreamOwned::new(tls, connection));
-                    let client = Client::new();
-                    while let Some(request) = read(&mut stream) {
-                        let is_known = request.authorization.as_ref() == Some(&authorization);
-                        let passed = is_known.then(|| {
+                    // Nothing comes from who does not trust the certificate.
+                    while let Some(request) = Request::read(&mut stream) {
+                        let is_known = request.header("authorization") == Some(&authorization);
+                        let answer = if is_known {
                             counted.fetch_add(1, Ordering::Relaxed);
-                            pass_on(&client, &url, request)
-                        });
-                        if answer(stream.get_mut(), passed).is_none() {
+                            request.pass_on(&url).ok()
+                        } else {
+                            let (content_type, body) =
+                                ("text/plain".to_owned(), b"nobody knows you".to_vec());
+                            Some(Answer { status: 401, content_type, body })
+                        };
+                        if answer.and_then(|answer| answer.write(stream.get_mut())).is_none() {
                             break;
                         }
                     }
@@ -132,54 +128,4 @@ impl Door {
     pub fn passed(&self) -> usize {
         self.passed.load(Ordering::Relaxed)
     }
-}
-
-/// The next request of a connection; nothing at its end, and for whoever does not trust the certificate.
-fn read(stream: &mut BufReader<StreamOwned<ServerConnection, TcpStream>>) -> Option<Request> {
-    let mut line = String::new();
-    stream.read_line(&mut line).ok().filter(|read| *read > 0)?;
-    let mut start = line.split(' ');
-    let (method, path) = (start.next()?.to_owned(), start.next()?.to_owned());
-    let mut request = Request { method, path, authorization: None, content_type: None, body: Vec::new() };
-    let mut length = 0;
-    loop {
-        line.clear();
-        stream.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-        match name.to_ascii_lowercase().as_str() {
-            "authorization" => request.authorization = Some(value.to_owned()),
-            "content-type" => request.content_type = Some(value.to_owned()),
-            "content-length" => length = value.parse().ok()?,
-            _ => {}
-        }
-    }
-    stream.take(length).read_to_end(&mut request.body).ok()?;
-    Some(request)
-}
-
-fn pass_on(client: &Client, url: &str, request: Request) -> reqwest::Result<Response> {
-    let method = request.method.parse().expect("a method");
-    let mut passed = client.request(method, format!("{url}{}", request.path)).body(request.body);
-    if let Some(content_type) = request.content_type {
-        passed = passed.header("content-type", content_type);
-    }
-    passed.send()
-}
-
-fn answer(to: &mut impl Write, passed: Option<reqwest::Result<Response>>) -> Option<()> {
-    let (status, content_type, body) = match passed {
-        None => (401, "text/plain".to_owned(), b"nobody knows you".to_vec()),
-        Some(Err(_)) => return None,
-        Some(Ok(response)) => {
-            let content_type = response.headers().get("content-type");
-            let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or("text/plain");
-            let content_type = content_type.to_owned();
-            (response.status().as_u16(), content_type, response.bytes().ok()?.to_vec())
-        }
-    };
-    let head =
-        format!("HTTP/1.1 {status} Told\r\ncontent-type: {content_type}\r\ncontent-length: {}", body.len());
-    to.write_all(format!("{head}\r\n\r\n").as_bytes()).ok()?;
-    to.write_all(&body).ok()?;
-    to.flush().ok()
 }

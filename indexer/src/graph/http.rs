@@ -118,14 +118,25 @@ impl HttpGraph {
         self.ask(request).await.map_err(|error| self.redacted(error))
     }
 
+    #[tracing::instrument(
+        name = "graphql",
+        skip_all,
+        fields(
+            otel.kind = "client",
+            graphql.operation.name = &*request.operation_name,
+            http.response.status_code = tracing::field::Empty,
+        ),
+    )]
     async fn ask(&self, request: &GraphRequest) -> Result<Reply, GraphError> {
         let body = json!({
             "query": &*request.query,
             "operationName": request.operation_name,
             "variables": request.variables,
         });
-        let response = self.client.post(&self.url).json(&body).send().await.map_err(unavailable)?;
+        let post = self.client.post(&self.url).headers(trace_headers()).json(&body);
+        let response = post.send().await.map_err(unavailable)?;
         let status = response.status();
+        tracing::Span::current().record("http.response.status_code", status.as_u16());
         let (retry_after, date) = (retry_after(&response), date(&response));
         let body = read_body(response).await?;
         match status {
@@ -147,6 +158,23 @@ impl HttpGraph {
             _ => Err(GraphError::NotGraphql(excerpt(status, &body))),
         }
     }
+}
+
+/// The trace that a request is part of, as `traceparent` of the W3C's Trace Context tells it; nothing where no traces are sent.
+#[cfg(feature = "otlp")]
+fn trace_headers() -> HeaderMap {
+    use tracing_opentelemetry::OpenTelemetrySpanExt;
+    let mut headers = HeaderMap::new();
+    let context = tracing::Span::current().context();
+    opentelemetry::global::get_text_map_propagator(|propagator| {
+        propagator.inject_context(&context, &mut opentelemetry_http::HeaderInjector(&mut headers));
+    });
+    headers
+}
+
+#[cfg(not(feature = "otlp"))]
+fn trace_headers() -> HeaderMap {
+    HeaderMap::new()
 }
 
 /// Reads a body piece by piece and stops at the limit, whatever length was announced.

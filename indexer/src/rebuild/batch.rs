@@ -95,6 +95,7 @@ pub struct Batches {
 
 impl Batches {
     /// Takes one batch all the way. An error is the state's, and ends the process.
+    #[tracing::instrument(name = "rebuild", skip_all, fields(index = &*self.plan.name, documents = tickets.len()))]
     pub async fn run(&self, tickets: Vec<Ticket>) -> Result<BatchEnd, StateError> {
         let started = Instant::now();
         let deadline = Deadline::after(Duration::from_millis(self.plan.graph.deadline_ms));
@@ -265,6 +266,7 @@ impl Batches {
 
     /// Appends documents to their log and writes them to the index. What is not acknowledged by the deadline is given up, its
     /// fate unknown: by then someone may count on this fetch being over.
+    #[tracing::instrument(name = "write", skip_all, fields(documents = documents.len()))]
     async fn keep(&self, documents: Vec<Document>, deadline: Deadline) -> Result<Vec<Outcome>, StateError> {
         let kept = async {
             let refusals = self.tenure.append(&documents).await?;

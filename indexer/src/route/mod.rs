@@ -276,6 +276,7 @@ impl Route {
 }
 
 /// Looks keys up and queues every root that isn't queued yet. Gives the keys that the graph doesn't answer.
+#[tracing::instrument(name = "lookup", skip_all, fields(source = &*lookup.source.name, keys = keys.len()))]
 pub(crate) async fn look_up(
     lookup: &Lookup,
     log: &dyn ReindexLog,
