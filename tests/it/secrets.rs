@@ -35,9 +35,9 @@ impl Refuser {
         let remembered = Arc::clone(&seen);
         let address = http::serve(move |request| {
             let credentials = request.header("authorization").unwrap_or("nothing").to_owned();
-            let body = body(&credentials).into_bytes();
+            let body = body(&credentials);
             remembered.lock().expect("nobody panicked").push(credentials);
-            Some(Answer { status: 401, content_type: "application/json".to_owned(), body })
+            Some(Answer::new(401, "application/json", body))
         });
         Self { address, seen }
     }
@@ -114,6 +114,8 @@ fn a_gateway_that_repeats_its_token_makes_nobody_tell_it() {
         &["config", "expand", "index.yaml"],
         &["plan", "index.yaml", "-vv"],
         &["plan", "index.yaml", "-o", "json"],
+        &["plan", "index.yaml", "--out", "changes.json"],
+        &["doctor", "index.yaml", "-vv"],
         &["provision", "index.yaml", "--yes", "-vv"],
         &["backfill", "start", "index.yaml", "--id", "m1"],
     ] {
@@ -142,7 +144,9 @@ fn a_gateway_that_repeats_its_token_makes_nobody_tell_it() {
     assert!(log.contains("TRACE"), "it is loud: {}", &log[..log.len().min(500)]);
     let files = fs::read_dir(folder.path("")).expect("the folder").flatten().map(|entry| entry.path());
     let files: Vec<_> = files.filter(|path| path.is_file()).collect();
-    assert!(files.iter().any(|path| path.ends_with("movies.db")), "{files:?}");
+    for name in ["movies.db", "changes.json"] {
+        assert!(files.iter().any(|path| path.ends_with(name)), "{name}: {files:?}");
+    }
     for file in files {
         let bytes = fs::read(&file).expect("a file");
         tells_nothing(&file.display().to_string(), &bytes);
@@ -179,9 +183,36 @@ fn a_store_and_brokers_that_refuse_make_nobody_tell_a_password() {
         &["provision", "index.yaml", "--yes", "-vv"],
         &["run", "index.yaml", "-vv"],
         &["status", "index.yaml", "-vv"],
+        &["doctor", "index.yaml", "-vv"],
+        &["errors", "list", "index.yaml", "-vv"],
     ] {
         command_tells_nothing(&folder, arguments);
     }
     let basic = BASE64.encode(format!("indexer:{STORE}"));
     assert!(store.was_asked_with(&format!("Basic {basic}")), "it was really used");
+}
+
+/// The client follows redirects by itself; what it may not do is to take our credentials or documents along.
+#[test]
+fn a_store_that_redirects_gives_no_credentials_to_another_host() {
+    let other = Refuser::start(as_a_store);
+    let address = other.address;
+    let store = http::serve(move |request| {
+        let location = format!("http://{address}{}", request.path);
+        Some(Answer { location: Some(location), ..Answer::new(307, "text/plain", "") })
+    });
+    let folder = with_secrets();
+    folder.edit(
+        "index.yaml",
+        "state: { path: ./movies.db }\n",
+        &format!(
+            "state: {{ path: ./movies.db }}\n\
+             store: {{ type: elasticsearch, url: \"http://{store}\", auth: {{ username: indexer, password: \"${{STORE_PASSWORD}}\" }} }}\n",
+        ),
+    );
+    let refused = folder.output(&["provision", "index.yaml", "--yes"]);
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && told.contains("redirects to another host"), "{told}");
+    let seen = other.seen.lock().expect("nobody panicked");
+    assert!(seen.iter().all(|credentials| credentials == "nothing"), "{seen:?}");
 }

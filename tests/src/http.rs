@@ -27,6 +27,8 @@ pub struct Answer {
     pub status: u16,
     /// What the body is.
     pub content_type: String,
+    /// Where it is to be had instead.
+    pub location: Option<String>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -64,16 +66,27 @@ impl Request {
         let response = request.header("content-type", content_type).body(self.body).send()?;
         let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
         let content_type = content_type.unwrap_or("text/plain").to_owned();
-        Ok(Answer { status: response.status().as_u16(), content_type, body: response.bytes()?.to_vec() })
+        let (status, body) = (response.status().as_u16(), response.bytes()?.to_vec());
+        Ok(Answer { status, content_type, location: None, body })
     }
 }
 
 impl Answer {
+    /// An answer of this media type.
+    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, content_type: content_type.to_owned(), location: None, body: body.into() }
+    }
+
     /// Writes it; nothing where nobody listens any more.
     pub fn write(&self, to: &mut impl Write) -> Option<()> {
-        let Self { status, content_type, body } = self;
-        let head = format!("HTTP/1.1 {status} Told\r\ncontent-type: {content_type}\r\ncontent-length: ");
-        to.write_all(format!("{head}{}\r\n\r\n", body.len()).as_bytes()).ok()?;
+        let Self { status, content_type, location, body } = self;
+        let location =
+            location.as_ref().map_or(String::new(), |location| format!("location: {location}\r\n"));
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 {status} Told\r\n{location}content-type: {content_type}\r\ncontent-length: {length}"
+        );
+        to.write_all(format!("{head}\r\n\r\n").as_bytes()).ok()?;
         to.write_all(body).ok()?;
         to.flush().ok()
     }

@@ -110,9 +110,7 @@ impl Door {
                             counted.fetch_add(1, Ordering::Relaxed);
                             request.pass_on(&url).ok()
                         } else {
-                            let (content_type, body) =
-                                ("text/plain".to_owned(), b"nobody knows you".to_vec());
-                            Some(Answer { status: 401, content_type, body })
+                            Some(Answer::new(401, "text/plain", "nobody knows you"))
                         };
                         if answer.and_then(|answer| answer.write(stream.get_mut())).is_none() {
                             break;
