@@ -103,7 +103,7 @@ pub enum MappingKind {
 pub enum KeywordForm {
     /// As it is.
     Raw,
-    /// As it is for facets and `==`, and in lower case for sorting.
+    /// As it is for facets and `==`, and in lower case without accents for sorting.
     Lowercase,
 }
 

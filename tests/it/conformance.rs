@@ -147,7 +147,7 @@ async fn searches_are_answered() {
 
 #[tokio::test]
 async fn elasticsearch_finds_what_the_evaluator_says() {
-    agreement::filters_alone(&SearchServer::new(elasticsearch).await, agreement::seeds(ROUNDS)).await;
+    agreement::run(&SearchServer::new(elasticsearch).await, agreement::seeds(ROUNDS)).await;
 }
 
 #[tokio::test]

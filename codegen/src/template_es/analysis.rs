@@ -61,7 +61,8 @@ pub(super) fn analysis() -> Value {
             "prefix_search": parted("title_parts", &["cut_to_edge"]),
         },
         "normalizer": {
-            "lowercase": { "type": "custom", "char_filter": ["accents"], "filter": ["lowercase", "asciifolding"] },
+            // Step by step what `plan::filter::words::sort_form` does. Folding may leave capitals.
+            "lowercase": { "type": "custom", "char_filter": ["accents"], "filter": ["asciifolding", "lowercase"] },
         },
     })
 }

@@ -18,9 +18,26 @@ pub fn parse_iso(text: &str) -> Option<i64> {
     let padded = match text.len() {
         4 => format!("{text}-01-01"),
         7 => format!("{text}-01"),
+        // The last day of the calendar, which many systems write for "never", has no timestamp.
+        _ if text.contains('T') => text.strip_suffix('Z').unwrap_or(text).to_owned(),
         _ => text.to_owned(),
     };
     padded.parse().ok().map(milliseconds)
+}
+
+/// The moment as it is written; past the ends of the calendar it stays at the end.
+pub fn timestamp(instant_ms: i64) -> Timestamp {
+    // Read as milliseconds, the last second of the calendar would be refused.
+    let clamped = if instant_ms < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_nanosecond(i128::from(instant_ms) * 1_000_000).unwrap_or(clamped)
+}
+
+/// The moment itself, or the end of the calendar that it lies past, as far as dates can be written: years have four digits.
+///
+/// So the largest integers never stand for dates, which engines keep for documents without one.
+pub(super) fn within_calendar(instant_ms: i64) -> i64 {
+    let (first, last) = (Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond());
+    instant_ms.clamp(first, last)
 }
 
 fn milliseconds(date: DateTime) -> i64 {
@@ -79,8 +96,7 @@ impl Moment {
         if self.steps.is_empty() {
             return start;
         }
-        let clamped = if start < 0 { Timestamp::MIN } else { Timestamp::MAX };
-        let start = Offset::UTC.to_datetime(Timestamp::from_millisecond(start).unwrap_or(clamped));
+        let start = Offset::UTC.to_datetime(timestamp(start));
         milliseconds(self.steps.iter().fold(start, |date, step| step.take(date)))
     }
 }
@@ -172,7 +188,8 @@ mod tests {
         assert_eq!(parse_iso("1970"), Some(0));
         assert_eq!(parse_iso("1970-02"), Some(31 * 86_400_000));
         assert_eq!(parse_iso("1970-01-01T00:00:01"), Some(1000));
-        for wrong in ["", "now", "1970-13-01", "yesterday", "-", "é", "12é4"] {
+        assert_eq!(parse_iso("9999-12-31T23:59:59.9999999Z"), parse_iso("9999-12-31"));
+        for wrong in ["", "now", "1970-01-01Z", "1970-13-01", "yesterday", "-", "é", "12é4"] {
             assert_eq!(parse_iso(wrong), None, "{wrong}");
         }
         assert!(parse_iso("9999-12-31T23:59:59.999").is_some() && parse_iso("-009999-01-01").is_some());

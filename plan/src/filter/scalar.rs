@@ -18,7 +18,7 @@ pub enum Scalar<'v> {
     Double(f64),
     /// A boolean.
     Boolean(bool),
-    /// A date, in milliseconds since the epoch of Unix.
+    /// A date, in milliseconds since the epoch of Unix, within the calendar of the years -9999 to 9999.
     Instant(i64),
 }
 
@@ -107,7 +107,7 @@ fn boolean(value: &Value) -> Option<bool> {
 fn instant(value: &Value) -> Option<i64> {
     match value {
         Value::String(text) => date::parse_iso(text),
-        Value::Number(number) => whole(number),
+        Value::Number(number) => whole(number).map(date::within_calendar),
         _ => None,
     }
 }
@@ -129,6 +129,20 @@ mod tests {
         let double = |value| Scalar::read(MappingKind::Double, &value).is_some();
         assert!(double(json!("1.5")) && double(json!("-1e3")));
         assert!(!double(json!("nan")) && !double(json!("inf")) && !double(json!("1e999")));
+    }
+
+    #[test]
+    fn dates_end_where_the_calendar_does() {
+        let instant = |value| match Scalar::read(MappingKind::Date, &value) {
+            Some(Scalar::Instant(instant)) => instant,
+            other => panic!("{other:?}"),
+        };
+        // What systems write for "never", in milliseconds and as a date.
+        let never = instant(json!(i64::MAX));
+        assert_eq!(never, instant(json!("9999-12-31T23:59:59.999Z")));
+        assert!(never > instant(json!("9999-12-30")));
+        assert_eq!(instant(json!(i64::MIN)), instant(json!("-009999-01-01")));
+        assert_eq!(instant(json!(-1)), -1);
     }
 
     #[test]

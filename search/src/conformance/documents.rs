@@ -12,7 +12,7 @@ use super::{dice::Dice, plans::leaf};
 pub(super) const VIRTUAL_TEXT: &str = "allWords";
 pub(super) const VIRTUAL_KEYWORD: &str = "allKeywords";
 
-pub(super) const TEXTS: [&str; 18] = [
+pub(super) const TEXTS: [&str; 20] = [
     "",
     "a",
     "A",
@@ -20,6 +20,8 @@ pub(super) const TEXTS: [&str; 18] = [
     "ab",
     "é",
     "e\u{301}",
+    "Éa",
+    "Ёж",
     "x y",
     "Y x",
     "The End",
@@ -170,6 +172,7 @@ fn single(dice: &mut Dice, field: &Field) -> Value {
             json!("9999-12-31T23:59:59"),
             json!("-009999-01-01"),
             json!(i64::MAX),
+            json!(i64::MIN),
             json!("2024-02"),
         ]),
         MappingKind::GeoPoint => dice.pick(&[

@@ -16,21 +16,16 @@ pub(super) struct Lookup {
     pub(super) limit: usize,
 }
 
-/// A search in the order of the ids.
-pub(super) fn search(dice: &mut Dice, fields: &FieldTree) -> SearchRequest {
-    let facets = comparable(dice, fields, 3);
-    let filter = dice.chance(60).then(|| checked(&filters::filter(dice, &fields.0, 2).text(), fields));
-    SearchRequest { filter, facets, first: 1 + dice.below(15), ..SearchRequest::default() }
-}
-
 /// A search, perhaps of a text, that something else than the score decides the order of: scores are each store's own.
-pub(super) fn sorted_search(dice: &mut Dice, fields: &FieldTree) -> SearchRequest {
+pub(super) fn search(dice: &mut Dice, fields: &FieldTree) -> SearchRequest {
     let sort: Vec<Sort> = comparable(dice, fields, 3)
         .into_iter()
         .map(|path| Sort { path, descending: dice.chance(50) })
         .collect();
     let text = (!sort.is_empty() && dice.chance(40)).then(|| dice.pick(&WORDS).to_owned());
-    SearchRequest { text, sort, ..search(dice, fields) }
+    let facets = comparable(dice, fields, 3);
+    let filter = dice.chance(60).then(|| checked(&filters::filter(dice, &fields.0, 2).text(), fields));
+    SearchRequest { text, filter, facets, sort, first: 1 + dice.below(15), after: None }
 }
 
 /// Up to so many paths that can be sorted and counted.

@@ -18,6 +18,9 @@ pub async fn run(world: &dyn World) {
     the_weight_of_a_field_decides_the_rank(world).await;
     a_number_raises_the_rank(world).await;
     missing_values_come_last_in_either_direction(world).await;
+    missing_integers_come_after_the_last_one_there_is(world).await;
+    texts_are_sorted_without_case_and_accents(world).await;
+    dates_end_where_the_calendar_does(world).await;
     pages_join_without_gaps_or_repetition(world).await;
     a_cursor_serves_its_own_search_only(world).await;
     facets_count_documents_that_match(world).await;
@@ -157,6 +160,95 @@ async fn missing_values_come_last_in_either_direction(world: &dyn World) {
     let response = movies.try_search(&request).await.unwrap();
     assert_eq!(ids(&response), ["m1", "m2"]);
     assert!(response.hits[0].score.is_some(), "sorted hits have a score, too");
+}
+
+async fn missing_integers_come_after_the_last_one_there_is(world: &dyn World) {
+    let budgets = [None, Some(i64::MAX), Some(i64::MIN), None, Some(0), Some(i64::MIN), Some(i64::MAX), None];
+    let documents: Vec<(String, Value)> = budgets
+        .iter()
+        .enumerate()
+        .map(|(at, budget)| {
+            let actors = [json!({"role": "A"}), json!({"fee": budget})];
+            (format!("m{at}"), json!({"budget": budget, "actors": actors, "type": "A"}))
+        })
+        .collect();
+    let mut plan = movie_plan();
+    let actors = plan.fields.0.iter_mut().find(|field| field.name == "actors").unwrap();
+    actors.children.push(Field { path: "actors.fee".to_owned(), ..leaf("fee", MappingKind::Long) });
+    let movies = Movies::of(world, plan, &documents).await;
+    let rising = ["m2", "m5", "m4", "m1", "m6", "m0", "m3", "m7"];
+    let falling = ["m1", "m6", "m4", "m2", "m5", "m0", "m3", "m7"];
+    for (sorts, wanted) in [
+        (&["budget"][..], rising),
+        (&["budget:desc"], falling),
+        (&["actors.fee"], rising),
+        (&["actors.fee:desc"], falling),
+        (&["type", "budget", "budget:desc"], rising),
+    ] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = movies.try_search(&SearchRequest { first: 1, after, ..sorted(sorts) }).await.unwrap();
+            found.extend(ids(&page));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, wanted, "{sorts:?}, one by one");
+        assert_eq!(movies.ids(&sorted(sorts)).await, wanted, "{sorts:?}");
+    }
+}
+
+async fn texts_are_sorted_without_case_and_accents(world: &dyn World) {
+    let titles = [
+        "Zoo",
+        "Éclair",
+        "eclipse",
+        "zebra",
+        "ECLAIR 2",
+        "Łódź",
+        "Ame\u{301}lie",
+        "amber",
+        "Straße",
+        "Ёж",
+        "Еда",
+    ];
+    let documents: Vec<(String, Value)> =
+        titles.iter().enumerate().map(|(at, title)| (format!("m{at:02}"), json!({"title": title}))).collect();
+    let movies = Movies::of(world, movie_plan(), &documents).await;
+    let response = movies.try_search(&SearchRequest { first: 100, ..sorted(&["title"]) }).await.unwrap();
+    let at = |id: &str| id[1..].parse::<usize>().unwrap();
+    let found: Vec<&str> = ids(&response).iter().map(|id| titles[at(id)]).collect();
+    let wanted = [
+        "amber",
+        "Ame\u{301}lie",
+        "Éclair",
+        "ECLAIR 2",
+        "eclipse",
+        "Łódź",
+        "Straße",
+        "zebra",
+        "Zoo",
+        "Еда",
+        "Ёж",
+    ];
+    assert_eq!(found, wanted);
+}
+
+/// What systems write for "never" is a date like others.
+async fn dates_end_where_the_calendar_does(world: &dyn World) {
+    let dates = [json!(i64::MAX), json!(null), json!("9999-12-31T23:59:59.999Z"), json!(i64::MIN), json!(0)];
+    let documents: Vec<(String, Value)> =
+        dates.iter().enumerate().map(|(at, date)| (format!("m{at}"), json!({"releaseDate": date}))).collect();
+    let movies = Movies::of(world, movie_plan(), &documents).await;
+    assert_eq!(movies.ids(&sorted(&["releaseDate"])).await, ["m3", "m4", "m0", "m2", "m1"]);
+    assert_eq!(movies.ids(&sorted(&["releaseDate:desc"])).await, ["m0", "m2", "m4", "m3", "m1"]);
+    let filter = Some(checked("releaseDate >= '9999-12-31'", &movies.plan.fields));
+    let facets = vec!["releaseDate".to_owned()];
+    let response = movies.try_search(&SearchRequest { filter, facets, ..sorted(&[]) }).await.unwrap();
+    assert_eq!(ids(&response), ["m0", "m2"]);
+    let told = serde_json::to_value(&response).unwrap()["facets"]["releaseDate"].clone();
+    assert_eq!(told, json!([{"value": "9999-12-30T22:00:00.999Z", "count": 2}]));
 }
 
 async fn pages_join_without_gaps_or_repetition(world: &dyn World) {

@@ -6,7 +6,6 @@
 
 use std::{borrow::Cow, cell::Cell};
 
-use jiff::Timestamp;
 use plan::{
     Field,
     field::MappingKind,
@@ -23,6 +22,9 @@ const LONGEST_FLATTENED: usize = 16_000;
 
 /// Numbers of fewer digits could be read as years.
 const FIRST_MILLISECOND: u64 = 100_000;
+
+/// The end of the calendar, where later dates are cut to: 9999-12-30T22:00:00.999Z.
+const LAST_MILLISECOND: u64 = 253_402_207_200_999;
 
 /// What the engine is to index in place of the body; `None` where the body fits as it is. The error says why it can't be
 /// indexed at all.
@@ -259,7 +261,7 @@ fn fits(kind: MappingKind, seen: &Seen<'_>) -> bool {
         (MappingKind::Double, Seen::Double(double)) => *double != 0.0 || double.is_sign_positive(),
         (MappingKind::Date, Seen::Text(text)) => is_plain_date(text),
         (MappingKind::Date, Seen::Integer(distance)) => {
-            (FIRST_MILLISECOND..253_402_300_800_000).contains(distance)
+            (FIRST_MILLISECOND..=LAST_MILLISECOND).contains(distance)
         }
         _ => false,
     }
@@ -452,10 +454,7 @@ fn scalar(scalar: Scalar<'_>) -> Value {
     }
 }
 
-/// A date as both engines read it: ISO 8601 where the year has four digits, else milliseconds.
+/// A date as both engines read it.
 pub(super) fn moment(instant: i64) -> Value {
-    match Timestamp::from_millisecond(instant) {
-        Ok(moment) => moment.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string().into(),
-        Err(_) => instant.into(),
-    }
+    date::timestamp(instant).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string().into()
 }

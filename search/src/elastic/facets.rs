@@ -1,7 +1,6 @@
 //! Counting the values of a field over the documents that match.
 
-use jiff::Timestamp;
-use plan::{Field, IndexPlan, field::MappingKind};
+use plan::{Field, IndexPlan, field::MappingKind, filter::date};
 use serde_json::{Value, json};
 
 use super::layout::{nested_around, value_field};
@@ -44,8 +43,7 @@ pub(super) fn values(field: &Field, answer: &Value) -> Vec<FacetValue> {
 fn to_json(kind: MappingKind, key: &Value) -> Value {
     match (kind, key.as_i64()) {
         (MappingKind::Boolean, Some(truth)) => Value::from(truth != 0),
-        (MappingKind::Date, Some(instant)) => Timestamp::from_millisecond(instant)
-            .map_or(Value::from(instant), |date| Value::from(date.to_string())),
+        (MappingKind::Date, Some(instant)) => Value::from(date::timestamp(instant).to_string()),
         _ => key.clone(),
     }
 }

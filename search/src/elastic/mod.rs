@@ -22,6 +22,7 @@ mod facets;
 mod filter;
 mod health;
 mod layout;
+mod order;
 mod provision;
 mod query;
 mod read;

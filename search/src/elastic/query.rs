@@ -8,15 +8,13 @@ use super::{
     answer::{AnsweredHit, SearchAnswer},
     facets,
     filter::{self, forms, is_word},
-    layout::{self, ID, in_nested, is_live, nested_around, sort_field},
+    layout::{self, ID, in_nested, is_live, nested_around},
+    order::SortKey,
     read::without_nulls,
 };
 use crate::{
-    Cursor, Facet, Hit, SearchError, SearchRequest, SearchResponse, Sort,
-    cursor::{Key, Position},
-    highlight::highlights,
-    request::comparable_field,
-    text::FreeText,
+    Cursor, Facet, Hit, SearchError, SearchRequest, SearchResponse, cursor::Position, highlight::highlights,
+    request::comparable_field, text::FreeText,
 };
 
 /// The time limit that the server is given.
@@ -33,7 +31,7 @@ pub(super) struct Search<'a> {
     index: &'a ElasticIndex,
     request: &'a SearchRequest,
     text: Option<SearchedText<'a>>,
-    sorts: Vec<Value>,
+    keys: Vec<SortKey>,
     fingerprint: String,
     after: Option<Position>,
     now_ms: i64,
@@ -55,19 +53,19 @@ impl<'a> Search<'a> {
     ) -> Result<Self, SearchError> {
         request.check_limits()?;
         let text = request.text().map(|text| SearchedText::new(index, text)).transpose()?;
-        let mut sorts =
-            request.sort.iter().map(|sort| sort_by(index, sort)).collect::<Result<Vec<_>, _>>()?;
-        if sorts.is_empty() && text.is_some() {
-            sorts.push(json!({"_score": "desc"}));
+        let mut keys =
+            request.sort.iter().map(|sort| SortKey::new(index, sort)).collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() && text.is_some() {
+            keys.push(SortKey::Score);
         }
         let fingerprint = request.fingerprint(&index.plan.name);
         let after =
-            request.after.as_ref().map(|cursor| cursor.position(&fingerprint, sorts.len())).transpose()?;
+            request.after.as_ref().map(|cursor| cursor.position(&fingerprint, keys.len())).transpose()?;
         let now_ms = after.as_ref().map_or(now_ms, |position| position.now_ms);
         for path in &request.facets {
             comparable_field(&index.plan.fields, path)?;
         }
-        Ok(Self { index, request, text, sorts, fingerprint, after, now_ms })
+        Ok(Self { index, request, text, keys, fingerprint, after, now_ms })
     }
 
     /// The answer where no server has to be asked: the text has no words, or no field is searched.
@@ -85,7 +83,7 @@ impl<'a> Search<'a> {
 
     /// The body of the request. One hit more than the page holds tells whether there is another page.
     pub(super) fn body(&self) -> Value {
-        let mut sort = self.sorts.clone();
+        let mut sort: Vec<Value> = self.keys.iter().flat_map(SortKey::sorts).collect();
         sort.push(json!({ID: "asc"}));
         let facets = self.request.facets.iter().enumerate().filter_map(|(at, path)| {
             let field = self.index.plan.fields.get(path)?;
@@ -96,12 +94,19 @@ impl<'a> Search<'a> {
             "query": self.query(),
             "size": self.request.first + 1,
             "sort": sort,
-            "search_after": self.after.as_ref().map(search_after),
+            "search_after": self.after.as_ref().map(|position| self.search_after(position)),
             "aggs": (!facets.is_empty()).then_some(facets),
             "track_total_hits": true,
             "track_scores": self.text.is_some(),
             "timeout": format!("{TIME_LIMIT_SECONDS}s"),
         }))
+    }
+
+    fn search_after(&self, position: &Position) -> Vec<Value> {
+        let keys = self.keys.iter().zip(&position.keys);
+        let mut after: Vec<Value> = keys.flat_map(|(by, key)| by.search_after(key)).collect();
+        after.push(Value::from(position.id.as_str()));
+        after
     }
 
     fn query(&self) -> Value {
@@ -145,7 +150,8 @@ impl<'a> Search<'a> {
         let more = answer.hits.hits.len() > self.request.first;
         let hits = page.iter().map(|hit| self.hit(hit)).collect::<Result<Vec<_>, _>>()?;
         let next = page.last().zip(hits.last()).filter(|_| more).map(|(last, hit)| {
-            let keys = last.sort.iter().take(self.sorts.len()).map(to_key).collect();
+            let mut told = last.sort.iter();
+            let keys = self.keys.iter().map(|key| key.key(&mut told)).collect();
             let (search, id) = (self.fingerprint.clone(), hit.id.to_string());
             Cursor::to(&Position { search, now_ms: self.now_ms, keys, id })
         });
@@ -243,41 +249,6 @@ impl<'a> SearchedText<'a> {
 /// Whether neither the field nor what is around it says `index: false`.
 fn is_indexed(fields: &FieldTree, field: &Field) -> bool {
     fields.ancestry(&field.path).is_some_and(|line| line.iter().all(|field| field.mapping.indexed))
-}
-
-/// Of several values the one that comes first in the direction of the order.
-fn sort_by(index: &ElasticIndex, sort: &Sort) -> Result<Value, SearchError> {
-    let field = comparable_field(&index.plan.fields, &sort.path)?;
-    let (order, mode) = if sort.descending { ("desc", "max") } else { ("asc", "min") };
-    let mut by = json!({"order": order, "mode": mode, "missing": "_last"});
-    if let Some(list) = nested_around(&index.plan, &sort.path) {
-        by["nested"] = json!({"path": list});
-    }
-    Ok(json!({sort_field(field): by}))
-}
-
-fn search_after(position: &Position) -> Value {
-    let keys = position.keys.iter().map(|key| match key {
-        Key::Missing => Value::Null,
-        Key::Integer(integer) => Value::from(*integer),
-        Key::Double(bits) => Value::from(f64::from_bits(*bits)),
-        Key::Text(text) => Value::from(text.as_str()),
-    });
-    keys.chain([Value::from(position.id.as_str())]).collect()
-}
-
-/// What a hit was sorted by, as the server tells it. Where a number is missing, it tells the last one there is.
-fn to_key(value: &Value) -> Key {
-    match value {
-        Value::Bool(truth) => Key::Integer(i64::from(*truth)),
-        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(integer), _) => Key::Integer(integer),
-            (None, Some(double)) => Key::Double(double.to_bits()),
-            (None, None) => Key::Missing,
-        },
-        Value::String(text) => Key::Text(text.clone()),
-        _ => Key::Missing,
-    }
 }
 
 fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> SearchError {

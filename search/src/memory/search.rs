@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use plan::{
     Field, IndexPlan,
     field::{KeywordForm, MappingKind},
+    filter::{date, words::sort_form},
 };
 use serde_json::{Value, value::RawValue};
 
@@ -45,7 +46,7 @@ struct SortKey {
 enum SortBy {
     Score,
     Value(Values),
-    /// The value in lower case.
+    /// The value in the form that texts are sorted by.
     Lowercase(Values),
 }
 
@@ -171,7 +172,7 @@ impl SortKey {
             SortBy::Score => return score.map_or(Key::Missing, |score| Key::Double(score.to_bits())),
             SortBy::Value(values) => values.keys(document),
             SortBy::Lowercase(values) => {
-                values.texts(document).iter().map(|text| Key::Text(text.to_lowercase())).collect()
+                values.texts(document).iter().map(|text| Key::Text(sort_form(text))).collect()
             }
         };
         keys.into_iter().min_by(|one, two| self.order(one, two)).unwrap_or(Key::Missing)
@@ -214,8 +215,7 @@ fn to_json(kind: MappingKind, key: &Key) -> Value {
     match (kind, key) {
         (_, Key::Missing) => Value::Null,
         (MappingKind::Boolean, Key::Integer(truth)) => Value::from(*truth != 0),
-        (MappingKind::Date, Key::Integer(instant)) => Timestamp::from_millisecond(*instant)
-            .map_or(Value::from(*instant), |date| Value::from(date.to_string())),
+        (MappingKind::Date, Key::Integer(instant)) => Value::from(date::timestamp(*instant).to_string()),
         (_, Key::Integer(integer)) => Value::from(*integer),
         (_, Key::Double(bits)) => Value::from(f64::from_bits(*bits)),
         (_, Key::Text(text)) => Value::from(text.as_str()),

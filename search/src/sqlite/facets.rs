@@ -2,8 +2,7 @@
 
 use std::{cmp::Reverse, collections::HashMap};
 
-use jiff::Timestamp;
-use plan::{Field, field::MappingKind};
+use plan::{Field, field::MappingKind, filter::date};
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -136,8 +135,7 @@ impl SqliteIndex {
 fn to_json(kind: MappingKind, value: RowValue) -> Value {
     match (kind, value) {
         (MappingKind::Boolean, RowValue::Integer(truth)) => Value::from(truth != 0),
-        (MappingKind::Date, RowValue::Integer(instant)) => Timestamp::from_millisecond(instant)
-            .map_or(Value::from(instant), |date| Value::from(date.to_string())),
+        (MappingKind::Date, RowValue::Integer(instant)) => Value::from(date::timestamp(instant).to_string()),
         (_, RowValue::Integer(integer)) => Value::from(integer),
         (_, RowValue::Double(bits)) => Value::from(f64::from_bits(bits)),
         (_, RowValue::Text(text)) => Value::from(text),

@@ -47,7 +47,7 @@ pub(super) struct Form {
 pub(super) enum WriteForm {
     /// The value.
     Exact,
-    /// The value in lower case, for sorting.
+    /// The value in the form that texts are sorted by.
     Lowercase,
     /// That there is one: of text whose whole value nobody compares.
     Presence,
@@ -74,7 +74,7 @@ impl PathId {
         Self(i64::from_str_radix(digits, 16).expect("a hash is hexadecimal") >> 1)
     }
 
-    /// Its values in lower case. `#` is in no GraphQL name, here and below.
+    /// Its values as texts are sorted. `#` is in no GraphQL name, here and below.
     pub(super) fn lowercase(path: &str) -> Self {
         Self::of(&format!("{path}#lowercase"))
     }

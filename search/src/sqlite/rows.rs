@@ -7,7 +7,11 @@ use std::{
 
 use plan::{
     field::MappingKind,
-    filter::{Scalar, flattened, point::Point, words::words},
+    filter::{
+        Scalar, flattened,
+        point::Point,
+        words::{sort_form, words},
+    },
 };
 use rusqlite::{
     ToSql,
@@ -227,7 +231,7 @@ impl Form {
     fn row_value(&self, scalar: Scalar<'_>) -> RowValue {
         match (self.write, scalar) {
             (WriteForm::Presence, _) => RowValue::Integer(1),
-            (WriteForm::Lowercase, Scalar::Text(text)) => RowValue::Text(text.to_lowercase()),
+            (WriteForm::Lowercase, Scalar::Text(text)) => RowValue::Text(sort_form(&text)),
             (WriteForm::Exact | WriteForm::Lowercase, scalar) => RowValue::of(scalar),
         }
     }

@@ -90,8 +90,3 @@ async fn the_store_answers_as_the_evaluator_and_the_one_in_memory() {
     agreement::run(&Sqlite, agreement::seeds(60)).await;
     agreement::run(&InMemory, agreement::seeds(10)).await;
 }
-
-#[tokio::test]
-async fn the_store_sorts_as_the_one_in_memory() {
-    agreement::orders(&Sqlite, agreement::seeds(60)).await;
-}
