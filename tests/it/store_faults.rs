@@ -1,7 +1,14 @@
 //! What real search servers do when something is wrong, and what becomes of it: an outcome for each document, or a reason.
 
+mod busy;
+
 use std::{sync::Arc, time::Duration};
 
+use harness::{
+    eventually,
+    folder::{Folder, assert_equal},
+    servers::{elasticsearch, kafka},
+};
 use plan::{DocumentId, DocumentVersion, field::MappingKind};
 use search::{
     DocumentWrite, PutOutcome, SearchRequest,
@@ -13,6 +20,7 @@ use search::{
 };
 use serde_json::{Value, json};
 
+use self::busy::Busy;
 use crate::conformance::{SERVERS, SearchServer};
 
 fn id(text: &str) -> DocumentId {
@@ -173,4 +181,139 @@ async fn values_that_do_not_fit_are_kept_beside_those_that_do() {
         assert_eq!(seen["_source"]["movieId"], "12.5");
         assert_eq!(seen["_source"]["actors"], json!([{}, {"role": "STAR"}]));
     }
+}
+
+/// Generous, for two shared cores: what takes this long has stopped.
+const SETTLES: Duration = Duration::from_mins(4);
+
+/// Asks for the rebuild of the first thirty movies.
+fn backfill_thirty(folder: &Folder) {
+    let ids: Vec<String> = (1..=30).map(|n| format!("m{n}")).collect();
+    let asked = ids.iter().flat_map(|id| ["--id", id]);
+    let start: Vec<&str> = ["backfill", "start", "index.yaml"].into_iter().chain(asked).collect();
+    folder.succeed(&start);
+}
+
+fn held(folder: &Folder) -> Vec<Value> {
+    folder.json(&["errors", "list", "index.yaml"])["held"].as_array().expect("a list").clone()
+}
+
+/// A bulk over Kafka fares item by item: what the server has no room for now is sent again, the one document that it rejects is
+/// held with the reason, thousands beside them are indexed.
+#[test]
+fn every_item_of_a_bulk_has_its_own_fate() {
+    let (folder, graph) = Folder::with_graph();
+    let name = "faults-items";
+    let busy = Busy::before(elasticsearch(), &format!("{name}-000001"));
+    folder.keep_on("elasticsearch", &busy.url, name);
+    let _stream = folder.share_over(kafka(), None, name);
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    let directors = json!(["t1", "t2", "t3", "t4", "t5", "t6"]);
+    graph.post(
+        "/movies",
+        &json!({"movieId": "m9001", "title": "Omnibus", "production": {}, "directors": directors}),
+    );
+    let most_directors = |limit: Value| {
+        let settings = json!({"index.mapping.nested_objects.limit": limit});
+        elasticsearch().succeed("PUT", &format!("/{name}-000001/_settings"), &settings);
+    };
+    most_directors(json!(5));
+
+    let run = folder.run();
+    folder.succeed(&["backfill", "start", "index.yaml"]);
+    eventually(SETTLES, || {
+        let status = folder.status();
+        let is_through = status["backfill"]["state"] == "DONE" && status["lag"]["backfill"] == 0;
+        let is_through = is_through && status["lag"]["live"] == 0 && status["held"] == 1;
+        if is_through { Ok(()) } else { Err(format!("{status:#}\n{}", folder.log())) }
+    });
+    assert!(busy.refused() > 100, "{} items were refused", busy.refused());
+    let [held] = &held(&folder)[..] else { panic!("one document is held") };
+    assert_eq!((&held["id"], &held["code"]), (&json!("m9001"), &json!("SS507")), "{held:#}");
+    assert!(held["message"].as_str().is_some_and(|message| message.contains("nested")), "{held:#}");
+    let mut accepted = graph.documents();
+    accepted.remove("m9001").expect("the graph has it");
+    assert_equal(&folder.exported(), &accepted, &folder.log());
+
+    most_directors(json!(10_000));
+    folder.succeed(&["errors", "replay", "index.yaml", "--id", "m9001"]);
+    folder.settles_within(SETTLES);
+    assert_equal(&folder.exported(), &graph.documents(), &folder.log());
+    assert_eq!(run.terminate(), Some(0), "SIGTERM drains and exits 0: {}", folder.log());
+}
+
+/// Someone made the index anew, with a number where the plan has a text. No document fits, and none is lost.
+#[test]
+fn an_index_of_another_mapping_is_told_of_and_mended() {
+    let (folder, graph) = Folder::with_graph();
+    let (server, name) = (elasticsearch(), "faults-mapping");
+    folder.keep_on("elasticsearch", &server.url, name);
+    let _stream = folder.share_over(kafka(), None, name);
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    let index = format!("/{name}-000001");
+    server.succeed("DELETE", &index, &Value::Null);
+    let mappings = json!({"properties": {"movieId": {"type": "long"}}});
+    server.succeed("PUT", &index, &json!({"mappings": mappings}));
+
+    let run = folder.run();
+    backfill_thirty(&folder);
+    eventually(SETTLES, || match held(&folder).len() {
+        30 => Ok(()),
+        found => Err(format!("{found} are held: {:#}\n{}", folder.status(), folder.log())),
+    });
+    for held in held(&folder) {
+        let says_why = held["message"].as_str().is_some_and(|message| message.contains("movieId"));
+        assert!(held["code"] == "SS507" && says_why, "{held:#}");
+    }
+    assert_eq!(folder.exported().len(), 0);
+
+    server.succeed("DELETE", &index, &Value::Null);
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    folder.succeed(&["errors", "replay", "index.yaml", "--all"]);
+    folder.settles_within(SETTLES);
+    let mut thirty = graph.documents();
+    thirty.retain(|id, _| id[1..].parse::<u32>().is_ok_and(|n| n <= 30));
+    assert_equal(&folder.exported(), &thirty, &folder.log());
+    assert_eq!(run.terminate(), Some(0), "SIGTERM drains and exits 0: {}", folder.log());
+}
+
+/// Someone points the served alias at another index: documents still go to the version that they are for, searches are mended by
+/// `provision`, and no other index is ever written to.
+#[test]
+fn an_alias_that_was_moved_by_hand_takes_no_document_with_it() {
+    let (folder, graph) = Folder::with_graph();
+    let (server, name) = (elasticsearch(), "faults-alias");
+    folder.keep_on("elasticsearch", &server.url, name);
+    let _stream = folder.share_over(kafka(), None, name);
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    let run = folder.run();
+    backfill_thirty(&folder);
+    folder.settles_within(SETTLES);
+
+    server.succeed("PUT", "/elsewhere", &json!({}));
+    let moved = json!({"actions": [
+        {"remove": {"index": format!("{name}-000001"), "alias": name}},
+        {"add": {"index": "elsewhere", "alias": name}},
+    ]});
+    server.succeed("POST", "/_aliases", &moved);
+    graph.post("/edit/movies/m7", &json!({"title": "While the alias is away"}));
+    folder.settles_within(SETTLES);
+    let counted = |index: &str| {
+        server.succeed("POST", &format!("/{index}/_refresh"), &Value::Null);
+        server.succeed("GET", &format!("/{index}/_count"), &Value::Null)["count"].clone()
+    };
+    assert_eq!(counted("elsewhere"), 0);
+    let planned = folder.json(&["plan", "index.yaml"]);
+    let alias =
+        planned["changes"].as_array().expect("changes").iter().find(|change| change["kind"] == "alias");
+    assert_ne!(alias.expect("an alias")["action"], "none", "{planned:#}");
+
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    assert_eq!((counted(name), counted("elsewhere")), (json!(30), json!(0)));
+    let found = folder.json(&["search", "index.yaml", "alias away"]);
+    assert_eq!(found["hits"][0]["document"]["movieId"], "m7", "{found:#}");
+    let mut thirty = graph.documents();
+    thirty.retain(|id, _| id[1..].parse::<u32>().is_ok_and(|n| n <= 30));
+    assert_equal(&folder.exported(), &thirty, &folder.log());
+    assert_eq!(run.terminate(), Some(0), "SIGTERM drains and exits 0: {}", folder.log());
 }
