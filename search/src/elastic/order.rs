@@ -74,7 +74,7 @@ impl SortKey {
         let Self::Value { missing, .. } = self else { return to_key(first) };
         let is_missing = match missing {
             Missing::Integer => told.next() != Some(first),
-            Missing::BeyondValues => *first == Value::from(self.last_integer()),
+            Missing::BeyondValues => *first == self.last_integer(),
             Missing::Infinity => first.is_string(),
             Missing::Null => false,
         };
