@@ -237,6 +237,9 @@ pub(crate) enum Command {
         /// Only tests whose names hold this text, and those that they go on from
         #[arg(long, value_name = "NAME")]
         filter: Option<String>,
+        /// Write what was found into the files in the place of expectations that do not hold; review the change
+        #[arg(long)]
+        update: bool,
     },
     /// The configuration's language, and a file as it is understood
     #[command(subcommand)]

@@ -38,7 +38,7 @@ fn compare(path: &str, expected: &Value, found: &Value, lines: &mut Vec<String>)
 }
 
 /// `1` and `1.0` are one number.
-fn is_same(expected: &Value, found: &Value) -> bool {
+pub(crate) fn is_same(expected: &Value, found: &Value) -> bool {
     expected == found || expected.as_f64().is_some_and(|expected| found.as_f64() == Some(expected))
 }
 

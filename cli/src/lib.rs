@@ -24,6 +24,7 @@ mod project;
 #[cfg(feature = "python")]
 mod python;
 mod report;
+mod rewrite;
 mod signals;
 mod table;
 #[cfg(feature = "otlp")]
@@ -110,7 +111,11 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
             let origin = commands::init::Origin::of(origin.schema, origin.introspect);
             commands::init::init(&dir, root.as_deref(), &origin, output).await
         }
-        Command::Test { paths, filter } => commands::test::test(&paths, filter.as_deref(), env, output).await,
+        Command::Test { paths, filter, update } => {
+            use commands::test::Expectations;
+            let expectations = if update { Expectations::AreUpdated } else { Expectations::Hold };
+            commands::test::test(&paths, filter.as_deref(), expectations, env, output).await
+        }
         Command::Validate { paths, deny_warnings } => {
             commands::validate::validate(&paths, deny_warnings, env, output).await
         }

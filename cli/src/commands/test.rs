@@ -25,6 +25,7 @@ use crate::{
     output::Output,
     paint::Paint,
     project::{Project, tidy},
+    rewrite::{Correction, Step, corrected},
 };
 
 /// Hits looked at: as many as one search may answer.
@@ -44,8 +45,22 @@ struct Verdict {
     file: PathBuf,
     name: String,
     success: bool,
+    /// Whether what it expects was written anew.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    updated: bool,
     /// What differs, a line each.
     failures: Vec<String>,
+    #[serde(skip)]
+    corrections: Vec<Correction>,
+}
+
+/// What becomes of an expectation that does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expectations {
+    /// It fails its test.
+    Hold,
+    /// What was found takes its place in the file.
+    AreUpdated,
 }
 
 type Texts = BTreeMap<String, Arc<SourceText>>;
@@ -54,6 +69,7 @@ type Texts = BTreeMap<String, Arc<SourceText>>;
 pub(crate) async fn test(
     paths: &[PathBuf],
     filter: Option<&str>,
+    expectations: Expectations,
     env: &Environment,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
@@ -79,7 +95,19 @@ pub(crate) async fn test(
         };
         let cases = &project.config.tests;
         names.extend(cases.iter().map(|case| case.name.value.clone()));
-        verdicts.extend(run_all(&project.file, cases, filter, &compiled.plan, &mocks).await?);
+        let mut judged = run_all(&project.file, cases, filter, &compiled.plan, &mocks).await?;
+        let corrections = judged.iter_mut().flat_map(|verdict| std::mem::take(&mut verdict.corrections));
+        let corrections: Vec<Correction> = corrections.collect();
+        if expectations == Expectations::AreUpdated && !corrections.is_empty() {
+            update(&project.file, &corrections)?;
+            let before = judged;
+            let (project, compiled, mocks) = prepared(file, env, output).await?;
+            judged = run_all(&project.file, &project.config.tests, filter, &compiled.plan, &mocks).await?;
+            for (verdict, before) in judged.iter_mut().zip(before) {
+                verdict.updated = verdict.success && !before.success;
+            }
+        }
+        verdicts.extend(judged);
     }
     if let (Some(filter), true) = (filter, verdicts.is_empty()) {
         let failure = Failure::usage(format!("no test has {filter:?} in its name"));
@@ -96,6 +124,24 @@ pub(crate) async fn test(
     Ok(if success { Exit::Done } else { Exit::Failed })
 }
 
+/// Writes what was found into the configuration, all of it or nothing.
+fn update(file: &Path, corrections: &[Correction]) -> Result<(), Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::new(format!("the expectations of {} can't be written: {error}", tidy(file).display()))
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| failed(&error))?;
+    let text = corrected(&text, corrections)
+        .map_err(|reason| failed(&reason).help("write this one by hand, then update the others"))?;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let mut new = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
+    std::io::Write::write_all(&mut new, text.as_bytes()).map_err(|error| failed(&error))?;
+    let permissions = std::fs::metadata(file).map_err(|error| failed(&error))?.permissions();
+    new.as_file().set_permissions(permissions).map_err(|error| failed(&error))?;
+    new.as_file().sync_all().map_err(|error| failed(&error))?;
+    new.persist(file).map_err(|error| failed(&error.error))?;
+    Ok(())
+}
+
 impl Verdict {
     /// A configuration whose tests can't begin.
     fn of_refused(file: &Path, trouble: &Trouble) -> Self {
@@ -103,7 +149,8 @@ impl Verdict {
         if trouble.diagnostics.is_empty() {
             failures.insert(0, trouble.message.clone());
         }
-        Self { file: tidy(file), name: "the configuration is refused".to_owned(), success: false, failures }
+        let name = "the configuration is refused".to_owned();
+        Self { file: tidy(file), name, success: false, updated: false, failures, corrections: Vec::new() }
     }
 }
 
@@ -140,14 +187,17 @@ async fn run_all(
             Some(stage) => stage,
             None => Rehearsal::new(plan, &folder.path().join(format!("{number}.db"))).await?,
         };
-        let mut run = Run { case, plan, mocks, stage: new, failures: Vec::new() };
+        let (failures, corrections) = (Vec::new(), Vec::new());
+        let mut run = Run { number, case, plan, mocks, stage: new, failures, corrections };
         run.play().await?;
         if is_wanted(case) {
             verdicts.push(Verdict {
                 file: file.to_owned(),
                 name: case.name.value.clone(),
                 success: run.failures.is_empty(),
+                updated: false,
                 failures: run.failures,
+                corrections: run.corrections,
             });
         }
         stage = Some(run.stage);
@@ -157,11 +207,15 @@ async fn run_all(
 
 /// One test on its way.
 struct Run<'t> {
+    /// Its place among the tests.
+    number: usize,
     case: &'t TestCase,
     plan: &'t IndexPlan,
     mocks: &'t Texts,
     stage: Rehearsal,
     failures: Vec<String>,
+    /// What was found in the place of what was expected.
+    corrections: Vec<Correction>,
 }
 
 impl Run<'_> {
@@ -183,6 +237,14 @@ impl Run<'_> {
 
     fn fail(&mut self, what: impl Into<String>) {
         self.failures.push(what.into());
+    }
+
+    /// Notes what was found at a place of this test.
+    fn correct(&mut self, at: &[&str], expected: &Value, found: &Value) {
+        let keys = at.iter().map(|key| Step::Key((*key).to_owned()));
+        let path: Vec<Step> =
+            [Step::Key("tests".to_owned()), Step::Index(self.number)].into_iter().chain(keys).collect();
+        Correction::of(&path, expected, found, &mut self.corrections);
     }
 
     /// The JSON of a file that the test names; what is wrong with it fails the test.
@@ -250,6 +312,10 @@ impl Run<'_> {
         if let Some(ids) = &self.case.expect.ids {
             let expected: BTreeSet<String> = ids.iter().map(|id| id.value.clone()).collect();
             self.compare_ids("rebuilt", &expected, &asked.documents);
+            let written = ids.iter().map(|id| id.value.as_str()).collect();
+            if expected != asked.documents {
+                self.correct(&["expect", "ids"], &written, &asked.documents.into_iter().collect());
+            }
         }
         // A failure that the mocks tell of may be what the test is about; it helps to read what differs.
         if !self.failures.is_empty() {
@@ -286,16 +352,16 @@ impl Run<'_> {
     }
 
     async fn compare(&mut self, id: &str, expected: &Value) -> Result<(), Failure> {
+        let written = id;
         let Some(id) = self.id(id) else { return Ok(()) };
-        match (self.stage.document(&id).await?, expected) {
+        let found = self.stage.document(&id).await?;
+        match (&found, expected) {
             (None, Value::Null) => {}
             (None, _) => self.fail(format!("{id} is not in the index")),
             (Some(_), Value::Null) => self.fail(format!("{id} is in the index, and should be gone")),
-            (Some(found), expected) => {
-                let found = differences(&id.to_string(), expected, &found);
-                self.failures.extend(found);
-            }
+            (Some(found), expected) => self.failures.extend(differences(&id.to_string(), expected, found)),
         }
+        self.correct(&["expect", "documents", written], expected, &found.unwrap_or_default());
         Ok(())
     }
 
@@ -323,6 +389,9 @@ impl Run<'_> {
         if !search.sort.is_empty() && expected_set == found_set && expected != found {
             self.fail(format!("the order is {}, expected {}", found.join(", "), expected.join(", ")));
         }
+        if expected_set != found_set || !search.sort.is_empty() && expected != found {
+            self.correct(&["search", "expect"], &expected.into(), &found.into());
+        }
         for (path, counts) in &search.facets {
             let facet = response.facets.iter().find(|facet| facet.path == path.value);
             for (value, expected) in counts {
@@ -333,6 +402,11 @@ impl Run<'_> {
                 let count = found.map_or(0, |counted| counted.count);
                 if count != *expected {
                     self.fail(format!("{} counts {value} {count} times, expected {expected}", path.value));
+                    self.correct(
+                        &["search", "facets", &path.value, value],
+                        &(*expected).into(),
+                        &count.into(),
+                    );
                 }
             }
         }
@@ -346,10 +420,14 @@ fn shown(verdicts: &[Verdict], paint: Paint) -> String {
     }
     let mut lines = Vec::new();
     let several = verdicts.iter().any(|verdict| verdict.file != verdicts[0].file);
-    for Verdict { file, name, success, failures } in verdicts {
-        let word = if *success { paint.good("ok    ") } else { paint.bad("FAILED") };
+    for Verdict { file, name, success, updated, failures, .. } in verdicts {
+        let word = match (success, updated) {
+            (true, false) => paint.good("ok     "),
+            (true, true) => paint.odd("updated"),
+            (false, _) => paint.bad("FAILED "),
+        };
         let place = if several { format!("{}: ", file.display()) } else { String::new() };
-        lines.push(format!("{word}  {place}{name}"));
+        lines.push(format!("{word} {place}{name}"));
         lines.extend(failures.iter().map(|failure| format!("        {failure}")));
     }
     let failed = verdicts.iter().filter(|verdict| !verdict.success).count();

@@ -213,6 +213,45 @@ fn tests_that_are_written_wrong() {
 }
 
 #[test]
+fn expectations_are_written_anew() {
+    let folder = folder(
+        "  - name: a change is fetched
+    index: [./m1.json]
+    event: { source: changes, file: ./event.json }
+    graph: { m1: ./m1.response.json }
+    expect: { ids: [m2], documents: { m1: { title: Newer, status: RELEASED } } } # the newest
+    search: { facets: { status: { RELEASED: 2 } }, expect: [m2] }
+  # Not understood, whatever is expected.
+  - name: an event that nobody understands
+    event: { source: changes, file: ./bad.json }
+    expect: { ids: [] }
+",
+    );
+    let before = fs::read_to_string(folder.0.path().join("index.yaml")).unwrap();
+    assert_conversation!(folder, ["test --update", "test --update --filter fetched"], @r#"
+    $ studio-search test --update
+    updated a change is fetched
+    FAILED  an event that nobody understands
+            ./bad.json can't be understood: value.movieId: an id must be a string or an integer, this is an object
+    1 passed, 1 failed
+    --- stderr
+    [time] ERROR number 1: value.movieId: an id must be a string or an integer, this is an object; kept as a dead letter source=changes code="SS302"
+    [time] ERROR number 1: value.movieId: an id must be a string or an integer, this is an object; kept as a dead letter source=changes code="SS302"
+    --- exit 1
+    $ studio-search test --update --filter fetched
+    ok      a change is fetched
+    1 passed, 0 failed
+    --- exit 0
+    "#);
+    let wanted = before
+        .replace("ids: [m2]", "ids: [m1]")
+        .replace("title: Newer", "title: New")
+        .replace("RELEASED: 2", "RELEASED: 1")
+        .replace("expect: [m2]", "expect: [m1]");
+    assert_eq!(fs::read_to_string(folder.0.path().join("index.yaml")).unwrap(), wanted);
+}
+
+#[test]
 fn no_tests() {
     assert_conversation!(Folder::new(), ["test", "test nowhere"], @r#"
     $ studio-search test
