@@ -267,14 +267,26 @@ impl Running {
         self.admin
     }
 
+    /// How long processors have worked for it, its own code and the kernel on its behalf, as Linux counts it.
+    pub fn processor_time(&self) -> Duration {
+        let stat = self.told_by_linux("stat");
+        // The name before the last parenthesis may hold spaces; the fourteenth and fifteenth columns count from it.
+        let (_, columns) = stat.rsplit_once(") ").expect("a name in parentheses");
+        let ticks = columns.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number"));
+        Duration::from_millis(10 * ticks.sum::<u64>())
+    }
+
     /// The most memory it ever had, in bytes, as Linux counts it.
     pub fn peak_memory(&self) -> u64 {
-        let status =
-            fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs, on Linux");
+        let status = self.told_by_linux("status");
         let line =
             status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line of the kernel's");
         let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
         kilobytes * 1_024
+    }
+
+    fn told_by_linux(&self, file: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{file}", self.process.id())).expect("it runs, on Linux")
     }
 
     /// Freezes it between any two lines, as a machine that hangs does.

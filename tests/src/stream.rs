@@ -19,6 +19,8 @@ use rdkafka::{
 };
 use serde_json::Value;
 
+use crate::servers::produce;
+
 /// How often the files are looked at.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -68,13 +70,9 @@ fn pass_on(producer: &BaseProducer, file: &Path, topic: &str, from: u64) -> u64 
         at += bytes as u64;
         let event: Value = serde_json::from_str(&line).expect("the graph writes JSON");
         let (key, value) = (event["key"].to_string(), event["value"].to_string());
-        let mut record = BaseRecord::to(topic).key(&key);
-        record.payload = Some(&value).filter(|_| !event["value"].is_null());
-        while let Err((error, unsent)) = producer.send(record) {
-            assert!(error.to_string().contains("Queue full"), "{error}");
-            record = unsent;
-            producer.poll(POLL);
-        }
+        let mut record = BaseRecord::to(topic).key(key.as_str());
+        record.payload = Some(value.as_bytes()).filter(|_| !event["value"].is_null());
+        produce(producer, record);
     }
 }
 

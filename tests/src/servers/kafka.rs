@@ -5,6 +5,12 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig,
+    producer::{BaseProducer, BaseRecord, Producer},
 };
 
 use super::{
@@ -144,6 +150,25 @@ impl Kafka {
         self.tool("AclCommand", &who.into_iter().chain(what.split(' ')).collect::<Vec<_>>());
     }
 
+    /// A producer that finds the partitions that the program and Java's producers find.
+    pub fn producer(&self) -> BaseProducer {
+        ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("enable.idempotence", "true")
+            .set("partitioner", "murmur2_random")
+            .create()
+            .expect("a producer")
+    }
+
+    /// Appends records, key and value, and returns when all of them are there.
+    pub fn append<'r>(&self, topic: &str, records: impl IntoIterator<Item = (&'r str, &'r [u8])>) {
+        let producer = self.producer();
+        for (key, value) in records {
+            produce(&producer, BaseRecord::to(topic).key(key).payload(value));
+        }
+        producer.flush(Duration::from_mins(1)).expect("the broker takes it");
+    }
+
     /// Kills it, as a crash would. Only a test that has a broker of its own may do so.
     pub fn kill(&self) {
         self.server.lock().unwrap_or_else(PoisonError::into_inner).kill();
@@ -179,5 +204,14 @@ impl Kafka {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{name} {arguments:?} failed:\n{said}");
         String::from_utf8(output.stdout).expect("UTF-8")
+    }
+}
+
+/// Sends a record, however full the producer's queue is.
+pub fn produce(producer: &BaseProducer, mut record: BaseRecord<'_, str, [u8]>) {
+    while let Err((error, unsent)) = producer.send(record) {
+        assert!(error.to_string().contains("Queue full"), "{error}");
+        record = unsent;
+        producer.poll(Duration::from_millis(20));
     }
 }

@@ -21,7 +21,7 @@ use std::sync::LazyLock;
 use crate::tls::Authority;
 
 pub use self::{
-    kafka::Kafka,
+    kafka::{Kafka, produce},
     postgres::{DATABASE, Postgres},
     records::{Delivered, Header},
     rest::Rest,
