@@ -9,6 +9,7 @@ use harness::{
     folder::{Folder, assert_equal},
     servers::{elasticsearch, kafka},
 };
+use indexer::store::{Document, Outcome, Store, elastic::ElasticStore};
 use plan::{DocumentId, DocumentVersion, field::MappingKind};
 use search::{
     DocumentWrite, PutOutcome, SearchRequest,
@@ -50,6 +51,43 @@ async fn one_bad_document_among_a_thousand_is_rejected_alone() {
         );
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == PutOutcome::Written).count(), 999);
         assert_eq!(index.counts().await.live, 999);
+    }
+}
+
+#[tokio::test]
+async fn writers_that_share_a_bulk_hear_each_of_its_own() {
+    for server in SERVERS {
+        let server = SearchServer::new(server).await;
+        let index = server.made(plans::plan(vec![leaf("movieId", MappingKind::Keyword)])).await;
+        let store = ElasticStore::new(index);
+        let document = |writer: usize, n: usize| Document {
+            id: id(&format!("m{writer}-{n}")),
+            version: DocumentVersion::from_stored(7),
+            body: Some(if n == 3 { "[]".to_owned() } else { "{}".to_owned() }),
+            fetched_at: 0,
+            missing: Vec::new(),
+        };
+        // Far more than may be under way at once, each of another length.
+        let writes = (1..40).map(|writer| {
+            let (store, newer) = (store.clone(), document(writer, 0));
+            let documents: Vec<Document> = (0..writer).map(|n| document(writer, n)).collect();
+            tokio::spawn(async move {
+                let first = store.write(documents).await.expect("outcomes");
+                (first, store.write(vec![newer]).await.expect("outcomes"))
+            })
+        });
+        for (before, written) in writes.collect::<Vec<_>>().into_iter().enumerate() {
+            let (first, again) = written.await.expect("it ends");
+            assert_eq!(first.len(), before + 1);
+            for (n, outcome) in first.iter().enumerate() {
+                let is_right = match outcome {
+                    Outcome::Rejected(reason) => n == 3 && reason.contains("not a JSON object"),
+                    outcome => n != 3 && *outcome == Outcome::Written,
+                };
+                assert!(is_right, "writer {before}, document {n}: {outcome:?}");
+            }
+            assert_eq!(again, [Outcome::Superseded]);
+        }
     }
 }
 

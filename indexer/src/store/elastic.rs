@@ -3,23 +3,24 @@
 use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion};
 use search::{
-    DocumentWrite, PutOutcome, StoredDocument,
+    PutOutcome, StoredDocument,
     elastic::{ElasticError, ElasticIndex},
 };
 
-use super::{Document, Outcome, Store};
+use super::{Document, Outcome, Store, bulks::Bulks};
 use crate::StateError;
 
 /// An index version on a server.
 #[derive(Debug, Clone)]
 pub struct ElasticStore {
     index: ElasticIndex,
+    bulks: Bulks,
 }
 
 impl ElasticStore {
     /// The store that is this index.
     pub fn new(index: ElasticIndex) -> Self {
-        Self { index }
+        Self { bulks: Bulks::of(index.clone()), index }
     }
 
     /// Lets a walk over the documents begin with every write that was acknowledged before it.
@@ -36,8 +37,7 @@ impl ElasticStore {
 #[async_trait]
 impl Store for ElasticStore {
     async fn write(&self, documents: Vec<Document>) -> Result<Vec<Outcome>, StateError> {
-        let writes: Vec<DocumentWrite<'_>> = documents.iter().map(DocumentWrite::from).collect();
-        Ok(self.index.write(&writes).await?.into_iter().map(Outcome::from).collect())
+        self.bulks.write(documents).await
     }
 
     async fn lookup(

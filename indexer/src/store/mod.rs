@@ -1,5 +1,6 @@
 //! The store: documents with versions, searched and looked up by key. One file a world: [`sqlite`], [`elastic`], `memory`.
 
+mod bulks;
 pub mod elastic;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;

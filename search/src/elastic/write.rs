@@ -20,6 +20,9 @@ const BULK_BYTES: usize = 4 << 20;
 /// Documents of one bulk at most.
 const BULK_DOCUMENTS: usize = 2_000;
 
+/// About what stands in a bulk beside a document's body.
+const BESIDE_BYTES: usize = 256;
+
 /// Only what outcomes are read from.
 const FILTER: [(&str, &str); 1] = [(
     "filter_path",
@@ -58,7 +61,8 @@ impl ElasticIndex {
     /// index, an index that was made for another plan.
     pub async fn write(&self, documents: &[DocumentWrite<'_>]) -> Result<Vec<PutOutcome>, ElasticError> {
         let mut outcomes: Vec<Option<PutOutcome>> = vec![None; documents.len()];
-        let mut bulk = Bulk::default();
+        let bytes = documents.iter().map(|document| document.body.map_or(0, str::len) + BESIDE_BYTES).sum();
+        let mut bulk = Bulk::for_bytes(bytes);
         for (at, document) in documents.iter().enumerate() {
             match document.body.map(|body| adapt(self.engine, &self.plan.fields.0, body)).transpose() {
                 Ok(adapted) => bulk.add(at, document, adapted.flatten().as_deref()),
@@ -140,6 +144,11 @@ impl ElasticIndex {
 }
 
 impl Bulk {
+    /// One that need not be moved while it grows to so many bytes.
+    fn for_bytes(bytes: usize) -> Self {
+        Self { text: Vec::with_capacity(bytes.min(BULK_BYTES)), documents: Vec::new() }
+    }
+
     fn add(&mut self, at: usize, document: &DocumentWrite<'_>, adapted: Option<&str>) {
         let start = self.text.len();
         self.text.extend_from_slice(br#"{"index":{"_id":"#);
