@@ -19,6 +19,7 @@ use super::{
     fetches::Fetches,
     gone::GoneGuard,
     judge::{Verdict, judge},
+    places::Place,
 };
 use crate::{
     StateError,
@@ -94,9 +95,10 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Takes one batch all the way. An error is the state's, and ends the process.
+    /// Takes one batch all the way; its place goes to the next as soon as the gateway has answered. An error is the state's,
+    /// and ends the process.
     #[tracing::instrument(name = "rebuild", skip_all, fields(index = &*self.plan.name, documents = tickets.len()))]
-    pub async fn run(&self, tickets: Vec<Ticket>) -> Result<BatchEnd, StateError> {
+    pub async fn run(&self, tickets: Vec<Ticket>, mut place: Place) -> Result<BatchEnd, StateError> {
         let started = Instant::now();
         let deadline = Deadline::after(Duration::from_millis(self.plan.graph.deadline_ms));
         let fetched_at = now_ms();
@@ -120,6 +122,7 @@ impl Batches {
                 if alarm.is_some() {
                     (again(&tickets), Ok(()))
                 } else {
+                    place.answered(tickets.len(), verdicts.iter().map(Verdict::bytes).sum());
                     let settled = self.settle(&tickets, verdicts, fetched_at, deadline).await?;
                     store = settled.store;
                     // A machine that slept meanwhile wrote after all; what it read is older than somebody was promised.

@@ -43,6 +43,16 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// How long the document's body is.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Found { body, .. } => body.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// Judges every document that was asked for; verdicts in the order of the ids.
 pub fn judge(plan: &IndexPlan, ids: &[DocumentId], answer: &Answer<'_>) -> Vec<Verdict> {
     match &plan.fetch.mode {

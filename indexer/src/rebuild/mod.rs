@@ -11,6 +11,7 @@ mod deadline;
 pub mod fetches;
 pub mod gone;
 pub mod judge;
+mod places;
 pub mod progress;
 
 use std::{
@@ -26,6 +27,7 @@ use self::{
     batch::{BatchEnd, Batches, Fate, Ticket},
     breaker::{Breaker, Pace},
     coalescer::Coalescer,
+    places::Places,
     progress::LaneProgress,
 };
 use crate::{
@@ -90,6 +92,7 @@ pub struct Rebuild {
     /// Whether a lane may hold entries that weren't read yet.
     unread: [bool; 2],
     running: JoinSet<Result<BatchEnd, StateError>>,
+    places: Places,
     max_batch: usize,
     breaker: Breaker,
     pace: Pace,
@@ -128,6 +131,7 @@ impl Rebuild {
             lanes,
             unread: [true; 2],
             running: JoinSet::new(),
+            places: Places::default(),
             breaker: Breaker::default(),
             successes: 0,
             oddities: 0,
@@ -149,10 +153,12 @@ impl Rebuild {
             if self.signals.drain.is_cancelled() && self.is_drained().await? {
                 break;
             }
-            let (tenure, next_look) = (Arc::clone(&self.tenure), self.next_look());
+            let (tenure, places, next_look) =
+                (Arc::clone(&self.tenure), self.places.clone(), self.next_look());
             tokio::select! {
                 Some(end) = self.running.join_next() => self.take_in(end).await?,
                 () = tenure.appended() => self.unread = [true; 2],
+                () = places.freed() => {}
                 () = tokio::time::sleep_until(next_look) => {
                     self.unread = [true; 2];
                     self.commit().await?;
@@ -211,7 +217,7 @@ impl Rebuild {
         if self.is_stopped() {
             self.batches.meter.waits_for(Some("the index is paused".into()));
         }
-        while self.running.len() < self.limit(now) {
+        while self.has_place(now) {
             let allowance = self.pace.allowance(self.max_batch, now);
             let Some(batch) = self.coalescer.take(self.max_batch, allowance, now) else { break };
             if batch.lane == Lane::Backfill {
@@ -226,15 +232,17 @@ impl Rebuild {
                     Ticket { id, fetch, version, deleted }
                 })
                 .collect();
-            let batches = Arc::clone(&self.batches);
+            let (batches, place) = (Arc::clone(&self.batches), self.places.take());
             let heartbeat = heartbeat::beside("a batch of documents");
-            self.running.spawn(heartbeat.drive(async move { batches.run(tickets).await }));
+            self.running.spawn(heartbeat.drive(async move { batches.run(tickets, place).await }));
         }
     }
 
-    /// How many requests may be in flight now.
-    fn limit(&self, now: Instant) -> usize {
-        if self.is_stopped() { 0 } else { self.breaker.allows(self.batches.plan.graph.max_concurrency, now) }
+    /// Whether another request may be in flight now. A probe is over when its documents are written: the store may be why.
+    fn has_place(&self, now: Instant) -> bool {
+        let limit = self.breaker.allows(self.batches.plan.graph.max_concurrency, now);
+        let taken = if self.breaker.failures() == 0 { self.places.taken() } else { self.running.len() };
+        !self.is_stopped() && taken < limit
     }
 
     async fn take_in(
@@ -424,7 +432,7 @@ impl Rebuild {
     /// When there may be something to do that no event announces. What couldn't be taken anyway wakes nobody.
     fn next_look(&self) -> Instant {
         let now = Instant::now();
-        let can_take = self.running.len() < self.limit(now);
+        let can_take = self.has_place(now);
         let cooling = self.coalescer.next_wake().filter(|_| can_take);
         let pace = self.pace.wait(self.max_batch).filter(|_| can_take).map(|wait| now + wait);
         let probe = self.breaker.next_probe(now);
