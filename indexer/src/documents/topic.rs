@@ -51,7 +51,7 @@ impl TopicValues {
         match self {
             Self::Json => Ok(Some(body.as_bytes().to_vec())),
             Self::Avro { schema, id } => {
-                let mut value = Vec::with_capacity(5 + body.len() / 2);
+                let mut value = Vec::with_capacity(5 + body.len());
                 value.push(0);
                 value.extend(id.to_be_bytes());
                 schema.encode(body, &mut value).map_err(|error| error.to_string())?;

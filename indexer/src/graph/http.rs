@@ -179,7 +179,8 @@ fn trace_headers() -> HeaderMap {
 
 /// Reads a body piece by piece and stops at the limit, whatever length was announced.
 async fn read_body(response: Response) -> Result<Vec<u8>, GraphError> {
-    let mut body = Vec::new();
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = Vec::with_capacity(announced.unwrap_or(0).min(MAX_RESPONSE_BYTES));
     let mut pieces = response.bytes_stream();
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(unavailable)?;
