@@ -5,7 +5,10 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -27,22 +30,36 @@ pub(crate) fn documents(count: usize) -> Arc<Documents> {
     Arc::new((0..count).map(|n| (movie_id(n), movie(n))).collect())
 }
 
-/// Starts a gateway over these documents and gives its URL. It lives as long as the process.
-pub(crate) fn start(documents: &Arc<Documents>) -> String {
+/// A gateway that lives as long as the process.
+pub(crate) struct Gateway {
+    pub(crate) url: String,
+    answered: Arc<AtomicUsize>,
+}
+
+impl Gateway {
+    /// How many documents it has answered with.
+    pub(crate) fn answered(&self) -> usize {
+        self.answered.load(Ordering::Relaxed)
+    }
+}
+
+/// Starts a gateway over these documents.
+pub(crate) fn start(documents: &Arc<Documents>) -> Gateway {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("its address");
-    let documents = Arc::clone(documents);
+    let (documents, answered) = (Arc::clone(documents), Arc::<AtomicUsize>::default());
+    let counter = Arc::clone(&answered);
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
-            let documents = Arc::clone(&documents);
-            thread::spawn(move || serve(&connection, &documents));
+            let (documents, counter) = (Arc::clone(&documents), Arc::clone(&counter));
+            thread::spawn(move || serve(&connection, &documents, &counter));
         }
     });
-    format!("http://{address}/graphql")
+    Gateway { url: format!("http://{address}/graphql"), answered }
 }
 
 /// Answers until the client closes the connection.
-fn serve(connection: &TcpStream, documents: &Documents) {
+fn serve(connection: &TcpStream, documents: &Documents, answered: &AtomicUsize) {
     connection.set_nodelay(true).expect("a connection");
     let (mut reader, mut writer) = (BufReader::new(connection), connection);
     let mut answer = Vec::new();
@@ -63,6 +80,7 @@ fn serve(connection: &TcpStream, documents: &Documents) {
         if writer.write_all(head.as_bytes()).and_then(|()| writer.write_all(&answer)).is_err() {
             return;
         }
+        answered.fetch_add(asked.variables.len(), Ordering::Relaxed);
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     net::TcpStream,
     sync::{Mutex, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use harness::servers::{Kafka, Rest, produce};
@@ -19,7 +19,10 @@ use rdkafka::{
 };
 use serde_json::json;
 
-use super::gateway::{Documents, read_message};
+use super::{
+    gateway::{Documents, read_message},
+    processors::{Took, took},
+};
 
 /// Documents of one request to the gateway: the program's default.
 const BATCH: usize = 25;
@@ -57,21 +60,21 @@ struct Piece {
 }
 
 impl Loader<'_> {
-    /// Loads all documents once, under a version that is greater than those before, and says how long it took.
-    pub(crate) fn load(&self, documents: &Documents, setting: Setting, version: u64) -> Duration {
+    /// Loads all documents once, under a version that is greater than those before, and says what it took.
+    pub(crate) fn load(&self, documents: &Documents, setting: Setting, version: u64) -> Took {
         let all: Vec<(&String, &String)> = documents.iter().collect();
         let pieces: Vec<Piece> =
             all.chunks(setting.documents).map(|some| self.piece(some, version)).collect();
         let queue = Mutex::new(pieces);
-        let start = Instant::now();
-        thread::scope(|scope| {
-            scope.spawn(|| self.read_ids(documents));
-            for _ in 0..setting.in_flight {
-                scope.spawn(|| self.work(&queue));
-            }
-        });
-        self.producer.flush(Duration::from_mins(1)).expect("the broker takes it");
-        start.elapsed()
+        took(|| {
+            thread::scope(|scope| {
+                scope.spawn(|| self.read_ids(documents));
+                for _ in 0..setting.in_flight {
+                    scope.spawn(|| self.work(&queue));
+                }
+            });
+            self.producer.flush(Duration::from_mins(1)).expect("the broker takes it");
+        })
     }
 
     /// Appends the ids as others would, and reads them.
@@ -141,10 +144,12 @@ pub(crate) fn consumer(kafka: &Kafka, topic: &str, partitions: i32) -> BaseConsu
 /// A request for these documents, as long as the program's own.
 fn request(documents: &[(&String, &String)]) -> Vec<u8> {
     let ids = documents.iter().enumerate();
-    let aliases: String =
+    let aliases: Vec<String> =
         ids.clone().map(|(n, _)| format!("$id{n}: ID! d{n}: movie(movieId: $id{n}) {{ ...F }} ")).collect();
     let variables: serde_json::Map<_, _> = ids.map(|(n, (id, _))| (format!("id{n}"), json!(id))).collect();
-    json!({"query": aliases, "operationName": "MovieIndex", "variables": variables}).to_string().into_bytes()
+    json!({"query": aliases.concat(), "operationName": "MovieIndex", "variables": variables})
+        .to_string()
+        .into_bytes()
 }
 
 /// A connection that is kept.
