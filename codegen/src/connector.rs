@@ -118,6 +118,7 @@ fn of_tables(index: &str, prefix: &str, tables: &[(&str, &SourcePlan)]) -> Value
     let encoding = tables.first().map(|(_, source)| source.encoding).unwrap_or_default();
     config.extend(converter("key", encoding));
     config.extend(converter("value", encoding));
+    config.extend(adjusted_names(encoding));
     let mut whole: Vec<&str> =
         tables.iter().filter(|(_, source)| wants_whole_rows(source)).map(|(table, _)| *table).collect();
     whole.sort_unstable();
@@ -162,6 +163,17 @@ fn converter(part: &str, encoding: Encoding) -> Map<String, Value> {
     Map::from_iter([(class, class_name.into()), setting])
 }
 
+/// Avro's names have letters, digits and underscores only; prefixes, tables and columns may have others.
+fn adjusted_names(encoding: Encoding) -> Map<String, Value> {
+    match encoding {
+        Encoding::Json => Map::new(),
+        Encoding::Avro => object(json!({
+            "schema.name.adjustment.mode": "avro",
+            "field.name.adjustment.mode": "avro",
+        })),
+    }
+}
+
 /// A connector that routes events to topics of one prefix; its own may be another.
 fn of_outbox(index: &str, prefix: &str, routed: &str, encoding: Encoding) -> Value {
     // Debezium's own names for the table and its columns.
@@ -178,6 +190,7 @@ fn of_outbox(index: &str, prefix: &str, routed: &str, encoding: Encoding) -> Val
         "transforms.outbox.table.fields.additional.placement": "type:header:eventType",
     })));
     config.extend(converter("value", encoding));
+    config.extend(adjusted_names(encoding));
     json!({ "name": format!("{index}-{prefix}"), "config": config })
 }
 

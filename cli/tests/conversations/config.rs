@@ -238,7 +238,9 @@ fn a_file_with_topics() {
         "key.converter": "io.confluent.connect.avro.AvroConverter",
         "key.converter.schema.registry.url": "${env:SCHEMA_REGISTRY_URL}",
         "value.converter": "io.confluent.connect.avro.AvroConverter",
-        "value.converter.schema.registry.url": "${env:SCHEMA_REGISTRY_URL}"
+        "value.converter.schema.registry.url": "${env:SCHEMA_REGISTRY_URL}",
+        "schema.name.adjustment.mode": "avro",
+        "field.name.adjustment.mode": "avro"
       }
     }
     --- exit 0

@@ -123,6 +123,8 @@ fn topics_in_avro_have_the_converter_of_a_registry() {
         );
         assert!(made["config"].get(format!("{part}.converter.schemas.enable")).is_none(), "{made:#}");
     }
+    // A prefix may have hyphens, and Avro's names may not.
+    assert_eq!(made["config"]["schema.name.adjustment.mode"], "avro");
     let mut talent = source("outbox.event.talent", EventFormat::Outbox);
     talent.encoding = Encoding::Avro;
     let outbox = connectors_of(vec![talent.clone()]).unwrap();
