@@ -202,8 +202,8 @@ fn an_index_that_processes_share() {
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     is_well(&folder);
 
-    kafka.tool("TopicCommand", &["--delete", "--topic", &format!("{name}.public.cast")]);
-    kafka.tool("TopicCommand", &["--delete", "--topic", &format!("studio-search.{name}.dlq")]);
+    kafka.delete_topic(&format!("{name}.public.cast"));
+    kafka.delete_topic(&format!("studio-search.{name}.dlq"));
     let gone = [
         (&*format!("topic studio-search.{name}.dlq"), "failed", "it does not exist"),
         ("source cast-changes", "failed", "does not exist"),
@@ -213,7 +213,7 @@ fn an_index_that_processes_share() {
         if ill(&checks).len() == 2 { Ok(()) } else { Err(format!("{checks:#?}")) }
     });
     is_ill_with(&folder, 69, &gone);
-    kafka.create_topic(&format!("{name}.public.cast"), 3);
+    kafka.create_topics(&[&format!("{name}.public.cast")], 3);
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     is_well(&folder);
 

@@ -9,29 +9,13 @@ use std::{
 };
 
 use harness::{
-    folder::{Folder, Running},
+    folder::Folder,
     openmetrics::{self, Family},
 };
 use indexer::admin::metric_names;
 use serde_json::{Value, json};
 
 const SETTLES: Duration = Duration::from_mins(2);
-
-fn get(run: &Running, path: &str) -> (u16, String) {
-    let url = format!("http://{}{path}", run.admin());
-    let answer = reqwest::blocking::get(url).expect("the admin port answers");
-    (answer.status().as_u16(), answer.text().expect("text"))
-}
-
-/// The sum of a metric's samples that have these labels, by the sample's whole name.
-fn value(families: &[Family], name: &str, labels: &[(&str, &str)]) -> f64 {
-    let samples = families.iter().flat_map(|family| &family.samples);
-    let named = samples.filter(|sample| sample.name == format!("studio_search_{name}"));
-    let is_so = |label: &(&str, &str), sample: &openmetrics::Sample| {
-        sample.labels.get(label.0).is_some_and(|value| value == label.1)
-    };
-    named.filter(|sample| labels.iter().all(|label| is_so(label, sample))).map(|sample| sample.value).sum()
-}
 
 #[test]
 fn a_working_process_tells_how_it_is() {
@@ -44,15 +28,15 @@ fn a_working_process_tells_how_it_is() {
     graph.post("/edit/productions/p3", &json!({"budget": 77}));
     folder.settles_within(SETTLES);
 
-    assert_eq!(get(&run, "/livez"), (200, "ok\n".to_owned()));
-    assert_eq!(get(&run, "/readyz"), (200, "ok\n".to_owned()));
-    let (status, text) = get(&run, "/metrics");
+    assert_eq!(run.get("/livez"), (200, "ok\n".to_owned()));
+    assert_eq!(run.get("/readyz"), (200, "ok\n".to_owned()));
+    let (status, text) = run.get("/metrics");
     assert_eq!(status, 200, "{text}");
     let families = openmetrics::read(&text);
     names_are_those_of_the_file(&families);
 
     let is = |name: &str, labels: &[(&str, &str)], wanted: f64| {
-        let told = value(&families, name, labels);
+        let told = openmetrics::value(&families, name, labels);
         assert!((told - wanted).abs() < f64::EPSILON, "{name}{labels:?}: {told}, not {wanted}\n{text}");
     };
     is("events_total", &[("source", "movie-changes")], 1.0);
@@ -70,8 +54,11 @@ fn a_working_process_tells_how_it_is() {
     is("running", &[], 1.0);
     is("stalled_loops", &[], 0.0);
     is("build_info", &[("index_version", "1")], 1.0);
-    assert!(value(&families, "documents_total", &[("result", "written")]) >= 4.0, "{text}");
-    assert!(value(&families, "fetch_requests_total", &[("outcome", "answered")]) >= 2.0, "{text}");
+    assert!(openmetrics::value(&families, "documents_total", &[("result", "written")]) >= 4.0, "{text}");
+    assert!(
+        openmetrics::value(&families, "fetch_requests_total", &[("outcome", "answered")]) >= 2.0,
+        "{text}"
+    );
 
     assert_eq!(run.terminate(), Some(0), "{}", folder.log());
     let log = folder.log();

@@ -115,7 +115,7 @@ fn delete_subject(documents: &str) {
 fn what_can_not_be_made_is_refused_before_anything_is() {
     let (folder, _stream) = shared("unmade");
     let documents = documents(&folder);
-    kafka().create_topic("studio-search.unmade.backfill", 5);
+    kafka().create_topics(&["studio-search.unmade.backfill"], 5);
     let planned = folder.json(&["plan", "index.yaml"]);
     let rebuilt = planned["changes"].as_array().expect("changes").iter();
     let rebuilt: Vec<&Value> = rebuilt.filter(|change| change["action"] == "rebuild").collect();
@@ -124,7 +124,7 @@ fn what_can_not_be_made_is_refused_before_anything_is() {
     assert!(said.contains("SS505") && said.contains("it has 5 partitions and 6 are planned"), "{said}");
     let (status, _) = elasticsearch().call("GET", "/studio-search-unmade-ledger-000001", &Value::Null);
     assert_eq!(status, 404, "nothing was made");
-    kafka().tool("TopicCommand", &["--delete", "--topic", "studio-search.unmade.backfill"]);
+    kafka().delete_topic("studio-search.unmade.backfill");
 
     // A schema that somebody registered under our subject, and that ours can't follow.
     let other = json!({"type": "record", "name": "Other", "fields": [{"name": "a", "type": "int"}]});
@@ -153,7 +153,7 @@ fn a_saved_change_set_is_made_or_refused() {
     let planned = folder.json(&["plan", "index.yaml"]);
     assert_eq!((&set["plan_hash"], &set["changes"]), (&planned["plan_hash"], &planned["changes"]));
 
-    kafka().create_topic("studio-search.saved.live", 6);
+    kafka().create_topics(&["studio-search.saved.live"], 6);
     let said = refused(&folder, &["provision", "index.yaml", "--plan", "changes.json"]);
     assert!(said.contains("SS520") && said.contains("the topic studio-search.saved.live"), "{said}");
     saved(&folder);

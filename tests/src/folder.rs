@@ -59,9 +59,20 @@ impl Folder {
     pub fn with_graph() -> (Self, RealGraph) {
         let mut folder = Self::new();
         let graph = RealGraph::start(&folder.path("events"));
-        fs::write(folder.path("supergraph.graphql"), graph.supergraph()).expect("the folder is writable");
-        folder.gateway.clone_from(&graph.gateway);
+        folder.ask(&graph);
         (folder, graph)
+    }
+
+    /// A folder that asks a graph and hears none of its events.
+    pub fn beside(graph: &RealGraph) -> Self {
+        let mut folder = Self::new();
+        folder.ask(graph);
+        folder
+    }
+
+    fn ask(&mut self, graph: &RealGraph) {
+        fs::write(self.path("supergraph.graphql"), graph.supergraph()).expect("the folder is writable");
+        self.connect(&graph.gateway);
     }
 
     /// Asks another gateway from now on.
@@ -100,8 +111,21 @@ impl Folder {
     ///
     /// With a registry, documents are written in Avro.
     pub fn share_over(&self, kafka: &Kafka, registry: Option<&Rest>, name: &str) -> Stream {
-        let registry =
-            registry.map(|registry| format!("schema_registry: \"{}/apis/ccompat/v7\", ", registry.url));
+        self.share(kafka, registry.map(|registry| registry.url.as_str()));
+        let tables = ["movies", "productions", "talents", "cast"];
+        let topics = tables.map(|table| format!("{name}.public.{table}"));
+        kafka.create_topics(&topics.each_ref().map(String::as_str), 3);
+        let mut files = BTreeMap::new();
+        for (table, topic) in tables.into_iter().zip(topics) {
+            self.follow(table, &topic);
+            files.insert(self.path("events").join(format!("{table}.ndjson")), topic);
+        }
+        Stream::start(&kafka.brokers, files)
+    }
+
+    /// Shares the log over Kafka. With the address of a registry, documents are written in Avro.
+    pub fn share(&self, kafka: &Kafka, registry: Option<&str>) {
+        let registry = registry.map(|url| format!("schema_registry: \"{url}/apis/ccompat/v7\", "));
         self.edit(
             "index.yaml",
             "state: { path: ./movies.db }\n",
@@ -112,18 +136,12 @@ impl Folder {
             ),
         );
         self.edit("index.yaml", "  batch: { size: 25 }\n", "  batch: { size: 25 }\n  deadline: 12s\n");
-        let mut files = BTreeMap::new();
-        for table in ["movies", "productions", "talents", "cast"] {
-            let topic = format!("{name}.public.{table}");
-            self.edit(
-                "index.yaml",
-                &format!("file: ${{EVENTS_DIR:-./events}}/{table}.ndjson"),
-                &format!("topic: {topic}"),
-            );
-            kafka.create_topic(&topic, 3);
-            files.insert(self.path("events").join(format!("{table}.ndjson")), topic);
-        }
-        Stream::start(&kafka.brokers, files)
+    }
+
+    /// Lets the source of a table, which followed a file, read a topic.
+    pub fn follow(&self, table: &str, topic: &str) {
+        let file = format!("file: ${{EVENTS_DIR:-./events}}/{table}.ndjson");
+        self.edit("index.yaml", &file, &format!("topic: {topic}"));
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -274,6 +292,13 @@ impl Running {
         let (_, columns) = stat.rsplit_once(") ").expect("a name in parentheses");
         let ticks = columns.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number"));
         Duration::from_millis(10 * ticks.sum::<u64>())
+    }
+
+    /// What its admin port answers at this path: the status and the text.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let url = format!("http://{}{path}", self.admin());
+        let answer = reqwest::blocking::get(url).expect("the admin port answers");
+        (answer.status().as_u16(), answer.text().expect("text"))
     }
 
     /// The most memory it ever had, in bytes, as Linux counts it.

@@ -139,19 +139,29 @@ impl RealGraph {
 
     /// What the gateway answers for every movie, by the selection of `query.graphql`.
     pub fn documents(&self) -> BTreeMap<String, Value> {
+        self.documents_of(&self.ids())
+    }
+
+    /// The same for these movies, of those that there are.
+    pub fn documents_of(&self, ids: &[String]) -> BTreeMap<String, Value> {
         let parsed = |(id, body): (String, Box<RawValue>)| {
             (id, serde_json::from_str(body.get()).expect("an answer's slice is JSON"))
         };
-        self.bodies().into_iter().map(parsed).collect()
+        let documents = self.bodies_of(ids).into_iter().map(parsed);
+        documents.filter(|(_, document): &(String, Value)| !document.is_null()).collect()
     }
 
-    /// The same, as the gateway wrote it.
+    /// What the gateway answers for every movie, as it wrote it.
     pub fn bodies(&self) -> BTreeMap<String, Box<RawValue>> {
+        self.bodies_of(&self.ids())
+    }
+
+    fn bodies_of(&self, ids: &[String]) -> BTreeMap<String, Box<RawValue>> {
         let query = read("query.graphql");
         let (_, selection) = query.split_once("movie(movieId: $id)").expect("the template's root field");
         let selection = selection.trim_end().strip_suffix('}').expect("the operation's end");
         let mut bodies = BTreeMap::new();
-        for ids in self.ids().chunks(BATCH) {
+        for ids in ids.chunks(BATCH) {
             let roots =
                 ids.iter().enumerate().map(|(n, id)| format!("d{n}: movie(movieId: \"{id}\") {{ ...F }}"));
             let fields = roots.collect::<Vec<_>>().join(" ");

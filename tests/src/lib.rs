@@ -8,6 +8,7 @@ pub mod folder;
 pub mod graph;
 pub mod graphql_js;
 pub mod http;
+pub mod link;
 pub mod load;
 pub mod markdown;
 pub mod openmetrics;

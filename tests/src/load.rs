@@ -44,7 +44,7 @@ pub fn folder(kafka: &Kafka, registry: &Rest, (kind, store): (&'static str, &Res
     folder.set("REGISTRY", &format!("{}/apis/ccompat/v7", registry.url));
     folder.set("STORE", kind);
     folder.set("STORE_URL", &store.url);
-    kafka.create_topic("bench.public.movies", 6);
+    kafka.create_topics(&["bench.public.movies"], 6);
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     folder
 }

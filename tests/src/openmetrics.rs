@@ -53,3 +53,13 @@ pub fn read(exposition: &str) -> Vec<Family> {
     assert!(output.status.success(), "{}\n{exposition}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
+
+/// The sum of a metric's samples that have these labels, by the sample's whole name behind our prefix.
+pub fn value(families: &[Family], name: &str, labels: &[(&str, &str)]) -> f64 {
+    let samples = families.iter().flat_map(|family| &family.samples);
+    let named = samples.filter(|sample| sample.name == format!("studio_search_{name}"));
+    let is_so = |label: &(&str, &str), sample: &Sample| {
+        sample.labels.get(label.0).is_some_and(|value| value == label.1)
+    };
+    named.filter(|sample| labels.iter().all(|label| is_so(label, sample))).map(|sample| sample.value).sum()
+}

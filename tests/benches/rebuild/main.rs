@@ -77,8 +77,7 @@ fn measure(engine: &'static str, store: &Rest) {
     let gateway = gateway::start(&documents);
     let folder = load::folder(kafka(), registry(), (engine, store), &gateway.url);
     copy_index(store, "rival");
-    kafka().create_topic("rival.lane", PARTITIONS);
-    kafka().create_topic("rival.documents", PARTITIONS);
+    kafka().create_topics(&["rival.lane", "rival.documents"], PARTITIONS);
     let avsc = folder.succeed(&["-q", "generate", "avro", "index.yaml"]);
     let schema = DocumentSchema::parse(&serde_json::from_str(&avsc).expect("JSON")).expect("ours");
     let loader = Loader {

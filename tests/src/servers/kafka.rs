@@ -134,15 +134,6 @@ pub(super) fn command(jars: &Path, class: &str) -> Command {
 }
 
 impl Kafka {
-    /// Makes a topic of one replica.
-    pub fn create_topic(&self, name: &str, partitions: i32) {
-        let partitions = partitions.to_string();
-        self.tool(
-            "TopicCommand",
-            &["--create", "--topic", name, "--partitions", &partitions, "--replication-factor", "1"],
-        );
-    }
-
     /// Allows a user of the second listener to do something, in the words of Kafka's own tool for that.
     pub fn allow(&self, user: &str, what: &str) {
         let user = format!("User:{user}");

@@ -15,6 +15,7 @@ mod process;
 mod records;
 mod registry;
 mod rest;
+mod topics;
 
 use std::sync::LazyLock;
 
