@@ -25,7 +25,7 @@ pub enum RunError {
     Graph(#[from] GraphError),
     /// A source.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(SourceError),
     /// The configuration names no file for a source.
     #[error("the source {0:?} of the provisioned plan isn't in the configuration any more")]
     UnknownSource(String),
@@ -62,7 +62,7 @@ impl RunError {
     /// Whether a server is to blame.
     pub fn is_of_a_server(&self) -> bool {
         match self {
-            Self::State(error) | Self::Source(SourceError::State(error)) => error.is_of_a_server(),
+            Self::State(error) => error.is_of_a_server(),
             _ => false,
         }
     }
@@ -76,6 +76,16 @@ impl RunError {
             Self::Role => Some("leave `--role` out, or share the log over Kafka (`kafka:`)"),
             Self::Listen { .. } => Some("give another address with `--admin` or under `admin.listen`"),
             Self::Endpoint(_) | Self::Source(_) => None,
+        }
+    }
+}
+
+impl From<SourceError> for RunError {
+    /// The state fails alike whoever met it: what another process took over is told from what is broken.
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::State(error) => Self::State(error),
+            error @ SourceError::Io { .. } => Self::Source(error),
         }
     }
 }
@@ -94,7 +104,7 @@ impl From<BackfillError> for RunError {
         match error {
             BackfillError::State(error) => Self::State(error),
             BackfillError::Graph(error) => Self::Graph(error),
-            BackfillError::File(error) => Self::Source(error),
+            BackfillError::File(error) => error.into(),
         }
     }
 }
@@ -102,8 +112,28 @@ impl From<BackfillError> for RunError {
 impl From<RouteError> for RunError {
     fn from(error: RouteError) -> Self {
         match error {
-            RouteError::Source(error) => Self::Source(error),
+            RouteError::Source(error) => error.into(),
             RouteError::Graph(error) => Self::Graph(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By this, a process that lost its share takes the next one and does not end.
+    #[test]
+    fn a_share_that_another_process_took_over_is_told_so_whoever_met_it() {
+        let fenced = || StateError::Fenced("a share".to_owned());
+        let errors: [RunError; 4] = [
+            fenced().into(),
+            RouteError::from(fenced()).into(),
+            SourceError::State(fenced()).into(),
+            RebuildError::State(fenced()).into(),
+        ];
+        for error in errors {
+            assert!(matches!(error, RunError::State(StateError::Fenced(_))), "{error:?}");
         }
     }
 }
