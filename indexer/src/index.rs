@@ -117,6 +117,8 @@ pub struct SourceProgress {
     pub name: String,
     /// Everything before this position is in the log or a dead letter.
     pub position: Option<i64>,
+    /// Why it is not read at all right now.
+    pub waiting: Option<String>,
 }
 
 impl Index {
@@ -201,7 +203,8 @@ impl Index {
         let mut sources = Vec::new();
         for source in &self.plan.sources {
             let position = self.log.source_position(&source.name).await?;
-            sources.push(SourceProgress { name: source.name.clone(), position });
+            let waiting = self.log.source_waits_for(&source.name).await?;
+            sources.push(SourceProgress { name: source.name.clone(), position, waiting });
         }
         Ok(Status {
             name: self.plan.name.clone(),

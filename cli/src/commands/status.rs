@@ -105,12 +105,20 @@ fn problems(status: &Status, policy: &FreshnessPolicy) -> Vec<String> {
     if status.processes == 0 {
         problems.push(format!("nothing works on {name}"));
     }
+    for (source, reason) in waiting_sources(status) {
+        problems.push(format!("{source} of {name} waits: {reason}"));
+    }
     let limit = i64::try_from(policy.error_after_ms).unwrap_or(i64::MAX);
     if let Some(freshness) = status.freshness.filter(|freshness| freshness.p99 > limit) {
         let (p99, limit) = (span(freshness.p99), span(limit));
         problems.push(format!("{name} is {p99} behind its events (p99), the limit is {limit}"));
     }
     problems
+}
+
+/// Sources that are not read at all right now, and why.
+fn waiting_sources(status: &Status) -> impl Iterator<Item = (&str, &str)> {
+    status.sources.iter().filter_map(|source| Some((source.name.as_str(), source.waiting.as_deref()?)))
 }
 
 fn table(statuses: &[Status], paint: Paint) -> String {
@@ -152,6 +160,9 @@ fn notes(statuses: &[Status], paint: Paint) -> Vec<String> {
         }
         if let Some(reason) = &status.waiting {
             lines.push(paint.odd(&format!("{name} waits: {reason}")));
+        }
+        for (source, reason) in waiting_sources(status) {
+            lines.push(paint.odd(&format!("{source} of {name} waits: {reason}")));
         }
         if let Some(newest) = status.backfill.as_ref().filter(|newest| newest.backfill.ended_at.is_none()) {
             let (number, ids) = (newest.backfill.number, newest.backfill.enumerated);

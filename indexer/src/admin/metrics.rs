@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     StateError,
-    index::Status,
+    index::{SourceProgress, Status},
     ledger::{BackfillState, IndexState},
     source::inbox,
 };
@@ -59,26 +59,27 @@ async fn scrape(admin: &Admin) -> Result<Scraped, StateError> {
     let status = admin.index.status().await?;
     let mut source_lag = BTreeMap::new();
     for source in &status.sources {
-        let end = source_end(admin, &source.name).await?;
-        let lag = end.map(|end| end.saturating_sub(source.position.unwrap_or(0)));
-        source_lag.insert(source.name.clone(), lag.map_or(0, |lag| u64::try_from(lag).unwrap_or(0)));
+        source_lag.insert(source.name.clone(), lag_of(admin, source).await?);
     }
     Ok(Scraped { status, source_lag })
 }
 
-/// Where a source ends; `None` where it isn't there yet.
-async fn source_end(admin: &Admin, name: &str) -> Result<Option<i64>, StateError> {
-    let Some(source) = admin.index.plan.source(name) else { return Ok(None) };
-    match (&source.input, admin.index.state()) {
+/// What a source holds beyond what is routed; nothing where it isn't there yet.
+async fn lag_of(admin: &Admin, progress: &SourceProgress) -> Result<u64, StateError> {
+    let name = &progress.name;
+    let Some(source) = admin.index.plan.source(name) else { return Ok(0) };
+    let end = match (&source.input, admin.index.state()) {
         (SourceInput::File, _) => {
-            let Some(path) = admin.source_files.get(name) else { return Ok(None) };
-            let length = tokio::fs::metadata(path).await.map(|file| file.len());
-            Ok(length.ok().and_then(|length| i64::try_from(length).ok()))
+            let Some(path) = admin.source_files.get(name) else { return Ok(0) };
+            let length = tokio::fs::metadata(path).await.map_or(0, |file| file.len());
+            i64::try_from(length).unwrap_or(i64::MAX)
         }
-        (SourceInput::Http, Some(state)) => inbox::end(state, name).await.map(Some),
-        (SourceInput::Http, None) => Ok(None),
-        (SourceInput::Topic(_), _) => admin.index.log.source_end(name).await,
-    }
+        (SourceInput::Http, Some(state)) => inbox::end(state, name).await?,
+        (SourceInput::Http, None) => 0,
+        (SourceInput::Topic(_), _) => return Ok(admin.index.log.source_lag(name).await?.unwrap_or(0)),
+    };
+    let lag = end.saturating_sub(progress.position.unwrap_or(0));
+    Ok(u64::try_from(lag).unwrap_or(0))
 }
 
 fn text(admin: &Admin, scraped: Option<&Scraped>) -> Result<String, fmt::Error> {

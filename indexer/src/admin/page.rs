@@ -13,7 +13,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Shared;
-use crate::{StateError, index::Status, ledger::IndexState};
+use crate::{
+    StateError,
+    index::{SourceProgress, Status},
+    ledger::IndexState,
+};
 
 /// Hits of one page.
 const FIRST: usize = 20;
@@ -140,12 +144,19 @@ fn figure(name: &str, value: &str, meaning: &str) -> Markup {
 /// Why nothing is brought up to date right now, and what to do.
 fn trouble(status: &Status) -> Option<String> {
     match &status.state {
-        IndexState::Running => status.waiting.clone(),
+        IndexState::Running => status.waiting.clone().or_else(|| source_trouble(status)),
         IndexState::Paused => Some("A person paused it. It goes on with `studio-search resume`.".to_owned()),
         IndexState::Failed { code, reason } => {
             Some(format!("{code}: {reason}. When that is mended: `studio-search resume`."))
         }
     }
+}
+
+/// The first source that waits, and why.
+fn source_trouble(status: &Status) -> Option<String> {
+    let told =
+        |source: &SourceProgress| Some(format!("{} waits: {}.", source.name, source.waiting.as_ref()?));
+    status.sources.iter().find_map(told)
 }
 
 fn form(asked: &Asked, plan: &IndexPlan, response: Option<&SearchResponse>) -> Markup {

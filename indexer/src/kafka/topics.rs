@@ -109,6 +109,12 @@ impl Topics {
         self.blocking(move |shared| shared.describe(&topics)).await
     }
 
+    /// Whether there is a topic of this name.
+    pub async fn exists(&self, topic: &str) -> Result<bool, StateError> {
+        let topic = topic.to_owned();
+        self.blocking(move |shared| Ok(shared.size(&topic)?.is_some())).await
+    }
+
     /// How many brokers there are, asked beside a topic, which need not exist.
     pub async fn brokers(&self, topic: &str) -> Result<usize, StateError> {
         let topic = topic.to_owned();

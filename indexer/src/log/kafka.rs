@@ -88,11 +88,6 @@ impl KafkaLog {
         Self(Arc::clone(&self.0), patience)
     }
 
-    /// The group of those who route.
-    pub(crate) fn route_group(&self) -> &str {
-        &self.0.kafka.route_group
-    }
-
     /// How the brokers are reached.
     pub(crate) fn endpoint(&self) -> &KafkaEndpoint {
         &self.0.endpoint
@@ -113,6 +108,25 @@ impl KafkaLog {
             SourceInput::Topic(topic) => Some(topic),
             SourceInput::File | SourceInput::Http => None,
         }
+    }
+
+    /// The group that reads a source. The sources of one topic read it in groups of their own, as each commits what it has routed.
+    pub(crate) fn group_of(&self, source: &SourcePlan) -> String {
+        let mut readers = self.0.plan.sources.iter().filter(|other| other.input == source.input);
+        let route_group = &self.0.kafka.route_group;
+        match readers.next() {
+            Some(first) if first.name != source.name => format!("{route_group}-{}", source.name),
+            _ => route_group.clone(),
+        }
+    }
+
+    /// The topic of a source and the group that reads it, where the topic is there.
+    async fn existing(&self, source: &str) -> Result<Option<(&str, String)>, StateError> {
+        let Some((plan, topic)) = self.0.plan.source(source).zip(self.topic_of(source)) else {
+            return Ok(None);
+        };
+        let is_there = self.0.topics.exists(topic).await?;
+        Ok(is_there.then(|| (topic, self.group_of(plan))))
     }
 
     fn lane(&self, lane: Lane) -> &Arc<str> {
@@ -198,14 +212,21 @@ impl ReindexLog for KafkaLog {
     }
 
     async fn source_position(&self, source: &str) -> Result<Option<i64>, StateError> {
-        let Some(topic) = self.topic_of(source) else { return Ok(None) };
-        let next = self.0.topics.committed(&self.0.kafka.route_group, topic).await?;
+        let Some((topic, group)) = self.existing(source).await? else { return Ok(None) };
+        let next = self.0.topics.committed(&group, topic).await?;
         Ok((!next.is_empty()).then(|| next.values().sum()))
     }
 
-    async fn source_end(&self, source: &str) -> Result<Option<i64>, StateError> {
+    async fn source_lag(&self, source: &str) -> Result<Option<u64>, StateError> {
+        let Some((topic, group)) = self.existing(source).await? else { return Ok(None) };
+        Ok(Some(self.0.topics.lag(&group, topic).await?.values().sum()))
+    }
+
+    async fn source_waits_for(&self, source: &str) -> Result<Option<String>, StateError> {
         let Some(topic) = self.topic_of(source) else { return Ok(None) };
-        Ok(Some(self.0.topics.ends(topic).await?.values().sum()))
+        let is_there = self.0.topics.exists(topic).await?;
+        Ok((!is_there)
+            .then(|| format!("the topic {topic} does not exist; it is read as soon as it is there")))
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StateError> {

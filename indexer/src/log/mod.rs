@@ -149,8 +149,13 @@ pub trait ReindexLog: Send + Sync {
         Ok(self.source_progress(source).await?.map(|position| position.at))
     }
 
-    /// Where a source ends that is a topic; `None` for what isn't.
-    async fn source_end(&self, _source: &str) -> Result<Option<i64>, StateError> {
+    /// How many records a source holds beyond what is routed, where it is a topic that is there; else `None`.
+    async fn source_lag(&self, _source: &str) -> Result<Option<u64>, StateError> {
+        Ok(None)
+    }
+
+    /// What a source waits for that can't be read at all, such as its topic; `None` where it can, or where nobody knows.
+    async fn source_waits_for(&self, _source: &str) -> Result<Option<String>, StateError> {
         Ok(None)
     }
 

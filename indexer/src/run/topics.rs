@@ -1,6 +1,6 @@
 //! The routing half of a process where sources are topics: one share of them after another.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use plan::{SourcePlan, index_plan::SourceInput};
 use tokio_util::sync::CancellationToken;
@@ -27,22 +27,16 @@ pub(super) struct TopicRouting {
 }
 
 impl TopicRouting {
-    /// One for each group: the sources of one topic read it in groups of their own, as each commits what it has routed.
+    /// One for each group.
     pub(super) fn of(
         process: &Arc<Process>,
         log: &KafkaLog,
         stop: &CancellationToken,
         once: bool,
     ) -> Vec<Self> {
-        let mut groups: Vec<(String, Vec<SourcePlan>)> = vec![(log.route_group().to_owned(), Vec::new())];
-        let mut topics = BTreeSet::new();
+        let mut groups: BTreeMap<String, Vec<SourcePlan>> = BTreeMap::new();
         for source in &process.index.plan.sources {
-            let SourceInput::Topic(topic) = &source.input else { continue };
-            if topics.insert(topic) {
-                groups[0].1.push(source.clone());
-            } else {
-                groups.push((format!("{}-{}", log.route_group(), source.name), vec![source.clone()]));
-            }
+            groups.entry(log.group_of(source)).or_default().push(source.clone());
         }
         let routing = |(group, sources)| Self {
             process: Arc::clone(process),
