@@ -1,6 +1,6 @@
 //! Records of a topic that expired before they were read: told, and answered as the source says, never skipped silently.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use plan::{code::kafka::SS312, kafka_plan::OnGap};
 
@@ -8,24 +8,59 @@ use super::{RunError, topics::TopicRouting};
 use crate::{
     kafka::{Gap, Share},
     ledger::{self, BackfillIds, IndexState},
+    log::{Append, Progress, ReindexLog},
+    source::{
+        Position,
+        topic::{Leaps, TopicPosition},
+    },
 };
 
 /// How often gaps are looked for.
 pub(super) const POLL: Duration = Duration::from_secs(1);
 
+/// The gaps of one share.
+#[derive(Default)]
+pub(super) struct Gaps {
+    /// Those that wait for a person.
+    told: Vec<Gap>,
+    /// Those that are answered, and that the reader has not yet gone past.
+    answered: Vec<Gap>,
+    /// How the reader of each topic is told that it goes on after one.
+    pub leaps: BTreeMap<Arc<str>, Leaps>,
+}
+
 impl TopicRouting {
     /// Answers the gaps of a share. One that waits for a person is looked at again.
-    pub(super) async fn close_gaps(&self, share: &Arc<Share>, told: &mut Vec<Gap>) -> Result<(), RunError> {
-        for gap in share.gaps() {
-            let is_told = told.contains(&gap);
+    pub(super) async fn close_gaps(&self, share: &Arc<Share>, gaps: &mut Gaps) -> Result<(), RunError> {
+        let found = share.gaps();
+        gaps.answered.retain(|gap| found.contains(gap));
+        for gap in found {
+            if gaps.answered.contains(&gap) {
+                continue;
+            }
+            let is_told = gaps.told.contains(&gap);
             if self.is_closed(&gap, is_told).await? {
-                share.go_on_from_oldest(&gap.topic, gap.partition);
-                told.retain(|other| *other != gap);
+                self.go_on_after(&gap, share, gaps).await?;
+                gaps.told.retain(|other| *other != gap);
+                gaps.answered.push(gap);
             } else if !is_told {
-                told.push(gap);
+                gaps.told.push(gap);
             }
         }
         Ok(())
+    }
+
+    /// Reads on from what is there, and remembers that, though no record may ever follow: the next process would ask again.
+    async fn go_on_after(&self, gap: &Gap, share: &Arc<Share>, gaps: &Gaps) -> Result<(), RunError> {
+        if let Some(leaps) = gaps.leaps.get(&gap.topic) {
+            leaps.tell(gap);
+        }
+        share.go_on_from_oldest(&gap.topic, gap.partition);
+        let Some(source) = self.source_of(&gap.topic) else { return Ok(()) };
+        let topic = Some(TopicPosition::after(gap, share));
+        let progress =
+            Progress { source: source.name.clone(), position: Position { topic, ..Position::default() } };
+        Ok(self.log.append(Append { progress: Some(progress), ..Append::default() }).await?)
     }
 
     /// Does what the source of a gap says; whether reading may go on after it.

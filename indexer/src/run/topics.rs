@@ -5,14 +5,18 @@ use std::{collections::BTreeMap, sync::Arc};
 use plan::{SourcePlan, index_plan::SourceInput};
 use tokio_util::sync::CancellationToken;
 
-use super::{Process, RunError, Tasks, gaps, joined};
+use super::{
+    Process, RunError, Tasks,
+    gaps::{self, Gaps},
+    joined,
+};
 use crate::{
     StateError,
     heartbeat::{self, waiting},
     kafka::{Member, Share},
     log::kafka::KafkaLog,
     route::barrier::Barrier,
-    source::topic::TopicSource,
+    source::topic::{Leaps, TopicSource},
 };
 
 /// Routes the topics of one group, whatever partitions of them the group gives to this process.
@@ -83,21 +87,23 @@ impl TopicRouting {
     async fn work(&self, share: &Arc<Share>) -> Result<(), RunError> {
         let ended = self.stop.child_token();
         let mut routes = Tasks::new();
+        let mut gaps = Gaps::default();
         for plan in &self.sources {
             let Some(topic) = topic(plan) else { continue };
             if share.partitions(&topic).is_empty() {
                 continue;
             }
             let decoder = self.log.decoder(plan);
-            let source = TopicSource::new(&topic, share, decoder, self.log.topics().clone());
+            let leaps = Leaps::default();
+            let source = TopicSource::new(&topic, share, decoder, self.log.topics().clone(), leaps.clone());
+            gaps.leaps.insert(topic, leaps);
             let barrier = Barrier::Deadline(Arc::clone(&self.process.longest_deadline));
             let route = self.process.route(plan, Box::new(source), barrier, self.once, &ended)?;
             let heartbeat = heartbeat::beside(format!("the route of {}", plan.name));
             routes.spawn(heartbeat.drive(async move { Ok(route.run().await?) }));
         }
         let mut result = Ok(());
-        let mut gaps = tokio::time::interval(gaps::POLL);
-        let mut told = Vec::new();
+        let mut look = tokio::time::interval(gaps::POLL);
         loop {
             heartbeat::beat();
             tokio::select! {
@@ -116,8 +122,8 @@ impl TopicRouting {
                     None => return result,
                 },
                 () = share.revoked().cancelled(), if !ended.is_cancelled() => ended.cancel(),
-                _ = gaps.tick(), if !ended.is_cancelled() => {
-                    if let Err(error) = self.close_gaps(share, &mut told).await {
+                _ = look.tick(), if !ended.is_cancelled() => {
+                    if let Err(error) = self.close_gaps(share, &mut gaps).await {
                         result = result.and(Err(error));
                         ended.cancel();
                     }

@@ -1,17 +1,22 @@
 //! A topic as a source: the partitions that the group gave to this process, until it asks them back.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use plan::Record;
 use rdkafka::message::Headers;
+use tokio::sync::Notify;
 
 use super::{
     BadRecord, MAX_READ_BYTES, Original, Position, Records, Source, SourceError, SourceRecord,
     decode::{RawRecord, RecordDecoder},
 };
 use crate::{
-    kafka::{GroupOffsets, Message, OwnedMessage, Share, Topics},
+    kafka::{Gap, GroupOffsets, Message, OwnedMessage, Share, Topics},
     log::Ends,
     patience::Patience,
 };
@@ -28,6 +33,12 @@ pub struct TopicPosition {
 }
 
 impl TopicPosition {
+    /// After a gap, in its partition.
+    pub(crate) fn after(gap: &Gap, share: &Arc<Share>) -> Self {
+        let next = Ends::from([(gap.partition, gap.oldest)]);
+        Self { topic: Arc::clone(&gap.topic), next, share: Arc::clone(share) }
+    }
+
     /// The position as offsets to commit. They travel with their generation, so that a zombie can't commit them.
     pub(crate) fn into_offsets(self) -> GroupOffsets {
         let Self { topic, next, share } = self;
@@ -53,6 +64,45 @@ impl std::fmt::Debug for TopicPosition {
     }
 }
 
+/// Gaps in a topic that are answered, told by whoever answers them to whoever reads on after them.
+///
+/// What was read before it is committed later, and must not set its partition back.
+#[derive(Clone, Default)]
+pub struct Leaps(Arc<Answered>);
+
+#[derive(Default)]
+struct Answered {
+    /// The offset that is missing, and the one that is read next, by partition.
+    leaps: Mutex<BTreeMap<i32, (i64, i64)>>,
+    came: Notify,
+}
+
+impl Leaps {
+    /// Tells of a gap before anything is read after it.
+    pub fn tell(&self, gap: &Gap) {
+        let leap = (gap.wanted, gap.oldest);
+        self.0.leaps.lock().unwrap_or_else(PoisonError::into_inner).insert(gap.partition, leap);
+        self.0.came.notify_one();
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.leaps.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Where a partition goes on that is read up to `next`: there, unless a gap begins there.
+    fn over(&self, partition: i32, next: i64) -> i64 {
+        let mut leaps = self.0.leaps.lock().unwrap_or_else(PoisonError::into_inner);
+        match leaps.get(&partition) {
+            Some((missing, oldest)) if *missing == next => {
+                let oldest = *oldest;
+                leaps.remove(&partition);
+                oldest
+            }
+            _ => next,
+        }
+    }
+}
+
 /// Reads a share of a topic.
 pub struct TopicSource {
     topic: Arc<str>,
@@ -61,15 +111,23 @@ pub struct TopicSource {
     topics: Topics,
     /// Where each partition is read on.
     next: Ends,
+    leaps: Leaps,
     /// Where each partition ended when that was asked for. Beyond it, records don't count as progress.
     ends: Option<Ends>,
 }
 
 impl TopicSource {
     /// The topic's partitions of this share.
-    pub fn new(topic: &Arc<str>, share: &Arc<Share>, decoder: RecordDecoder, topics: Topics) -> Self {
+    pub fn new(
+        topic: &Arc<str>,
+        share: &Arc<Share>,
+        decoder: RecordDecoder,
+        topics: Topics,
+        leaps: Leaps,
+    ) -> Self {
         let next = share.committed(topic);
-        Self { topic: Arc::clone(topic), share: Arc::clone(share), decoder, topics, next, ends: None }
+        let (topic, share) = (Arc::clone(topic), Arc::clone(share));
+        Self { topic, share, decoder, topics, next, leaps, ends: None }
     }
 
     /// Decodes a record; nothing where the share was asked back while the registry was waited for.
@@ -92,7 +150,10 @@ impl TopicSource {
         }
     }
 
-    fn position(&self) -> Position {
+    fn position(&mut self) -> Position {
+        for (partition, next) in &mut self.next {
+            *next = self.leaps.over(*partition, *next);
+        }
         let topic = TopicPosition {
             topic: Arc::clone(&self.topic),
             next: self.next.clone(),
@@ -120,7 +181,7 @@ impl Source for TopicSource {
             let _ = tokio::time::timeout(WAIT, self.share.arrived_in(&self.topic)).await;
             messages = self.share.take(&self.topic, limit, MAX_READ_BYTES);
         }
-        if messages.is_empty() {
+        if messages.is_empty() && self.leaps.is_empty() {
             return Ok(Records { records: Vec::new(), next: from.clone() });
         }
         let mut records = Vec::with_capacity(messages.len());
@@ -138,7 +199,10 @@ impl Source for TopicSource {
     }
 
     async fn arrived(&mut self) {
-        self.share.arrived_in(&self.topic).await;
+        tokio::select! {
+            () = self.share.arrived_in(&self.topic) => {}
+            () = self.leaps.0.came.notified() => {}
+        }
     }
 
     async fn end(&mut self) -> Result<i64, SourceError> {
