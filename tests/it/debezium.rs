@@ -2,7 +2,7 @@
 //!
 //! Records become sentences: the lane, the roots, what is looked up. Every form must come to the same sentences.
 
-mod world;
+pub(crate) mod world;
 
 use std::{fs, sync::LazyLock};
 

@@ -2,6 +2,7 @@
 
 mod analyzers;
 mod avro;
+mod chain;
 mod compiled;
 mod conformance;
 mod convergence;
@@ -22,12 +23,14 @@ mod provision;
 mod python;
 mod registry;
 mod remote_store;
+mod roles;
 mod secrets;
 mod secured;
 mod servers;
 mod shared;
 mod sources;
 mod store_faults;
+mod stream_faults;
 mod templates;
 mod traces;
 mod verdicts;

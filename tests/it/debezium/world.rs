@@ -181,7 +181,7 @@ pub(super) static TOPICS: LazyLock<BTreeMap<String, Vec<Record>>> = LazyLock::ne
 });
 
 /// Starts a connector and waits until it runs.
-pub(super) fn start_connector(name: &str, config: &Value) {
+pub(crate) fn start_connector(name: &str, config: &Value) {
     connect().succeed("PUT", &format!("/connectors/{name}/config"), config);
     eventually(PATIENCE, || {
         let (_, status) = connect().call("GET", &format!("/connectors/{name}/status"), &Value::Null);
@@ -193,7 +193,7 @@ pub(super) fn start_connector(name: &str, config: &Value) {
 }
 
 /// Waits until a replication slot is read.
-pub(super) fn wait_until_streaming(slot: &str) {
+pub(crate) fn wait_until_streaming(slot: &str) {
     eventually(PATIENCE, || {
         let sql = format!("SELECT active FROM pg_replication_slots WHERE slot_name = '{slot}'");
         if postgres().run(DATABASE, &sql).trim() == "t" { Ok(()) } else { Err(format!("{slot} is not read")) }
