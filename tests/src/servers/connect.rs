@@ -47,7 +47,7 @@ for name in names:
 ";
 
 /// The prefixes of topics, as `${env:…}` in a connector has them, whose database is known to the worker.
-const PREFIXES: [&str; 4] = ["STUDIO", "CHAIN_BARE", "CHAIN_WRAPPED", "CHAIN_AVRO"];
+const PREFIXES: [&str; 5] = ["STUDIO", "ROUTED", "CHAIN_BARE", "CHAIN_WRAPPED", "CHAIN_AVRO"];
 
 /// All jars lie on one class path, so plugins are found by their manifests. Bare JSON is the default; connectors choose
 /// other converters. Connect makes the topics itself: the broker makes none.

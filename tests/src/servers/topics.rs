@@ -60,7 +60,8 @@ impl Kafka {
     fn ends(&self, topic: &str) -> Vec<(i32, i64)> {
         let asking: BaseConsumer = self.client();
         let metadata = asking.fetch_metadata(Some(topic), ANSWER).expect("the broker answers");
-        let partitions = metadata.topics()[0].partitions().iter().map(rdkafka::metadata::MetadataPartition::id);
+        let partitions =
+            metadata.topics()[0].partitions().iter().map(rdkafka::metadata::MetadataPartition::id);
         let end =
             |partition| asking.fetch_watermarks(topic, partition, ANSWER).expect("the broker answers").1;
         partitions.map(|partition| (partition, end(partition))).collect()
