@@ -65,15 +65,20 @@ fn modified(file: &Path) -> Option<SystemTime> {
     file.metadata().and_then(|meta| meta.modified()).ok()
 }
 
+/// The longest pause before a condition is looked at again: often a process is started to look, while others have work to do.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
 /// Waits until a condition holds; fails with its last complaint after `limit`.
 pub fn eventually(limit: Duration, mut holds: impl FnMut() -> Result<(), String>) {
     let start = Instant::now();
+    let mut pause = Duration::from_millis(50);
     loop {
         match holds() {
             Ok(()) => return,
             Err(complaint) => assert!(start.elapsed() < limit, "not within {limit:?}: {complaint}"),
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(pause);
+        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
     }
 }
 
