@@ -176,10 +176,15 @@ mod tests {
         let plan = Arc::new(crate::testing::movies());
         let client = Client::new(&endpoint).unwrap();
         let bulks = Bulks::of(ElasticIndex::new(client, Engine::Elasticsearch, plan, "movies-000001"));
-        let [first, second, third, fourth, fifth] = ["m1", "m2", "m3", "m4", "m5"].map(|id| {
+        let write = |id: &'static str| {
             let bulks = bulks.clone();
             tokio::spawn(async move { bulks.write(vec![document(id)]).await })
-        });
+        };
+        let first = write("m1");
+        until(&bulks, 0, 1).await;
+        let second = write("m2");
+        until(&bulks, 0, UNDER_WAY).await;
+        let [third, fourth, fifth] = ["m3", "m4", "m5"].map(write);
         until(&bulks, 3, UNDER_WAY).await;
         fifth.abort();
         first.abort();
