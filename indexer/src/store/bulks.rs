@@ -143,7 +143,7 @@ mod tests {
 
     use plan::{DocumentId, DocumentVersion};
     use search::elastic::{Client, ElasticEndpoint, Engine};
-    use tokio::{net::TcpListener, task::yield_now};
+    use tokio::{net::TcpListener, task::yield_now, time::timeout};
 
     use super::*;
 
@@ -162,9 +162,12 @@ mod tests {
             let queue = bulks.0.queue();
             (queue.waiting.len(), queue.under_way) == (waiting, under_way)
         };
-        while !is_there() {
-            yield_now().await;
-        }
+        let waited = timeout(Duration::from_mins(1), async {
+            while !is_there() {
+                yield_now().await;
+            }
+        });
+        waited.await.unwrap_or_else(|_| panic!("not {waiting} waiting and {under_way} under way"));
     }
 
     #[tokio::test]
