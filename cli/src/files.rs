@@ -3,7 +3,7 @@
 use std::{
     fmt,
     fs::{self, File},
-    io::{self, Read as _},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -91,15 +91,24 @@ pub(crate) fn read_text(path: &Path, limit: u64) -> Result<Arc<SourceText>, Unre
     Ok(Arc::new(SourceText { name: path.display().to_string(), text }))
 }
 
-/// Writes a file in place of what stood there: a reader finds the old text or the new one, never a part of one.
+/// Writes a file in place of what stood there, whose permissions it keeps: a reader finds the old text or the new one, never a
+/// part of one, and so does who starts the machine again.
 pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     // What is no file of ours to replace, such as /dev/stdout, is written into; a link stays a link.
     if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         return fs::write(path, text);
     }
     let beside = beside(path);
-    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, path));
-    written.inspect_err(|_| drop(fs::remove_file(&beside)))
+    let write = || {
+        let mut file = File::create(&beside)?;
+        file.write_all(text.as_bytes())?;
+        if let Ok(metadata) = fs::metadata(path) {
+            file.set_permissions(metadata.permissions())?;
+        }
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    };
+    write().inspect_err(|_| drop(fs::remove_file(&beside)))
 }
 
 /// Writes a file that must not be there yet: a link never replaces what somebody else wrote there meanwhile.

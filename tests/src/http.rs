@@ -4,8 +4,11 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
+
+/// Asks the servers behind.
+static CLIENT: LazyLock<reqwest::blocking::Client> = LazyLock::new(reqwest::blocking::Client::new);
 
 /// A request as it came.
 #[derive(Debug)]
@@ -62,7 +65,7 @@ impl Request {
     pub fn pass_on(self, url: &str) -> reqwest::Result<Answer> {
         let method = self.method.parse().expect("a method");
         let content_type = self.header("content-type").unwrap_or("text/plain").to_owned();
-        let request = reqwest::blocking::Client::new().request(method, format!("{url}{}", self.path));
+        let request = CLIENT.request(method, format!("{url}{}", self.path));
         let response = request.header("content-type", content_type).body(self.body).send()?;
         let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
         let content_type = content_type.unwrap_or("text/plain").to_owned();

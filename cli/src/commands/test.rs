@@ -22,6 +22,7 @@ use crate::{
     environment::Environment,
     exit::Exit,
     failure::{Failure, Trouble},
+    files::write_whole,
     output::Output,
     paint::Paint,
     project::{Project, tidy},
@@ -99,7 +100,7 @@ pub(crate) async fn test(
         let corrections = judged.iter_mut().flat_map(|verdict| std::mem::take(&mut verdict.corrections));
         let corrections: Vec<Correction> = corrections.collect();
         if expectations == Expectations::AreUpdated && !corrections.is_empty() {
-            update(&project.file, &corrections)?;
+            update(&project, &corrections)?;
             let before = judged;
             let (project, compiled, mocks) = prepared(file, env, output).await?;
             judged = run_all(&project.file, &project.config.tests, filter, &compiled.plan, &mocks).await?;
@@ -125,21 +126,14 @@ pub(crate) async fn test(
 }
 
 /// Writes what was found into the configuration, all of it or nothing.
-fn update(file: &Path, corrections: &[Correction]) -> Result<(), Failure> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Failure::new(format!("the expectations of {} can't be written: {error}", tidy(file).display()))
+fn update(project: &Project, corrections: &[Correction]) -> Result<(), Failure> {
+    let file = &project.file;
+    let failed = |reason: String| {
+        Failure::new(format!("the expectations of {} can't be written: {reason}", tidy(file).display()))
     };
-    let text = std::fs::read_to_string(file).map_err(|error| failed(&error))?;
-    let text = corrected(&text, corrections)
-        .map_err(|reason| failed(&reason).help("write this one by hand, then update the others"))?;
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let mut new = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
-    std::io::Write::write_all(&mut new, text.as_bytes()).map_err(|error| failed(&error))?;
-    let permissions = std::fs::metadata(file).map_err(|error| failed(&error))?.permissions();
-    new.as_file().set_permissions(permissions).map_err(|error| failed(&error))?;
-    new.as_file().sync_all().map_err(|error| failed(&error))?;
-    new.persist(file).map_err(|error| failed(&error.error))?;
-    Ok(())
+    let text = corrected(&project.config.source.text, corrections)
+        .map_err(|reason| failed(reason).help("write this one by hand, then update the others"))?;
+    write_whole(file, &text).map_err(|error| failed(error.to_string()))
 }
 
 impl Verdict {
