@@ -1,4 +1,7 @@
-//! Whose fault an error is: the owning subgraph, from the error itself or else from the path and the plan.
+//! Whose fault an error is: the owning subgraph, from the error itself or else from the path and the plan. Of an error without a
+//! path, every subgraph that the document is read from is suspected.
+
+use std::collections::BTreeSet;
 
 use plan::IndexPlan;
 use serde_json::Value;
@@ -12,7 +15,10 @@ const NO_CODE: &str = "SS404";
 pub fn cause_of(plan: &IndexPlan, error: &AnswerError, names: &[&str]) -> HoldCause {
     let path = known_prefix(plan, names);
     HoldCause {
-        subgraph: named_subgraph(plan, error).or_else(|| owners_of(plan, path.as_deref())),
+        subgraph: named_subgraph(plan, error).or_else(|| match error.names().is_empty() {
+            true => one_of(plan.fields.walk().flat_map(|field| &field.owners)),
+            false => owners_of(plan, path.as_deref()),
+        }),
         code: error.code().unwrap_or(NO_CODE).to_owned(),
         path,
         message: error.message.clone(),
@@ -40,15 +46,19 @@ fn known_prefix(plan: &IndexPlan, names: &[&str]) -> Option<String> {
         .find(|path| plan.fields.get(path).is_some())
 }
 
-/// The owners of a path, or of the root entity; `one of a, b` where several can answer it.
+/// The owners of a path, or of the root entity.
 fn owners_of(plan: &IndexPlan, path: Option<&str>) -> Option<String> {
-    let owners = match path {
-        Some(path) => plan.fields.get(path).map(|field| field.owners.clone())?,
-        None => plan.fields.get(&plan.key.path).map(|field| field.owners.clone())?,
-    };
-    match owners.as_slice() {
+    let field = plan.fields.get(path.unwrap_or(&plan.key.path))?;
+    one_of(&field.owners)
+}
+
+/// The subgraph that is meant where it can only be one of these; `one of a, b` where it can be several.
+fn one_of<'a>(owners: impl IntoIterator<Item = &'a String>) -> Option<String> {
+    let owners: BTreeSet<&str> = owners.into_iter().map(String::as_str).collect();
+    let all: Vec<&str> = owners.into_iter().collect();
+    match all.as_slice() {
         [] => None,
-        [one] => Some(one.clone()),
+        [one] => Some((*one).to_owned()),
         several => Some(format!("one of {}", several.join(", "))),
     }
 }

@@ -314,6 +314,12 @@ mod tests {
             Some("talent"),
             "known by the address that failed"
         );
+        let redacted = json!({"data": null, "errors": [{"message": "something failed"}]});
+        assert_eq!(
+            held(&judged(&plan, &["m1"], &redacted)[0]).0,
+            Some("one of movies, productions, talent"),
+            "nobody is blamed for what nobody can tell"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::{
 
 use plan::{DocumentId, IdKind, SourcePlan, code::kafka as codes};
 use serde_json::Value;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{RouteError, fan_out::FanOut};
@@ -34,9 +35,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Failures of one key, while the query answers for others, after which the key is given up: about fifteen seconds.
 const KEY_TRIES: u32 = 5;
 
-/// Failures after which a key is given up where nobody can tell whether the query answers at all, because it has not since the
-/// start: about three minutes, in which a subgraph starts again.
-const LONE_KEY_TRIES: u32 = 10;
+/// How long a key fails before it is given up where nobody can tell whether the query answers at all, because it has not since
+/// the start: long enough for a subgraph to start again.
+const LONE_KEY: Duration = Duration::from_mins(3);
 
 /// Answered keys that are remembered: enough that one of them is nearly always not among those that fail.
 const WITNESSES: usize = 16;
@@ -74,8 +75,10 @@ struct Asked {
     /// The page to go on with.
     cursor: Option<Value>,
     failures: u32,
-    /// Whether it failed last while the query answered for others, or while there were no others.
-    fails_alone: bool,
+    /// How often in a row it failed while the query answered for others.
+    alone: u32,
+    /// Since when it fails while there are no others to compare it with.
+    unvouched_since: Option<Instant>,
     reason: String,
 }
 
@@ -148,7 +151,14 @@ impl Lookup {
         stop: &CancellationToken,
     ) -> Result<Vec<Unanswered>, RouteError> {
         let Some(pages) = self.pages() else { return Ok(Vec::new()) };
-        let asked = |key| Asked { key, cursor: None, failures: 0, fails_alone: false, reason: String::new() };
+        let asked = |key| Asked {
+            key,
+            cursor: None,
+            failures: 0,
+            alone: 0,
+            unvouched_since: None,
+            reason: String::new(),
+        };
         let mut waiting: Vec<Asked> = keys.into_iter().map(asked).collect();
         let mut given_up = Vec::new();
         let (mut pause, mut unreachable) = (FIRST_PAUSE, 0);
@@ -177,15 +187,19 @@ impl Lookup {
                 }
             }
             waiting = failed.into_iter().chain(unasked).collect();
-            let (kept, lost) = self.verdict(&pages, waiting, answered, stop).await?;
-            waiting = kept;
-            given_up.extend(lost);
+            // While the gateway can't be reached, nobody is judged.
+            if unreachable == 0 {
+                let (kept, lost) = self.verdict(&pages, waiting, answered, stop).await?;
+                waiting = kept;
+                given_up.extend(lost);
+            }
             if waiting.is_empty() || stop.is_cancelled() {
                 return Ok(given_up);
             }
             tokio::select! {
-                () = heartbeat::waiting(tokio::time::sleep(pause.max(retry_after.unwrap_or_default()))) => {}
+                biased;
                 () = stop.cancelled() => return Ok(given_up),
+                () = heartbeat::waiting(tokio::time::sleep(pause.max(retry_after.unwrap_or_default()))) => {}
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -267,8 +281,8 @@ impl Lookup {
         }
     }
 
-    /// Parts the keys that are tried again from those that are given up. A failure is the key's own where the query answered for
-    /// another one before and after it; as long as it doesn't, everything waits.
+    /// Parts the keys that are tried again from those that are given up. Failures are the key's own where the query answered for
+    /// another one beside each of them; as long as it doesn't, everything waits.
     async fn verdict(
         &self,
         pages: &IdPages<'_>,
@@ -277,31 +291,39 @@ impl Lookup {
         stop: &CancellationToken,
     ) -> Result<(Vec<Asked>, Vec<Unanswered>), RouteError> {
         let failures = waiting.iter().map(|asked| asked.failures).max().unwrap_or(0);
-        let limit = match self.witness(&waiting) {
-            _ if answered => KEY_TRIES,
-            _ if failures + 1 < KEY_TRIES => return Ok((waiting, Vec::new())),
+        let is_vouched_for = match self.witness(&waiting) {
+            _ if answered => true,
             Some(witness) => {
                 let key = witness.to_variable(self.source.id_kind);
                 match stop.run_until_cancelled(pages.page(Some(key), None)).await {
-                    Some(Ok(_)) => KEY_TRIES,
+                    Some(Ok(_)) => true,
                     Some(Err(error)) => {
                         self.give_up_once(failures, error)?;
-                        waiting.iter_mut().for_each(|asked| asked.fails_alone = false);
+                        // Nobody is answered: what failed until now says nothing about any key.
+                        for asked in &mut waiting {
+                            (asked.alone, asked.unvouched_since) = (0, None);
+                        }
                         return Ok((waiting, Vec::new()));
                     }
                     None => return Ok((waiting, Vec::new())),
                 }
             }
-            None => {
-                waiting.iter_mut().for_each(|asked| asked.fails_alone = true);
-                if self.give_up_after.is_some() { KEY_TRIES } else { LONE_KEY_TRIES }
-            }
+            None => self.give_up_after.is_some(),
         };
-        let (lost, mut kept): (Vec<_>, Vec<_>) =
-            waiting.into_iter().partition(|asked| asked.failures >= limit && asked.fails_alone);
-        kept.iter_mut().for_each(|asked| asked.fails_alone = asked.failures > 0);
-        let give_up = |Asked { key, reason, .. }| Unanswered { key, reason };
-        Ok((kept, lost.into_iter().map(give_up).collect()))
+        let now = Instant::now();
+        let is_lost = |asked: &mut Asked| match asked.failures {
+            0 => false,
+            _ if is_vouched_for => {
+                asked.alone += 1;
+                asked.alone >= KEY_TRIES
+            }
+            _ => now.duration_since(*asked.unvouched_since.get_or_insert(now)) >= LONE_KEY,
+        };
+        let lost = waiting
+            .extract_if(.., |asked| is_lost(asked))
+            .map(|Asked { key, reason, .. }| Unanswered { key, reason });
+        let lost = lost.collect();
+        Ok((waiting, lost))
     }
 
     /// A key that was answered before, and is none of these.
