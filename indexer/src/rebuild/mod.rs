@@ -118,6 +118,8 @@ impl Rebuild {
             LaneProgress::from_committed(tenure.committed(Lane::Backfill).await?),
         ];
         let now = Instant::now();
+        // What was waited for under another share was waited for by its breaker.
+        batches.meter.waits_for(None);
         Ok(Self {
             max_batch: batches.requests.max_batch(),
             pace: Pace::new(batches.plan.backfill.rate_per_second, now),
@@ -156,6 +158,8 @@ impl Rebuild {
             let (tenure, places, next_look) =
                 (Arc::clone(&self.tenure), self.places.clone(), self.next_look());
             tokio::select! {
+                biased;
+                () = self.signals.stop.cancelled() => {}
                 Some(end) = self.running.join_next() => self.take_in(end).await?,
                 () = tenure.appended() => self.unread = [true; 2],
                 () = places.freed() => {}
@@ -163,7 +167,6 @@ impl Rebuild {
                     self.unread = [true; 2];
                     self.commit().await?;
                 }
-                () = self.signals.stop.cancelled() => {}
             }
         }
         while let Some(end) = waiting(self.running.join_next()).await {
