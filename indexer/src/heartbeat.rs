@@ -20,7 +20,12 @@ task_local! {
 
 /// The loops of a process. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Heartbeats(Arc<Mutex<Vec<Weak<Beats>>>>);
+pub(crate) struct Heartbeats {
+    loops: Arc<Mutex<Vec<Weak<Beats>>>>,
+    /// Stops them all at once, as the system stops a process.
+    #[cfg(test)]
+    pub(crate) freezer: crate::run::simulation::freezer::Freezer,
+}
 
 /// The heartbeat of one loop. With the last clone of it the loop has ended.
 #[derive(Debug, Clone)]
@@ -54,7 +59,7 @@ impl Heartbeats {
             newest: Mutex::new(Instant::now()),
             waits: AtomicUsize::new(0),
         });
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|other| other.strong_count() > 0);
         all.push(Arc::downgrade(&beats));
         Heartbeat { beats, all: self.clone() }
@@ -62,7 +67,7 @@ impl Heartbeats {
 
     /// Loops that neither moved nor waited for others for longer than this.
     pub(crate) fn stalled(&self, bound: Duration) -> Vec<Stalled> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
         let running = all.iter().filter_map(Weak::upgrade);
         let awake = running.filter(|beats| beats.waits.load(Ordering::Relaxed) == 0);
         let silent = awake.map(|beats| Stalled { name: beats.name.clone(), silent: beats.silent() });
@@ -98,6 +103,8 @@ impl Heartbeat {
 
     /// Runs the loop, which then finds its heartbeat by [`beat`] and [`waiting`].
     pub(crate) async fn drive<F: Future>(self, work: F) -> F::Output {
+        #[cfg(test)]
+        let work = self.all.freezer.clone().gate(work);
         CURRENT.scope(self, work).await
     }
 

@@ -59,6 +59,9 @@ pub(crate) enum World {
     /// On Kafka and in a hidden index, which several processes share.
     #[cfg(feature = "kafka")]
     Shared(KafkaLog),
+    /// In a simulation, of one process or of several.
+    #[cfg(test)]
+    Simulated(crate::run::simulation::seat::Seat),
 }
 
 /// What `status` says about an index.
@@ -173,6 +176,8 @@ impl Index {
     pub(crate) fn waiting_until(self, stop: &CancellationToken) -> Self {
         match &self.world {
             World::Embedded(_) => self,
+            #[cfg(test)]
+            World::Simulated(_) => self,
             World::Shared(log) => {
                 let patience = Patience::until(stop.clone());
                 let log = log.with(patience.clone());
@@ -192,6 +197,8 @@ impl Index {
             World::Embedded(log) => Some(log.state()),
             #[cfg(feature = "kafka")]
             World::Shared(_) => None,
+            #[cfg(test)]
+            World::Simulated(_) => None,
         }
     }
 

@@ -7,6 +7,7 @@
 //! The crate never parses GraphQL or YAML: it runs the plan that codegen proved.
 
 pub mod admin;
+mod ambient;
 pub mod avro;
 pub mod backfill;
 pub mod doctor;
@@ -34,11 +35,7 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 
+pub(crate) use ambient::now_ms;
 pub use endpoints::Endpoints;
 pub use index::Index;
 pub use state::{StateError, StateFile};
-
-/// Milliseconds since the epoch of Unix, for what people read. Order and versions never come from it.
-pub(crate) fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
-}

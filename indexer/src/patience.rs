@@ -39,8 +39,9 @@ impl Patience {
                 tracing::warn!(code = error.code().id, "{error}; it is waited for");
             }
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                biased;
                 () = stop.cancelled() => return Err(error),
+                () = tokio::time::sleep(pause) => {}
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

@@ -178,6 +178,7 @@ impl Process {
                 routed.cancel();
             }
             tokio::select! {
+                biased;
                 Some(ended) = rebuilding.join_next() => result = joined(ended),
                 Some(ended) = companions.join_next() => result = joined(ended),
                 Some(ended) = routing.join_next() => result = joined(ended),
@@ -217,6 +218,8 @@ impl Process {
             World::Shared(_) if role == Role::Route => Ok(None),
             #[cfg(feature = "kafka")]
             World::Shared(log) => Ok(Some(Box::new(Shares::join(log)?))),
+            #[cfg(test)]
+            World::Simulated(seat) => Ok(Some(seat.ownership())),
         }
     }
 
@@ -233,6 +236,11 @@ impl Process {
                 let heartbeat = self.heartbeats.begin(format!("routing for {}", routing.group));
                 tasks.spawn(heartbeat.drive(routing.run()));
             }
+            return Ok(());
+        }
+        #[cfg(test)]
+        if let World::Simulated(seat) = &self.index.world {
+            seat.spawn_routes(self, tasks, stop);
             return Ok(());
         }
         for source in &self.index.plan.sources {
@@ -289,5 +297,7 @@ fn joined(ended: Result<Result<(), RunError>, tokio::task::JoinError>) -> Result
     ended.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()))
 }
 
+#[cfg(test)]
+pub(crate) mod simulation;
 #[cfg(test)]
 mod tests;

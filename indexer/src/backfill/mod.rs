@@ -98,8 +98,9 @@ impl Backfills {
             }
             if !moved {
                 tokio::select! {
-                    () = tokio::time::sleep(POLL) => {}
+                    biased;
                     () = self.stop.cancelled() => return Ok(()),
+                    () = tokio::time::sleep(POLL) => {}
                 }
             }
         }

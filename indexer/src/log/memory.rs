@@ -247,7 +247,8 @@ impl Tenure for MemoryTenure {
         let mut page = Vec::new();
         for (number, partition) in kept.numbered(lane) {
             let Some(last) = read[lane.number()].get_mut(&number) else { continue };
-            let entries = (0..).zip(&partition.entries).skip_while(|(position, _)| position <= last);
+            let next = usize::try_from(*last + 1).expect("positions count from 0");
+            let entries = (*last + 1..).zip(&partition.entries[next..]);
             let fresh: Vec<Logged> = entries
                 .take(limit - page.len())
                 .map(|(position, entry)| Logged { partition: number, position, entry: entry.clone() })
@@ -296,8 +297,9 @@ pub struct Member(mpsc::Receiver<Arc<MemoryTenure>>);
 impl Ownership for Member {
     async fn next_tenure(&mut self, stop: &CancellationToken) -> Result<Option<Arc<dyn Tenure>>, StateError> {
         let share = tokio::select! {
-            share = self.0.recv() => share,
+            biased;
             () = stop.cancelled() => None,
+            share = self.0.recv() => share,
         };
         Ok(share.map(|share| share as Arc<dyn Tenure>))
     }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::ambient;
+
 /// The first pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -34,7 +36,7 @@ impl Breaker {
             return;
         }
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
-        let jittered = pause.mul_f64(rand::random_range(0.75..1.25));
+        let jittered = pause.mul_f64(ambient::jitter());
         self.failures = self.failures.saturating_add(1);
         self.opened = Some(now);
         self.open_until = Some(now + jittered.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER)));

@@ -155,9 +155,10 @@ impl Route {
                     return Ok(());
                 }
                 tokio::select! {
-                    () = tokio::time::sleep(truncate::POLL) => continue,
+                    biased;
                     () = self.stop.cancelled() => return Ok(()),
                     () = pending.closed() => return Ok(()), // the second lookup failed, and says why
+                    () = tokio::time::sleep(truncate::POLL) => continue,
                 }
             }
             may_be_paused = false;
@@ -172,9 +173,10 @@ impl Route {
                     return Ok(());
                 }
                 tokio::select! {
-                    () = waiting(self.source.arrived()) => continue,
+                    biased;
                     () = self.stop.cancelled() => return Ok(()),
                     () = pending.closed() => return Ok(()), // the second lookup failed, and says why
+                    () = waiting(self.source.arrived()) => continue,
                 }
             }
             Meter::add(&self.meter.events, records.len());
@@ -308,9 +310,10 @@ impl SecondLookup {
         while let Some(Waiting { batch, _room }) = waiting(barriers.recv()).await {
             let Pending { arrived, keys, mut dead_letters, given_up, mut queued, progress } = batch;
             tokio::select! {
-                () = waiting(self.barrier.passed(arrived)) => {}
+                biased;
                 // Uncommitted, the events come again and so does their barrier.
                 () = self.stop.cancelled() => return Ok(()),
+                () = waiting(self.barrier.passed(arrived)) => {}
             }
             let unanswered =
                 look_up(&self.lookup, &*self.log, &keys, &given_up, &mut queued, &self.stop).await?;

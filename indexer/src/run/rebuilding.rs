@@ -92,6 +92,7 @@ impl Rebuilding {
         let mut result = Ok(());
         loop {
             tokio::select! {
+                biased;
                 end = &mut rebuilding => {
                     result = result.and(end.map_err(RunError::from));
                     break;
@@ -132,6 +133,7 @@ impl Rebuilding {
                 Ok::<_, StateError>(epoch)
             };
             let failure = tokio::select! {
+                biased;
                 taken = taken => match taken {
                     Ok(epoch) => {
                         self.process.fetches.enter(epoch);

@@ -271,6 +271,8 @@ impl Replay {
             World::Embedded(_) => RecordDecoder::new(source.encoding, None),
             #[cfg(feature = "kafka")]
             World::Shared(log) => log.decoder(source),
+            #[cfg(test)]
+            World::Simulated(_) => RecordDecoder::new(source.encoding, None),
         };
         let headers: Vec<(&str, Option<&[u8]>)> =
             original.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();

@@ -113,6 +113,7 @@ impl Shared {
         let writes: Vec<DocumentWrite<'_>> = documents.iter().flatten().map(DocumentWrite::from).collect();
         let given_up = select_all(told.iter_mut().map(|told| Box::pin(told.closed())));
         let written = tokio::select! {
+            biased;
             written = self.index.write(&writes) => written,
             _ = given_up => return, // who still waits is told by that
         };

@@ -1,0 +1,69 @@
+//! What a process takes from its machine: the time of day, and chance. A simulation brings its own of both.
+
+/// Milliseconds since the epoch of Unix, for what people read. Order and versions never come from it.
+pub(crate) fn now_ms() -> i64 {
+    #[cfg(test)]
+    if let Some(now) = simulated::now_ms() {
+        return now;
+    }
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// A factor near 1, so that those who wait for the same thing don't come back together.
+pub(crate) fn jitter() -> f64 {
+    #[cfg(test)]
+    if let Some(jitter) = simulated::jitter() {
+        return jitter;
+    }
+    rand::random_range(JITTER)
+}
+
+const JITTER: std::ops::Range<f64> = 0.75..1.25;
+
+/// The time and the chance of one simulation: of its thread, and of nobody else.
+#[cfg(test)]
+pub(crate) mod simulated {
+    use std::cell::RefCell;
+
+    use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+    use tokio::time::Instant;
+
+    struct Machine {
+        started: Instant,
+        chance: StdRng,
+    }
+
+    thread_local! {
+        static MACHINE: RefCell<Option<Machine>> = const { RefCell::new(None) };
+    }
+
+    /// When every simulation begins, in milliseconds of Unix time.
+    const BEGINNING: i64 = 1_700_000_000_000;
+
+    /// Gives this thread the time of its paused runtime and the chance of a seed, until the guard is dropped.
+    pub(crate) fn begin(seed: u64) -> Guard {
+        let machine = Machine { started: Instant::now(), chance: StdRng::seed_from_u64(seed) };
+        MACHINE.with(|slot| slot.replace(Some(machine)));
+        Guard
+    }
+
+    /// Ends the simulation's hold of its thread.
+    pub(crate) struct Guard;
+
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            MACHINE.with(|slot| slot.replace(None));
+        }
+    }
+
+    pub(super) fn now_ms() -> Option<i64> {
+        MACHINE.with_borrow(|machine| {
+            let passed = machine.as_ref()?.started.elapsed().as_millis();
+            Some(BEGINNING + i64::try_from(passed).expect("a simulation is short"))
+        })
+    }
+
+    pub(super) fn jitter() -> Option<f64> {
+        MACHINE.with_borrow_mut(|machine| Some(machine.as_mut()?.chance.random_range(super::JITTER)))
+    }
+}

@@ -1,0 +1,221 @@
+//! The store: documents by version, searchable after a refresh, behind a road on which writes and acknowledgements get lost.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan};
+use search::StoredDocument;
+use tokio::time::sleep;
+
+use super::answer;
+use crate::{
+    StateError,
+    run::simulation::{mutant::Mutant, world::World},
+    store::{Document, Outcome, Store, memory::MemoryStore},
+};
+
+/// What the servers of the store hold.
+pub(in super::super) struct Documents {
+    stored: MemoryStore,
+    /// What a search sees: everything up to the last refresh.
+    searchable: MemoryStore,
+    unseen: Mutex<Vec<Document>>,
+    /// For mutants: how many writes there were, and what was deleted with its version.
+    writes: Mutex<u64>,
+    deleted: Mutex<BTreeSet<DocumentId>>,
+}
+
+impl Documents {
+    pub(in super::super) fn new(plan: &Arc<IndexPlan>) -> Self {
+        Self {
+            stored: MemoryStore::new(Arc::clone(plan)),
+            searchable: MemoryStore::new(Arc::clone(plan)),
+            unseen: Mutex::default(),
+            writes: Mutex::default(),
+            deleted: Mutex::default(),
+        }
+    }
+
+    /// Everything that is live.
+    pub(in super::super) async fn all(&self) -> Vec<StoredDocument> {
+        self.refresh().await;
+        self.searchable.scan(None, 10_000).await.expect("memory")
+    }
+
+    async fn write(&self, world: &World, document: Document, skew: i64) -> Outcome {
+        let (id, version) = (document.id.clone(), document.version);
+        let document = Document { version: self.version(world, &document, skew), ..document };
+        self.unseen.lock().unwrap_or_else(PoisonError::into_inner).push(document.clone());
+        let [outcome] = &self.stored.write(vec![document]).await.expect("memory")[..] else { unreachable!() };
+        match outcome {
+            Outcome::Written => world.witness().wrote(&id, version),
+            Outcome::Superseded => world.witness().figures.superseded += 1,
+            Outcome::Rejected(_) | Outcome::Again(_) => {}
+        }
+        outcome.clone()
+    }
+
+    /// The version under which a document is stored: its own, but for mutants.
+    fn version(&self, world: &World, document: &Document, skew: i64) -> DocumentVersion {
+        let of = |number: i64| DocumentVersion::new(Epoch::ZERO, u64::try_from(number).expect("positive"));
+        let arrival = {
+            let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+            *writes += 1;
+            *writes
+        };
+        let mut deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_deleted = deleted.contains(&document.id);
+        if document.body.is_none() {
+            deleted.insert(document.id.clone());
+        }
+        match world.mutant {
+            // Whatever comes after a deletion finds no version, and is taken.
+            Some(Mutant::NativeDelete) if was_deleted => {
+                DocumentVersion::new(Epoch::new(4_000).expect("an epoch"), arrival)
+            }
+            Some(Mutant::LastWriteWins) => DocumentVersion::new(Epoch::ZERO, arrival),
+            Some(Mutant::ClockAsVersion) => of(document.fetched_at - 1_600_000_000_000 + skew),
+            Some(Mutant::OffsetAsVersion) => {
+                of(world.notes().positions.get(&document.id).copied().unwrap_or_default() + 1)
+            }
+            _ => document.version,
+        }
+    }
+
+    async fn refresh(&self) {
+        let unseen = std::mem::take(&mut *self.unseen.lock().unwrap_or_else(PoisonError::into_inner));
+        self.searchable.write(unseen).await.expect("memory");
+    }
+}
+
+/// The connection of a process to the store.
+pub(in super::super) struct StoreClient {
+    pub world: Arc<World>,
+    /// How far the clock of the process is off, in milliseconds.
+    pub skew: i64,
+    /// For the mutant that looks up once: whether the next lookup is a second one.
+    pub is_second: Mutex<Vec<Vec<DocumentId>>>,
+}
+
+/// What becomes of a write on its way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Arrives,
+    Lost,
+    /// It arrives, and its acknowledgement does not.
+    Unacknowledged,
+    /// Some of its documents are refused for now.
+    Refused,
+}
+
+impl StoreClient {
+    fn fate(&self) -> Fate {
+        let world = &self.world;
+        let fails = { world.dice.says(world.weather().store) };
+        if !fails || !world.is_shared {
+            return Fate::Arrives;
+        }
+        world.dice.one_of(&[Fate::Lost, Fate::Unacknowledged, Fate::Refused])
+    }
+
+    async fn send(&self, documents: Vec<Document>) -> Result<Vec<Outcome>, StateError> {
+        let (world, fate, skew) = (Arc::clone(&self.world), self.fate(), self.skew);
+        let written = async move {
+            world.road().await;
+            let lost = || StateError::Unreachable {
+                what: "the store".into(),
+                reason: "the connection broke".into(),
+            };
+            if fate == Fate::Lost {
+                return Err(lost());
+            }
+            let mut outcomes = Vec::new();
+            for document in documents {
+                if fate == Fate::Refused && world.dice.says(0.5) {
+                    outcomes.push(Outcome::Again("429".to_owned()));
+                } else {
+                    outcomes.push(world.documents.write(&world, document, skew).await);
+                }
+            }
+            world.road().await;
+            if fate == Fate::Unacknowledged { Err(lost()) } else { Ok(outcomes) }
+        };
+        if self.world.is_shared { answer(tokio::spawn(written)).await } else { written.await }
+    }
+
+    fn is_second_lookup(&self, keys: &[DocumentId]) -> bool {
+        let mut first = self.is_second.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = first.iter().position(|known| known == keys);
+        match known {
+            Some(at) => drop(first.remove(at)),
+            None => first.push(keys.to_vec()),
+        }
+        known.is_some()
+    }
+}
+
+#[async_trait]
+impl Store for StoreClient {
+    async fn write(&self, documents: Vec<Document>) -> Result<Vec<Outcome>, StateError> {
+        {
+            let mut witness = self.world.witness();
+            documents.iter().for_each(|document| witness.writing(&document.id, document.version));
+        }
+        loop {
+            let sent = self.send(documents.clone()).await;
+            let is_whole =
+                |outcomes: &Vec<Outcome>| !outcomes.iter().any(|one| matches!(one, Outcome::Again(_)));
+            if self.world.mutant != Some(Mutant::ResendOnFailure) || sent.as_ref().is_ok_and(is_whole) {
+                return sent;
+            }
+            sleep(self.world.dice.millis(2_000..5_000)).await;
+        }
+    }
+
+    async fn lookup(
+        &self,
+        paths: &[String],
+        keys: &[DocumentId],
+        after: Option<&DocumentId>,
+        limit: usize,
+    ) -> Result<Vec<DocumentId>, StateError> {
+        if self.world.mutant == Some(Mutant::RefreshFirst) && self.is_second_lookup(keys) {
+            return Ok(Vec::new());
+        }
+        self.world.road().await;
+        self.world.documents.refresh().await;
+        let found = self.world.documents.searchable.lookup(paths, keys, after, limit).await;
+        self.world.road().await;
+        found
+    }
+
+    async fn ids(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<DocumentId>, StateError> {
+        self.world.documents.refresh().await;
+        self.world.documents.searchable.ids(after, limit).await
+    }
+
+    async fn get(&self, id: &DocumentId) -> Result<Option<StoredDocument>, StateError> {
+        self.world.documents.stored.get(id).await
+    }
+
+    async fn scan(
+        &self,
+        after: Option<&DocumentId>,
+        limit: usize,
+    ) -> Result<Vec<StoredDocument>, StateError> {
+        self.world.documents.refresh().await;
+        self.world.documents.searchable.scan(after, limit).await
+    }
+
+    async fn highest_version(&self) -> Result<Option<DocumentVersion>, StateError> {
+        self.world.road().await;
+        self.world.documents.stored.highest_version().await
+    }
+
+    async fn live_documents(&self) -> Result<u64, StateError> {
+        self.world.documents.searchable.live_documents().await
+    }
+}
