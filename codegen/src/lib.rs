@@ -30,6 +30,7 @@ pub mod starter;
 mod template;
 mod template_es;
 mod validate;
+mod versions;
 
 use std::collections::BTreeMap;
 

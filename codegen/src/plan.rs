@@ -77,6 +77,7 @@ impl Sources<'_> {
         let is_root = entity == self.config.entity.value;
         let reverse_lookup =
             if source.id.is_some() { self.reverse_lookup(source, diagnostics) } else { Vec::new() };
+        let shown = self.shown(source, &reverse_lookup, diagnostics);
         let inferred = if sites().any(|site| coverage::is_related(self.schema, site)) {
             EdgeTeller::Related
         } else {
@@ -102,7 +103,8 @@ impl Sources<'_> {
             on_gap: source.on_gap,
             snapshot_reads: source.snapshot_reads,
             filter: source.filter.as_ref().map(|filter| filter.value.clone()),
-            version: source.version.clone(),
+            version: source.version.as_ref().map(|version| version.value.clone()),
+            shown,
             max_fanout: source.max_fanout,
         }
     }
@@ -160,7 +162,7 @@ impl Sources<'_> {
         }
     }
 
-    fn error<T>(&self, code: Code, place: &Located<T>, message: String, help: &str) -> Diagnostic {
+    pub(crate) fn error<T>(&self, code: Code, place: &Located<T>, message: String, help: &str) -> Diagnostic {
         Diagnostic::error(code, message).at(&self.config.source, place.range.clone()).help(help)
     }
 }

@@ -195,11 +195,24 @@ pub struct SourcePlan {
     /// Where the record tells the version of what it changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<RecordPath>,
+    /// Where the document shows the same, in the order of its paths; empty without `version`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shown: Vec<ShownVersion>,
     /// A fan-out past this many roots goes into the backfill lane.
     pub max_fanout: u64,
     /// What is done where records of a topic expired before they were read.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_gap: OnGap,
+}
+
+/// A field of the document, a number or a date, that shows which version of a source's entity it was built from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShownVersion {
+    /// Its path.
+    pub path: String,
+    /// The path of the entity's key beside it; `None`: the entity is the document itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// Where a source's records come from. Files and addresses are endpoints and stand in the configuration alone.

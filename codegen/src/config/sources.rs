@@ -43,7 +43,7 @@ pub struct SourceConfig {
     /// Only records that satisfy this filter count.
     pub filter: Option<Located<String>>,
     /// Where the record tells the version of what it changed.
-    pub version: Option<RecordPath>,
+    pub version: Option<Located<RecordPath>>,
     /// A fan-out past this many roots goes into the backfill lane.
     pub max_fanout: u64,
     /// What is done where records of a topic expired before they were read.
@@ -145,9 +145,8 @@ fn read_source(
     let snapshot_reads = source.read(reader, "snapshot_reads", |r, item| r.word(item, &reads));
     let filter = source.read(reader, "where", read_filter);
     let version = source.read(reader, "version", |r, item| {
-        let consequence = "an event that outruns its data leaves the document as old as it was answered";
-        without_effect(r, item, "`version`", consequence);
-        read_record_path(r, item)
+        let value = read_record_path(r, item)?;
+        Some(Located { value, range: item.range.clone() })
     });
     let on_gap = source.read(reader, "on_gap", |r, item| {
         let words = [("audit", OnGap::Audit), ("backfill", OnGap::Backfill), ("pause", OnGap::Pause)];

@@ -25,6 +25,7 @@ fn source(topic: &str, format: EventFormat) -> SourcePlan {
         snapshot_reads: SnapshotReads::Backfill,
         filter: None,
         version: None,
+        shown: Vec::new(),
         max_fanout: 5_000,
     }
 }

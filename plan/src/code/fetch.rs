@@ -27,4 +27,9 @@ super::codes! {
     SS408 "the gateway refuses an id"
         "The gateway answered 400 for this document although its query is valid for others: the graph's scalar takes ids of another \
          form, such as UUIDs only. The id is held; mend the event that names it.";
+    SS409 "the graph answers an older document than its event tells of"
+        "The source's `version:` says how new the data is that an event tells of, and the graph went on answering something older: a \
+         replica or a cache lags behind. The document is indexed as it was answered and held, and is fetched again with growing pauses \
+         until it shows that version. If it never does, the two are not the same fact: mend `version:` or the field that the query \
+         selects for it.";
 }

@@ -86,4 +86,9 @@ super::codes! {
          holds it, such as a service of links alone. Neither entity's own events need say when an edge is added. Give the source \
          `root_id:` or `back_reference:`, or add a source of the links: `entity:` of the related type, with `root_id:`. Where the \
          holder's own events do announce new edges, say so: `edge: holder`.";
+    SS228 "the version can't be compared"
+        "`version:` names what grows with every change of a record, such as `row.updated_at`, so that a document that is older than its \
+         event can be told. The document must show the same under the last name of that path (`updated_at`, or `updatedAt`): at its \
+         root for events of the root entity, beside the entity's key for others. It must be a number or a date. Select it there, \
+         under an alias if the schema calls it otherwise, or leave `version:` out.";
 }
