@@ -27,6 +27,7 @@ pub mod provision;
 pub mod rebuild;
 pub mod registry;
 pub mod rehearsal;
+pub mod revision;
 pub mod route;
 pub mod run;
 pub mod source;

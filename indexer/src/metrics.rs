@@ -28,6 +28,8 @@ pub struct Metrics {
     pub(crate) fetch_seconds: Histogram,
     /// What became of documents.
     pub(crate) documents: Family<DocumentResult, Counter>,
+    /// How documents compared with the versions of their events.
+    pub(crate) version_checks: Family<DocumentResult, Counter>,
     /// Seconds from an event to its document being searchable.
     pub(crate) freshness: Histogram,
     /// The epoch that this process fetches under.
@@ -96,6 +98,9 @@ pub(crate) const OUTCOMES: [&str; 7] =
 /// What becomes of documents.
 pub(crate) const RESULTS: [&str; 5] = ["written", "superseded", "gone", "held", "rejected"];
 
+/// How documents compare with the versions of their events.
+pub(crate) const VERSION_CHECKS: [&str; 3] = ["fresh", "behind", "given_up"];
+
 impl Default for Metrics {
     fn default() -> Self {
         Self {
@@ -107,6 +112,7 @@ impl Default for Metrics {
             // 5 ms to 82 s.
             fetch_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 15)),
             documents: Family::default(),
+            version_checks: Family::default(),
             // 50 ms to 27 minutes.
             freshness: Histogram::new(exponential_buckets(0.05, 2.0, 16)),
             epoch: Gauge::default(),
@@ -129,6 +135,9 @@ impl Metrics {
         for result in RESULTS {
             self.documents(result, 0);
         }
+        for result in VERSION_CHECKS {
+            drop(self.version_checks.get_or_create(&DocumentResult { result }));
+        }
     }
 
     pub(crate) fn events(&self, source: &str, count: usize) {
@@ -148,6 +157,11 @@ impl Metrics {
 
     pub(crate) fn documents(&self, result: &'static str, count: usize) {
         self.documents.get_or_create(&DocumentResult { result }).inc_by(count as u64);
+    }
+
+    /// Notes how a document compared with the versions of its events.
+    pub(crate) fn version_check(&self, result: &'static str) {
+        self.version_checks.get_or_create(&DocumentResult { result }).inc();
     }
 
     /// Notes how many documents the lookups of a batch of events found.

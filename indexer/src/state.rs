@@ -16,7 +16,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use crate::registry::RegistryError;
 
 /// The layout of the tables below; a file of another layout is refused.
-const LAYOUT: i64 = 3;
+const LAYOUT: i64 = 4;
 
 /// How long a command waits for another process' transaction. Ours are bounded by a batch, so this is never reached
 /// unless something is stuck.
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS version_plan (
 -- AUTOINCREMENT: a position is never used again after the log was trimmed.
 CREATE TABLE IF NOT EXISTS log (
     position INTEGER PRIMARY KEY AUTOINCREMENT, lane INTEGER NOT NULL, id TEXT NOT NULL, cause TEXT NOT NULL,
-    event_at INTEGER, deleted INTEGER NOT NULL);
+    event_at INTEGER, deleted INTEGER NOT NULL, wants TEXT);
 CREATE INDEX IF NOT EXISTS log_lane ON log (lane, position);
 CREATE TABLE IF NOT EXISTS lane (lane INTEGER PRIMARY KEY, committed INTEGER NOT NULL, ended INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS source_position (
@@ -42,7 +42,7 @@ CREATE INDEX IF NOT EXISTS inbox_source ON inbox (source, seq);
 CREATE TABLE IF NOT EXISTS held (
     id TEXT PRIMARY KEY, version INTEGER NOT NULL, subgraph TEXT, code TEXT NOT NULL, path TEXT, message TEXT NOT NULL,
     attempts INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL, next_at INTEGER NOT NULL,
-    replayed INTEGER NOT NULL) WITHOUT ROWID;
+    replayed INTEGER NOT NULL, wants TEXT) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS held_next ON held (next_at);
 CREATE TABLE IF NOT EXISTS dead_letter (
     number INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, position TEXT NOT NULL, code TEXT NOT NULL,

@@ -18,6 +18,7 @@ mod kafka_client;
 mod ledger;
 mod memory;
 mod operating;
+mod outrun;
 mod ownership;
 mod provision;
 mod python;

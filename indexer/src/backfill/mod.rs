@@ -19,6 +19,7 @@ use crate::{
     ledger::{Backfill, BackfillIds, BackfillState, Ledger},
     log::{Append, Cause, DeadLetter, Entry, Lane, ReindexLog},
     now_ms,
+    revision::Wants,
     source::SourceError,
     store::Store,
 };
@@ -142,7 +143,14 @@ impl Backfills {
                     BackfillIds::Given(_) => Cause::Person,
                     BackfillIds::Enumerated => Cause::Backfill,
                 };
-                let entry = |id| Entry { id, lane: Lane::Backfill, cause, event_at: None, deleted: false };
+                let entry = |id| Entry {
+                    id,
+                    lane: Lane::Backfill,
+                    cause,
+                    event_at: None,
+                    deleted: false,
+                    wants: Wants::default(),
+                };
                 let entries = page.ids.into_iter().map(entry).collect();
                 let letter = |refused: Refused| DeadLetter {
                     source: format!("backfill {}", backfill.number),

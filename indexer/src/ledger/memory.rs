@@ -12,7 +12,7 @@ use super::{
     Backfill, BackfillIds, BackfillState, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses,
     figures::FIGURES_ARE_FRESH_MS,
 };
-use crate::{StateError, now_ms};
+use crate::{StateError, now_ms, revision::Wants};
 
 /// The ledger of one index.
 #[derive(Debug, Clone)]
@@ -74,13 +74,15 @@ impl Ledger for MemoryLedger {
 
     async fn hold(&self, holds: Vec<Hold>) -> Result<(), StateError> {
         let (mut kept, now) = (self.kept(), now_ms());
-        for Hold { id, version, cause } in holds {
+        for Hold { id, version, cause, wants } in holds {
             let before = kept.held.get(&id).map(|row| &row.held);
             if before.is_some_and(|before| before.version >= version) {
                 continue; // this fetch or a newer one has spoken
             }
             let (attempts, first_at) =
                 before.map_or((1, now), |before| (before.attempts.saturating_add(1), before.first_at));
+            let mut all = before.map_or_else(Wants::default, |before| before.wants.clone());
+            all.merge(wants);
             let held = Held {
                 id: id.clone(),
                 version,
@@ -92,6 +94,7 @@ impl Ledger for MemoryLedger {
                 first_at,
                 last_at: now,
                 next_at: now.saturating_add(self.retry.after(attempts)),
+                wants: all,
             };
             kept.held.insert(id, HeldRow { held, replayed: false });
         }
@@ -115,12 +118,12 @@ impl Ledger for MemoryLedger {
         Ok(())
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<DocumentId>, StateError> {
+    async fn due(&self, limit: usize) -> Result<Vec<(DocumentId, Wants)>, StateError> {
         let (kept, now) = (self.kept(), now_ms());
         let mut due: Vec<&Held> =
             kept.held.values().map(|row| &row.held).filter(|held| held.next_at <= now).collect();
         due.sort_by_key(|held| held.next_at);
-        Ok(due.into_iter().take(limit).map(|held| held.id.clone()).collect())
+        Ok(due.into_iter().take(limit).map(|held| (held.id.clone(), held.wants.clone())).collect())
     }
 
     async fn mark_replayed(&self, ids: Vec<DocumentId>) -> Result<(), StateError> {

@@ -26,7 +26,7 @@ use plan::{
 use serde::{Deserialize, Serialize};
 
 pub use self::{figures::Figures, retry::RetryPauses};
-use crate::{StateError, log::Ends, now_ms};
+use crate::{StateError, log::Ends, now_ms, revision::Wants};
 
 /// A document that failed for now. It keeps its last good content and is fetched again by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,6 +52,9 @@ pub struct Held {
     pub last_at: i64,
     /// When it is tried again.
     pub next_at: i64,
+    /// What it must show, so that it is no older than its events.
+    #[serde(skip)]
+    pub wants: Wants,
 }
 
 /// Why a document is to be held; the ledger adds attempts and times.
@@ -63,6 +66,8 @@ pub struct Hold {
     pub version: DocumentVersion,
     /// The cause.
     pub cause: HoldCause,
+    /// What the document must show. It is added to what an older hold wanted.
+    pub wants: Wants,
 }
 
 /// The cause of a hold.
@@ -248,8 +253,8 @@ pub trait Ledger: Send + Sync {
     /// they answer again. Where very much is held, at least a thousand of them; their own releases bring the next.
     async fn release(&self, completed: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError>;
 
-    /// At most `limit` held ids that are due.
-    async fn due(&self, limit: usize) -> Result<Vec<DocumentId>, StateError>;
+    /// At most `limit` held ids that are due, each with what its document must show.
+    async fn due(&self, limit: usize) -> Result<Vec<(DocumentId, Wants)>, StateError>;
 
     /// Notes that these held ids were appended to the log: they are due again only after the longest pause, or when their
     /// fetch has failed.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion, Epoch};
 
 use super::{Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger};
-use crate::{StateError, patience::Patience};
+use crate::{StateError, patience::Patience, revision::Wants};
 
 /// A ledger as a process sees it that has nothing better to do than to wait. Every method may be repeated.
 pub(crate) struct PatientLedger {
@@ -32,7 +32,7 @@ impl Ledger for PatientLedger {
         self.patience.try_until_done(|| self.ledger.release(completed.clone())).await
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<DocumentId>, StateError> {
+    async fn due(&self, limit: usize) -> Result<Vec<(DocumentId, Wants)>, StateError> {
         self.patience.try_until_done(|| self.ledger.due(limit)).await
     }
 

@@ -9,7 +9,13 @@ use super::{
     Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses,
     figures::FIGURES_ARE_FRESH_MS, read_plan,
 };
-use crate::{StateError, StateFile, log::sqlite::read_id, now_ms, state::not_provisioned};
+use crate::{
+    StateError, StateFile,
+    log::sqlite::{read_id, read_wants},
+    now_ms,
+    revision::Wants,
+    state::not_provisioned,
+};
 
 /// The ledger of the embedded world.
 #[derive(Clone)]
@@ -66,21 +72,27 @@ impl Ledger for SqliteLedger {
         self.state
             .write(move |tx| {
                 let now = now_ms();
-                let mut tried =
-                    tx.prepare_cached("SELECT attempts, first_at FROM held WHERE id = ?1 AND version < ?2")?;
+                let mut tried = tx.prepare_cached(
+                    "SELECT attempts, first_at, wants FROM held WHERE id = ?1 AND version < ?2",
+                )?;
                 let mut known = tx.prepare_cached("SELECT 1 FROM held WHERE id = ?1")?;
                 let mut insert = tx.prepare_cached(
-                    "INSERT OR REPLACE INTO held VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)",
+                    "INSERT OR REPLACE INTO held VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11)",
                 )?;
-                for Hold { id, version, cause } in holds {
-                    let before: Option<(u32, i64)> = tried
-                        .query_row(params![id.as_str(), version.get()], |row| Ok((row.get(0)?, row.get(1)?)))
+                for Hold { id, version, cause, wants } in holds {
+                    let before: Option<(u32, i64, Wants)> = tried
+                        .query_row(params![id.as_str(), version.get()], |row| {
+                            Ok((row.get(0)?, row.get(1)?, read_wants(row, 2)?))
+                        })
                         .optional()?;
                     if before.is_none() && known.exists([id.as_str()])? {
                         continue; // this fetch or a newer one has spoken
                     }
-                    let (attempts, first_at) =
-                        before.map_or((1, now), |(tried, first)| (tried.saturating_add(1), first));
+                    let (attempts, first_at, mut all) = before
+                        .map_or((1, now, Wants::default()), |(tried, first, wants)| {
+                            (tried.saturating_add(1), first, wants)
+                        });
+                    all.merge(wants);
                     insert.execute(params![
                         id.as_str(),
                         version.get(),
@@ -92,6 +104,7 @@ impl Ledger for SqliteLedger {
                         first_at,
                         now,
                         now.saturating_add(retry.after(attempts)),
+                        all.to_json(),
                     ])?;
                 }
                 Ok(())
@@ -128,12 +141,14 @@ impl Ledger for SqliteLedger {
             .await
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<DocumentId>, StateError> {
-        let sql = "SELECT id FROM held WHERE next_at <= ?1 ORDER BY next_at LIMIT ?2";
+    async fn due(&self, limit: usize) -> Result<Vec<(DocumentId, Wants)>, StateError> {
+        let sql = "SELECT id, wants FROM held WHERE next_at <= ?1 ORDER BY next_at LIMIT ?2";
         self.state
             .read(move |conn| {
                 let ids = params![now_ms(), limit];
-                conn.prepare_cached(sql)?.query_map(ids, |row| read_id(row, 0))?.collect()
+                conn.prepare_cached(sql)?
+                    .query_map(ids, |row| Ok((read_id(row, 0)?, read_wants(row, 1)?)))?
+                    .collect()
             })
             .await
     }
@@ -151,7 +166,8 @@ impl Ledger for SqliteLedger {
 
     async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError> {
         let after = after.map(|id| id.as_str().to_owned()).unwrap_or_default();
-        let sql = "SELECT id, version, subgraph, code, path, message, attempts, first_at, last_at, next_at
+        let sql =
+            "SELECT id, version, subgraph, code, path, message, attempts, first_at, last_at, next_at, wants
                    FROM held WHERE id > ?1 ORDER BY id LIMIT ?2";
         self.state
             .read(move |conn| {
@@ -303,6 +319,7 @@ fn read_held(row: &Row<'_>) -> rusqlite::Result<Held> {
         first_at: row.get(7)?,
         last_at: row.get(8)?,
         next_at: row.get(9)?,
+        wants: read_wants(row, 10)?,
     })
 }
 

@@ -314,7 +314,10 @@ mod tests {
     use plan::{DocumentId, code::kafka::SS304};
 
     use super::*;
-    use crate::log::{Cause, DeadLetter, Progress};
+    use crate::{
+        log::{Cause, DeadLetter, Progress},
+        revision::Wants,
+    };
 
     fn entries(ids: &[&str]) -> Append {
         let entry = |id: &&str| Entry {
@@ -323,6 +326,7 @@ mod tests {
             cause: Cause::Event,
             event_at: None,
             deleted: false,
+            wants: Wants::default(),
         };
         Append { entries: ids.iter().map(entry).collect(), ..Append::default() }
     }

@@ -21,7 +21,7 @@ pub use self::{
     dead_letter::{DeadLetter, DeadLetterRow, KeptLetter, LetterNumber, MAX_DEAD_LETTER_BYTES},
     tenure::{Ownership, Tenure},
 };
-use crate::{StateError, source::Position};
+use crate::{StateError, revision::Wants, source::Position};
 
 /// The two lanes of the log. Live entries always go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -88,6 +88,8 @@ pub struct Entry {
     pub event_at: Option<i64>,
     /// Whether an event said that the root was deleted. The fetch decides; this only explains a null.
     pub deleted: bool,
+    /// What the document must show, so that it is no older than the event.
+    pub wants: Wants,
 }
 
 /// A position in each partition of a lane. The embedded log has one partition, 0.

@@ -12,7 +12,9 @@ use super::{
     Append, Cause, DeadLetterRow, Ends, Entry, KeptLetter, Lane, LetterNumber, Logged, Ownership, Progress,
     ReindexLog, Tenure,
 };
-use crate::{StateError, StateFile, now_ms, source::Position, state::RunLock, store::Document};
+use crate::{
+    StateError, StateFile, now_ms, revision::Wants, source::Position, state::RunLock, store::Document,
+};
 
 /// The one partition of a log that one process owns.
 const PARTITION: i32 = 0;
@@ -40,7 +42,7 @@ impl SqliteLog {
     pub async fn read(&self, lane: Lane, after: i64, limit: usize) -> Result<Vec<Logged>, StateError> {
         self.state
             .read(move |conn| {
-                let sql = "SELECT position, id, cause, event_at, deleted FROM log
+                let sql = "SELECT position, id, cause, event_at, deleted, wants FROM log
                            WHERE lane = ?1 AND position > ?2 ORDER BY position LIMIT ?3";
                 let mut statement = conn.prepare_cached(sql)?;
                 let rows = statement.query_map(params![lane.number(), after, limit], |row| {
@@ -54,6 +56,7 @@ impl SqliteLog {
                             cause: read_cause(&cause),
                             event_at: row.get(3)?,
                             deleted: row.get(4)?,
+                            wants: read_wants(row, 5)?,
                         },
                     })
                 })?;
@@ -239,10 +242,17 @@ pub(crate) fn append_in(tx: &Transaction<'_>, append: &Append) -> rusqlite::Resu
     let mut ends = [None; 2];
     {
         let mut insert = tx.prepare_cached(
-            "INSERT INTO log (lane, id, cause, event_at, deleted) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO log (lane, id, cause, event_at, deleted, wants) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?;
-        for Entry { id, lane, cause, event_at, deleted } in &append.entries {
-            insert.execute(params![lane.number(), id.as_str(), cause.name(), event_at, deleted])?;
+        for Entry { id, lane, cause, event_at, deleted, wants } in &append.entries {
+            insert.execute(params![
+                lane.number(),
+                id.as_str(),
+                cause.name(),
+                event_at,
+                deleted,
+                wants.to_json()
+            ])?;
             ends[lane.number()] = Some(tx.last_insert_rowid());
         }
     }
@@ -305,6 +315,12 @@ pub(crate) fn read_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Document
     DocumentId::new(text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
     })
+}
+
+/// Reads a column of wants.
+pub(crate) fn read_wants(row: &Row<'_>, column: usize) -> rusqlite::Result<Wants> {
+    let text: Option<String> = row.get(column)?;
+    Ok(Wants::from_json(text.as_deref()))
 }
 
 fn read_cause(name: &str) -> Cause {

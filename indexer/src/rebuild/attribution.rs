@@ -47,7 +47,7 @@ fn known_prefix(plan: &IndexPlan, names: &[&str]) -> Option<String> {
 }
 
 /// The owners of a path, or of the root entity.
-fn owners_of(plan: &IndexPlan, path: Option<&str>) -> Option<String> {
+pub(super) fn owners_of(plan: &IndexPlan, path: Option<&str>) -> Option<String> {
     let field = plan.fields.get(path.unwrap_or(&plan.key.path))?;
     one_of(&field.owners)
 }

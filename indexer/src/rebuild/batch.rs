@@ -15,6 +15,7 @@ use plan::{
 use tokio::time::Instant;
 
 use super::{
+    behind::weigh,
     deadline::Deadline,
     fetches::Fetches,
     gone::GoneGuard,
@@ -27,6 +28,7 @@ use crate::{
     ledger::{Hold, HoldCause, Ledger, figures::Meter},
     log::Tenure,
     now_ms,
+    revision::Wants,
     store::{Document, Outcome, Store},
 };
 
@@ -41,6 +43,10 @@ pub struct Ticket {
     pub version: DocumentVersion,
     /// Whether an event told of its deletion.
     pub deleted: bool,
+    /// What the document must show, so that it is no older than its events.
+    pub wants: Wants,
+    /// How many answers in a row did not.
+    pub behind: u32,
 }
 
 /// What became of an id.
@@ -50,6 +56,8 @@ pub enum Fate {
     Searchable,
     /// Its entries are complete: held, superseded, or left alone.
     Complete,
+    /// Its entries wait for a newer answer.
+    Behind,
     /// Its entries wait for another fetch.
     Again {
         /// By itself.
@@ -122,6 +130,8 @@ impl Batches {
                 if alarm.is_some() {
                     (again(&tickets), Ok(()))
                 } else {
+                    let weigh = |(ticket, verdict)| weigh(&self.plan, ticket, verdict, &self.meter.metrics);
+                    let verdicts: Vec<Verdict> = tickets.iter().zip(verdicts).map(weigh).collect();
                     place.answered(tickets.len(), verdicts.iter().map(Verdict::bytes).sum());
                     let settled = self.settle(&tickets, verdicts, fetched_at, deadline).await?;
                     store = settled.store;
@@ -219,6 +229,7 @@ impl Batches {
                 }
                 Verdict::Ignored => completed.push((ticket.id.clone(), ticket.version)),
                 Verdict::Held(cause) => holds.push(hold(ticket, cause)),
+                Verdict::Behind => fates[at] = Fate::Behind,
                 Verdict::Again { alone } => fates[at] = Fate::Again { alone },
             }
         }
@@ -301,7 +312,7 @@ fn again(tickets: &[Ticket]) -> Vec<Fate> {
 }
 
 fn hold(ticket: &Ticket, cause: HoldCause) -> Hold {
-    Hold { id: ticket.id.clone(), version: ticket.version, cause }
+    Hold { id: ticket.id.clone(), version: ticket.version, cause, wants: ticket.wants.clone() }
 }
 
 fn rejected(reason: String) -> HoldCause {

@@ -12,7 +12,11 @@ use std::{
 use plan::DocumentId;
 use tokio::time::Instant;
 
-use crate::log::{Entry, Lane, Logged};
+use super::behind;
+use crate::{
+    log::{Cause, Entry, Lane, Logged},
+    revision::Wants,
+};
 
 /// The shortest time between two fetch starts of one id. A hot id costs two fetches a second, however many events it gets;
 /// longer would save fetches and cost freshness of ids that change all the time.
@@ -64,9 +68,26 @@ struct Slot {
     phase: Phase,
     waiting: Vec<Waiting>,
     running: Vec<Waiting>,
+    /// What the entries that wait, and those that run, want the document to show.
+    wants: [Wants; 2],
     last_start: Option<Instant>,
+    /// Answers in a row that were older than what is wanted.
+    behind: u32,
+    /// Not before this time, as the last answer was too old.
+    until: Option<Instant>,
     strikes: Strikes,
 }
+
+impl Slot {
+    /// When it may be fetched again.
+    fn ready(&self) -> Option<Instant> {
+        self.last_start.map(|start| start + REFETCH_INTERVAL).max(self.until)
+    }
+}
+
+/// Indices into [`Slot::wants`].
+const WAITING: usize = 0;
+const RUNNING: usize = 1;
 
 /// Failures of an id's requests that the gateway as a whole can't be blamed for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -98,20 +119,32 @@ pub struct Coalescer {
 impl Coalescer {
     /// Takes an entry in. It will be completed by a fetch that starts after this call.
     pub fn arrive(&mut self, Logged { partition, position, entry }: Logged, now: Instant) {
-        let Entry { id, lane, event_at, deleted, .. } = entry;
+        let Entry { id, lane, event_at, deleted, wants, cause } = entry;
         let slot = self.slots.entry(id.clone()).or_insert_with(|| Slot {
             phase: Phase::Idle,
             waiting: Vec::new(),
             running: Vec::new(),
+            wants: Default::default(),
             last_start: None,
+            behind: 0,
+            until: None,
             strikes: Strikes::default(),
         });
+        if cause == Cause::Replay {
+            slot.behind = behind::TRIES; // it was tried so often before it was held, and is written as it is answered
+        }
+        slot.wants[WAITING].merge(wants);
         slot.waiting.push(Waiting { lane, partition, position, event_at, deleted });
         let turn = Turn { lane, alone: false };
         match slot.phase {
             Phase::Idle => self.enqueue(&id, turn, now),
             // A person waits for it now.
-            Phase::Queued(Turn { lane: Lane::Backfill, alone }) if lane == Lane::Live => {
+            Phase::Queued(Turn { lane: before, alone })
+                if lane == Lane::Live && (before == Lane::Backfill || slot.until.is_some()) =>
+            {
+                if let Some(until) = slot.ready().filter(|_| slot.until.take().is_some()) {
+                    self.cooling.remove(&(until, id.clone()));
+                }
                 self.enqueue(&id, Turn { alone, ..turn }, now);
             }
             Phase::Queued(_) | Phase::Running => {}
@@ -123,12 +156,14 @@ impl Coalescer {
         while self.cooling.first().is_some_and(|(at, _)| *at <= now)
             && let Some((_, id)) = self.cooling.pop_first()
         {
-            match self.slots.get(&id).map(|slot| slot.phase) {
-                Some(Phase::Idle) => drop(self.slots.remove(&id)),
-                Some(Phase::Queued(turn)) => {
+            let Some(slot) = self.slots.get_mut(&id) else { continue };
+            match slot.phase {
+                Phase::Idle => drop(self.slots.remove(&id)),
+                Phase::Queued(turn) => {
+                    slot.until = None;
                     self.queues[turn.lane.number()][usize::from(turn.alone)].push_back(id);
                 }
-                Some(Phase::Running) | None => {}
+                Phase::Running => {}
             }
         }
     }
@@ -149,6 +184,7 @@ impl Coalescer {
                     {
                         slot.phase = Phase::Running;
                         slot.running = std::mem::take(&mut slot.waiting);
+                        slot.wants[RUNNING] = std::mem::take(&mut slot.wants[WAITING]);
                         slot.last_start = Some(now);
                         ids.push(id);
                     }
@@ -166,6 +202,8 @@ impl Coalescer {
         let Some(slot) = self.slots.get_mut(id) else { return Vec::new() };
         let completed = std::mem::take(&mut slot.running);
         slot.phase = Phase::Idle;
+        slot.wants[RUNNING] = Wants::default();
+        slot.behind = 0;
         slot.strikes = Strikes::default();
         match next_lane(&slot.waiting) {
             Some(lane) => self.enqueue(id, Turn { lane, alone: false }, now),
@@ -186,11 +224,28 @@ impl Coalescer {
 
     /// Ends the fetch of an id that said nothing about it. All its entries wait for another fetch.
     pub fn give_back(&mut self, id: &DocumentId, alone: bool, now: Instant) {
+        self.wait_again(id, alone, None, now);
+    }
+
+    /// Ends the fetch of an id whose answer was older than what is wanted. Its entries wait for another fetch, which begins after
+    /// a pause, or earlier where something live arrives.
+    pub fn postpone(&mut self, id: &DocumentId, now: Instant) {
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        let until = now + behind::pause_after(slot.behind);
+        slot.behind += 1;
+        slot.strikes = Strikes::default();
+        self.wait_again(id, false, Some(until), now);
+    }
+
+    fn wait_again(&mut self, id: &DocumentId, alone: bool, until: Option<Instant>, now: Instant) {
         let Some(slot) = self.slots.get_mut(id) else { return };
         let mut waiting = std::mem::take(&mut slot.running);
         waiting.append(&mut slot.waiting);
+        let wants = std::mem::take(&mut slot.wants[RUNNING]);
+        slot.wants[WAITING].merge(wants);
         slot.phase = Phase::Idle;
-        slot.last_start = None;
+        slot.last_start = slot.last_start.filter(|_| until.is_some());
+        slot.until = until;
         let lane = next_lane(&waiting).unwrap_or(Lane::Live);
         slot.waiting = waiting;
         self.enqueue(id, Turn { lane, alone }, now);
@@ -201,6 +256,11 @@ impl Coalescer {
         self.slots.get(id).map_or(&[], |slot| &slot.running)
     }
 
+    /// What the document of a running fetch must show, and how many answers in a row did not.
+    pub fn wanted(&self, id: &DocumentId) -> (Wants, u32) {
+        self.slots.get(id).map_or_else(Default::default, |slot| (slot.wants[RUNNING].clone(), slot.behind))
+    }
+
     /// When an id that is cooling can be taken.
     pub fn next_wake(&self) -> Option<Instant> {
         self.cooling.first().map(|(at, _)| *at)
@@ -209,7 +269,7 @@ impl Coalescer {
     fn enqueue(&mut self, id: &DocumentId, turn: Turn, now: Instant) {
         let Some(slot) = self.slots.get_mut(id) else { return };
         slot.phase = Phase::Queued(turn);
-        match slot.last_start.map(|start| start + REFETCH_INTERVAL).filter(|cool| *cool > now) {
+        match slot.ready().filter(|ready| *ready > now) {
             Some(cool) => drop(self.cooling.insert((cool, id.clone()))),
             None => self.queues[turn.lane.number()][usize::from(turn.alone)].push_back(id.clone()),
         }
@@ -234,7 +294,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::log::Cause;
 
     fn id(n: u8) -> DocumentId {
         DocumentId::new(format!("m{n}")).unwrap()
@@ -244,7 +303,14 @@ mod tests {
         Logged {
             partition: 0,
             position,
-            entry: Entry { id: id(n), lane, cause: Cause::Event, event_at: None, deleted: false },
+            entry: Entry {
+                id: id(n),
+                lane,
+                cause: Cause::Event,
+                event_at: None,
+                deleted: false,
+                wants: Wants::default(),
+            },
         }
     }
 
@@ -352,13 +418,13 @@ mod tests {
                     }
                     4 if !running.is_empty() => {
                         let id = running.swap_remove(usize::from(n) % running.len());
-                        coalescer.give_back(&id, flag, now);
+                        if flag { coalescer.postpone(&id, now) } else { coalescer.give_back(&id, n > 1, now) }
                     }
                     _ => now += Duration::from_millis(200),
                 }
             }
             while open > 0 {
-                now += REFETCH_INTERVAL;
+                now += behind::pause_after(behind::TRIES);
                 for id in running.drain(..) {
                     open -= settle(&mut coalescer, &id, &starts, &mut arrived_before, now);
                 }

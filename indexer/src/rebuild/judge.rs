@@ -36,6 +36,8 @@ pub enum Verdict {
     Ignored,
     /// It failed for now.
     Held(HoldCause),
+    /// It is older than what its entries want it to show.
+    Behind,
     /// Nothing can be said; fetch it again.
     Again {
         /// By itself, so that the next answer speaks of it only.

@@ -5,6 +5,7 @@
 
 pub mod attribution;
 pub mod batch;
+mod behind;
 pub mod breaker;
 pub mod coalescer;
 mod deadline;
@@ -232,7 +233,8 @@ impl Rebuild {
                 .map(|id| {
                     let (fetch, version) = self.batches.fetches.start();
                     let deleted = self.coalescer.running(&id).iter().any(|entry| entry.deleted);
-                    Ticket { id, fetch, version, deleted }
+                    let (wants, behind) = self.coalescer.wanted(&id);
+                    Ticket { id, fetch, version, deleted, wants, behind }
                 })
                 .collect();
             let (batches, place) = (Arc::clone(&self.batches), self.places.take());
@@ -263,6 +265,7 @@ impl Rebuild {
         for (ticket, fate) in end.fates {
             match fate {
                 Fate::Again { alone } => self.coalescer.give_back(&ticket.id, alone, now),
+                Fate::Behind => self.coalescer.postpone(&ticket.id, now),
                 Fate::Searchable | Fate::Complete => {
                     for entry in self.coalescer.finish(&ticket.id, now) {
                         self.lanes[entry.lane.number()].complete(entry.partition, entry.position);

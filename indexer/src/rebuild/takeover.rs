@@ -29,6 +29,7 @@ use crate::{
         Append, Cause, Entry, Lane, ReindexLog, Tenure,
         memory::{MemoryLog, MemoryTenure},
     },
+    revision::Wants,
     store::{Document, Outcome, Store, memory::MemoryStore},
     testing,
 };
@@ -225,6 +226,7 @@ impl World {
             cause: Cause::Event,
             event_at: None,
             deleted: title.is_none(),
+            wants: Wants::default(),
         };
         let entries = movies.iter().map(entry).collect();
         self.log.append(Append { entries, ..Append::default() }).await.unwrap();

@@ -23,6 +23,7 @@ use crate::{
         sqlite::{SqliteLog, WholeLog},
     },
     provision::state::provision,
+    revision::Wants,
     store::{Document, Outcome, Store},
     testing,
 };
@@ -164,6 +165,7 @@ async fn running(script: impl IntoIterator<Item = Act>, give_up_after: Option<u3
         cause: Cause::Event,
         event_at: None,
         deleted: false,
+        wants: Wants::default(),
     });
     index.log.append(Append { entries: entries.to_vec(), ..Append::default() }).await.unwrap();
     let signals = Signals::default();

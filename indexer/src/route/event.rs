@@ -9,6 +9,7 @@ use plan::{
 use serde_json::Value;
 
 use super::format::{self, Reading, Rows};
+use crate::revision::Revision;
 
 /// A record, understood.
 #[derive(Debug)]
@@ -106,6 +107,14 @@ impl<'r> Event<'r> {
             None if path.root() == RecordRoot::Row => Ok(ids),
             None => Err(EventError::Id { path: path.to_string(), error: IdError::Missing }),
         }
+    }
+
+    /// The version at a path, the later one of both images. None where it is missing or has no order, and of a deleted row, which
+    /// no document can show.
+    pub fn revision(&self, path: &RecordPath) -> Option<Revision> {
+        let is_there = matches!(self.change, Change::Upsert | Change::SnapshotRead);
+        let values = if is_there { self.values(path) } else { Vec::new() };
+        values.into_iter().filter_map(Revision::read).reduce(Revision::later)
     }
 
     /// Whether a row was deleted, and this is no tombstone that follows.

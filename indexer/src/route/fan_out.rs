@@ -1,35 +1,84 @@
 //! The roots that one batch of events touches, queued as they are found.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use plan::DocumentId;
+use plan::{DocumentId, SourcePlan};
 
-use super::wishes::Keys;
+use super::wishes::Key;
 use crate::{
     StateError,
     log::{Append, Cause, Entry, Lane, ReindexLog},
+    revision::{Revision, Want, Wants},
 };
+
+/// Keys that are asked about together where their events tell versions: a root is told to show those of all of them, as nobody
+/// knows which of them it holds. More would make its entries long, fewer more lookups.
+const KEYS_AT_ONCE: usize = 16;
+
+/// Roots that are queued, each by what it was found by.
+pub type Queued = HashSet<(Finder, DocumentId)>;
+
+/// What a root was found by. One that others find later must show their versions, too.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub enum Finder {
+    /// Whatever it was: no versions are compared.
+    #[default]
+    Any,
+    /// The index, by the keys with this number.
+    Index(usize),
+    /// The graph, by this key.
+    Graph(DocumentId),
+}
 
 /// Queues roots that aren't queued yet.
 pub struct FanOut<'a> {
     log: &'a dyn ReindexLog,
     lane: Lane,
     event_at: Option<i64>,
-    max_fanout: u64,
-    queued: &'a mut HashSet<DocumentId>,
+    source: &'a SourcePlan,
+    /// The latest version of each key that an event tells.
+    revisions: BTreeMap<DocumentId, Revision>,
+    finder: Finder,
+    /// What roots must show that are found now.
+    wants: Wants,
+    queued: &'a mut Queued,
 }
 
 impl<'a> FanOut<'a> {
     /// The fan-out of these keys: in the fastest of their lanes, with the newest of their times.
     pub(super) fn of(
-        keys: &Keys,
-        max_fanout: u64,
+        keys: &[Key],
+        source: &'a SourcePlan,
         log: &'a dyn ReindexLog,
-        queued: &'a mut HashSet<DocumentId>,
+        queued: &'a mut Queued,
     ) -> Self {
-        let lane = keys.iter().map(|(_, lane, _)| *lane).min().unwrap_or(Lane::Live);
-        let event_at = keys.iter().filter_map(|(.., at)| *at).max();
-        Self { log, lane, event_at, max_fanout, queued }
+        let lane = keys.iter().map(|key| key.lane).min().unwrap_or(Lane::Live);
+        let event_at = keys.iter().filter_map(|key| key.event_at).max();
+        let mut revisions: BTreeMap<DocumentId, Revision> = BTreeMap::new();
+        for (id, revision) in keys.iter().filter_map(|key| Some((&key.id, key.revision?))) {
+            let latest = revisions.get(id).map_or(revision, |known| known.later(revision));
+            revisions.insert(id.clone(), latest);
+        }
+        let (finder, wants) = (Finder::Any, Wants::default());
+        Self { log, lane, event_at, source, revisions, finder, wants, queued }
+    }
+
+    /// How many keys may be asked about together.
+    pub(super) fn keys_at_once(&self) -> usize {
+        if self.revisions.is_empty() { usize::MAX } else { KEYS_AT_ONCE }
+    }
+
+    /// Says by which keys the next roots are found.
+    pub(super) fn found_by(&mut self, finder: Finder, keys: &[DocumentId]) {
+        if self.revisions.is_empty() {
+            return;
+        }
+        self.finder = finder;
+        let want = |key: &DocumentId| {
+            let revision = *self.revisions.get(key)?;
+            Some(Want { source: self.source.name.clone(), key: Some(key.clone()), revision })
+        };
+        self.wants = keys.iter().filter_map(want).collect();
     }
 
     /// Queues what isn't queued yet. Past `max_fanout` roots go into the throttled lane and aren't remembered, so that memory
@@ -37,15 +86,24 @@ impl<'a> FanOut<'a> {
     pub async fn queue(&mut self, roots: Vec<DocumentId>) -> Result<(), StateError> {
         let mut entries = Vec::new();
         for id in roots {
-            let throttled = self.queued.len() as u64 >= self.max_fanout;
-            if self.queued.contains(&id) {
+            let throttled = self.queued.len() as u64 >= self.source.max_fanout;
+            let found = (self.finder.clone(), id);
+            if self.queued.contains(&found) {
                 continue;
             }
+            let id = found.1.clone();
             if !throttled {
-                self.queued.insert(id.clone());
+                self.queued.insert(found);
             }
             let lane = if throttled { Lane::Backfill } else { self.lane };
-            entries.push(Entry { id, lane, cause: Cause::Lookup, event_at: self.event_at, deleted: false });
+            entries.push(Entry {
+                id,
+                lane,
+                cause: Cause::Lookup,
+                event_at: self.event_at,
+                deleted: false,
+                wants: self.wants.clone(),
+            });
         }
         if entries.is_empty() {
             return Ok(());

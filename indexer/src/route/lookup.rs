@@ -11,7 +11,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{RouteError, fan_out::FanOut};
+use super::{
+    RouteError,
+    fan_out::{FanOut, Finder},
+};
 use crate::{
     StateError,
     graph::{
@@ -99,15 +102,19 @@ impl Lookup {
         if self.source.reverse_lookup.is_empty() || keys.is_empty() {
             return Ok(());
         }
-        let mut after = None;
-        loop {
-            let Some(page) = self.page_of_index(keys, after.as_ref(), stop).await? else { return Ok(()) };
-            after = page.last().filter(|_| page.len() == PAGE).cloned();
-            found.queue(page).await?;
-            if after.is_none() {
-                return Ok(());
+        for (number, keys) in keys.chunks(found.keys_at_once()).enumerate() {
+            found.found_by(Finder::Index(number), keys);
+            let mut after = None;
+            loop {
+                let Some(page) = self.page_of_index(keys, after.as_ref(), stop).await? else { return Ok(()) };
+                after = page.last().filter(|_| page.len() == PAGE).cloned();
+                found.queue(page).await?;
+                if after.is_none() {
+                    break;
+                }
             }
         }
+        Ok(())
     }
 
     /// One page of the index, however long its server takes; `None` after `stop`.
@@ -235,6 +242,7 @@ impl Lookup {
         asked: &mut Asked,
         found: &mut FanOut<'_>,
     ) -> Result<Result<(), PageError>, StateError> {
+        found.found_by(Finder::Graph(asked.key.clone()), std::slice::from_ref(&asked.key));
         loop {
             heartbeat::beat();
             let key = asked.key.to_variable(self.source.id_kind);

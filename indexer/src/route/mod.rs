@@ -21,9 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     barrier::{Barrier, Mark},
-    fan_out::FanOut,
+    fan_out::{FanOut, Finder, Queued},
     lookup::{Lookup, Unanswered},
-    wishes::{Keys, Wishes},
+    wishes::{Key, Wishes},
 };
 use crate::{
     StateError,
@@ -94,19 +94,20 @@ struct Routed {
 /// A batch whose second lookup is due when every fetch up to `arrived` has ended.
 struct Pending {
     arrived: Mark,
-    keys: Keys,
+    keys: Vec<Key>,
     dead_letters: Vec<DeadLetter>,
     /// Keys that the graph doesn't answer. They are dead letters by now, and not asked about again.
     given_up: HashSet<DocumentId>,
     /// What the first lookup found and queued. It is fetched after the event, so the second need not queue it again.
-    queued: HashSet<DocumentId>,
+    queued: Queued,
     progress: Progress,
 }
 
 impl Pending {
     /// About how much memory it takes, in bytes.
     fn weight(&self) -> usize {
-        let ids = self.keys.iter().map(|(key, ..)| key).chain(&self.given_up).chain(&self.queued);
+        let queued = self.queued.iter().map(|(_, id)| id);
+        let ids = self.keys.iter().map(|key| &key.id).chain(&self.given_up).chain(queued);
         let letters = self.dead_letters.iter().map(DeadLetter::weight);
         size_of::<Self>() + ids.map(|id| ID + id.as_str().len()).chain(letters).sum::<usize>()
     }
@@ -259,7 +260,7 @@ impl Route {
         progress: Progress,
     ) -> Result<Pending, RouteError> {
         let Routed { wishes: Wishes { entries, keys, .. }, mut dead_letters, .. } = routed;
-        let mut queued: HashSet<DocumentId> = entries.iter().map(|entry| entry.id.clone()).collect();
+        let mut queued: Queued = entries.iter().map(|entry| (Finder::Any, entry.id.clone())).collect();
         if !entries.is_empty() {
             self.log.append(Append { entries, ..Append::default() }).await?;
         }
@@ -282,15 +283,15 @@ impl Route {
 pub(crate) async fn look_up(
     lookup: &Lookup,
     log: &dyn ReindexLog,
-    keys: &Keys,
+    keys: &[Key],
     given_up: &HashSet<DocumentId>,
-    queued: &mut HashSet<DocumentId>,
+    queued: &mut Queued,
     stop: &CancellationToken,
 ) -> Result<Vec<Unanswered>, RouteError> {
-    let mut distinct: Vec<DocumentId> = keys.iter().map(|(key, ..)| key.clone()).collect();
+    let mut distinct: Vec<DocumentId> = keys.iter().map(|key| key.id.clone()).collect();
     distinct.sort_unstable();
     distinct.dedup();
-    let mut found = FanOut::of(keys, lookup.source.max_fanout, log, queued);
+    let mut found = FanOut::of(keys, &lookup.source, log, queued);
     // The index first: it answers at once, and the graph may have to be waited for.
     lookup.in_index(&distinct, &mut found, stop).await?;
     distinct.retain(|key| !given_up.contains(key));

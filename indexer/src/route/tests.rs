@@ -33,6 +33,7 @@ use crate::{
 };
 
 mod debezium;
+mod versions;
 
 type Answer = Result<Value, GraphError>;
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use plan::{DocumentId, DocumentVersion, Epoch};
+use plan::{DocumentVersion, Epoch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -203,19 +203,21 @@ impl Process {
         if due.is_empty() {
             return Ok(());
         }
-        let entry = |id: &DocumentId| Entry {
-            id: id.clone(),
+        let ids = due.iter().map(|(id, _)| id.clone()).collect();
+        let entry = |(id, wants)| Entry {
+            id,
             lane: Lane::Live,
             cause: Cause::Replay,
             event_at: None,
             deleted: false,
+            wants,
         };
         // Marked after it is in the log: a crash in between replays twice, and never not at all.
         self.index
             .log
-            .append(Append { entries: due.iter().map(entry).collect(), ..Append::default() })
+            .append(Append { entries: due.into_iter().map(entry).collect(), ..Append::default() })
             .await?;
-        self.index.ledger.mark_replayed(due).await
+        self.index.ledger.mark_replayed(ids).await
     }
 
     async fn replay_until(self: Arc<Self>, stop: CancellationToken) -> Result<(), RunError> {

@@ -4,7 +4,7 @@
 //! them, so that a crash in between leaves it there; to replay it twice does no harm.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -27,10 +27,11 @@ use crate::{
     log::{Append, KeptLetter, Lane, LetterNumber},
     route::{
         barrier::{Barrier, Mark},
+        fan_out::{Finder, Queued},
         look_up,
         lookup::Lookup,
         truncate,
-        wishes::{Keys, Wishes},
+        wishes::{Key, Wishes},
     },
     source::{
         BadRecord, Original,
@@ -72,10 +73,10 @@ struct Batch {
     lookup: Lookup,
     /// Each with the keys that it asks about.
     letters: Vec<(LetterNumber, Vec<DocumentId>)>,
-    keys: Keys,
+    keys: Vec<Key>,
     arrived: Mark,
     /// What the first lookup found and queued.
-    queued: HashSet<DocumentId>,
+    queued: Queued,
     /// Keys that the graph doesn't answer, and what it says.
     unanswered: HashMap<DocumentId, String>,
 }
@@ -150,7 +151,7 @@ impl Replay {
         let arrived = barrier.now();
         let lookup = routing::lookup(&self.index, source, Arc::clone(&self.graph), Some(ONCE_GIVES_UP_AFTER));
         let (mut entries, mut settled, mut keys, mut asking) =
-            (Vec::new(), Vec::new(), Keys::new(), Vec::new());
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for letter in letters {
             let number = letter.row.number;
             let wishes = match self.understand(source, &letter).await? {
@@ -168,11 +169,11 @@ impl Replay {
                 outcomes.insert(number, Outcome::Replayed);
                 settled.push(number);
             } else {
-                asking.push((number, wishes.keys.iter().map(|(key, ..)| key.clone()).collect()));
+                asking.push((number, wishes.keys.iter().map(|key| key.id.clone()).collect()));
                 keys.extend(wishes.keys);
             }
         }
-        let queued = entries.iter().map(|entry| entry.id.clone()).collect();
+        let queued = entries.iter().map(|entry| (Finder::Any, entry.id.clone())).collect();
         self.index.log.append(Append { entries, settled, ..Append::default() }).await?;
         if asking.is_empty() {
             return Ok(None);
@@ -239,7 +240,7 @@ impl Replay {
             let text = String::from_utf8_lossy(&letter.record);
             return Ok(match DocumentId::parse(source.id_kind, &text) {
                 Ok(key) => {
-                    wishes.keys.push((key, Lane::Live, None));
+                    wishes.keys.push(Key { id: key, lane: Lane::Live, event_at: None, revision: None });
                     Ok(wishes)
                 }
                 Err(error) => Err((codes::SS302, error.to_string())),

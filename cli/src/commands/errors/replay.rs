@@ -72,6 +72,7 @@ async fn append(index: &Index, held: &[Held]) -> Result<(), Failure> {
             cause: Cause::Person,
             event_at: None,
             deleted: false,
+            wants: held.wants.clone(),
         };
         let entries = page.iter().map(entry).collect();
         index.log.append(Append { entries, ..Append::default() }).await?;

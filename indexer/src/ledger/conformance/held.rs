@@ -6,8 +6,9 @@ use plan::DocumentId;
 
 use super::{LONG, NONE, World, failed, id, version};
 use crate::{
-    ledger::{Held, Ledger},
+    ledger::{Held, Hold, Ledger},
     now_ms,
+    revision::{Revision, Want, Wants},
 };
 
 pub(super) async fn run(world: &dyn World) {
@@ -16,6 +17,7 @@ pub(super) async fn run(world: &dyn World) {
     another_process_clears_what_one_held(world).await;
     every_id_can_be_held(world).await;
     what_is_due_is_told_as_often_as_asked(world).await;
+    a_hold_keeps_what_is_wanted(world).await;
     a_subgraph_that_heals_makes_its_documents_due(world).await;
     many_are_held_and_heal(world).await;
     what_is_forgotten_is_not_tried_again(world).await;
@@ -26,7 +28,7 @@ async fn held(ledger: &dyn Ledger) -> Vec<Held> {
 }
 
 async fn due(ledger: &dyn Ledger) -> Vec<DocumentId> {
-    let mut due = ledger.due(10_000).await.unwrap();
+    let mut due: Vec<DocumentId> = ledger.due(10_000).await.unwrap().into_iter().map(|(id, _)| id).collect();
     due.sort_unstable();
     due
 }
@@ -146,6 +148,28 @@ async fn what_is_due_is_told_as_often_as_asked(world: &dyn World) {
     assert_eq!(due(&*ledger).await.len(), 3, "asking changes nothing");
 }
 
+async fn a_hold_keeps_what_is_wanted(world: &dyn World) {
+    let ledgers = world.provisioned(NONE).await;
+    let (ledger, m1) = (ledgers.open(), id("m1"));
+    let wants = |wanted: &[(&str, i64)]| {
+        let want = |(key, revision): &(&str, i64)| {
+            let revision = Revision::Number(*revision, 0);
+            Want { source: "talent".to_owned(), key: Some(id(*key)), revision }
+        };
+        wanted.iter().map(want).collect::<Wants>()
+    };
+    let wanting = |at, wants| Hold { wants, ..failed(&m1, at, None) };
+    ledger.hold(vec![wanting(1, wants(&[("t1", 5)]))]).await.unwrap();
+    ledger.hold(vec![wanting(2, wants(&[("t1", 4), ("t2", 7)]))]).await.unwrap();
+    ledger.hold(vec![failed(&m1, 3, None)]).await.unwrap();
+    let all = wants(&[("t1", 5), ("t2", 7)]);
+    assert_eq!(ledgers.open().due(10).await.unwrap(), [(m1.clone(), all.clone())]);
+    assert_eq!(held(&*ledgers.open()).await[0].wants, all);
+    ledger.release(vec![(m1.clone(), version(4))]).await.unwrap();
+    ledger.hold(vec![failed(&m1, 5, None)]).await.unwrap();
+    assert_eq!(ledgers.open().due(10).await.unwrap(), [(m1, Wants::default())]);
+}
+
 async fn a_subgraph_that_heals_makes_its_documents_due(world: &dyn World) {
     let ledgers = world.provisioned(LONG).await;
     let (ledger, other) = (ledgers.open(), ledgers.open());
@@ -196,7 +220,8 @@ async fn many_are_held_and_heal(world: &dyn World) {
     let mut left: BTreeSet<DocumentId> = ids[1..].iter().cloned().collect();
     assert!(due(&*ledger).await.len() >= 1_000);
     for _ in 0..MANY {
-        let replayed = ledger.due(200).await.unwrap();
+        let replayed: Vec<DocumentId> =
+            ledger.due(200).await.unwrap().into_iter().map(|(id, _)| id).collect();
         if replayed.is_empty() {
             break;
         }

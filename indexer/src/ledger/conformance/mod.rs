@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion, IndexPlan};
 
 use super::{Hold, HoldCause, Ledger, RetryPauses};
+use crate::revision::Wants;
 
 /// A world that has a ledger.
 #[async_trait]
@@ -64,5 +65,5 @@ fn failed(document: &DocumentId, at: i64, subgraph: Option<&str>) -> Hold {
         path: Some("actors[0].name".to_owned()),
         message: format!("failed at {at}: \"\u{fffd}\"\n"),
     };
-    Hold { id: document.clone(), version: version(at), cause }
+    Hold { id: document.clone(), version: version(at), cause, wants: Wants::default() }
 }

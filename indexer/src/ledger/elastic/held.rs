@@ -19,6 +19,7 @@ use super::layout::{Kind, held_row};
 use crate::{
     ledger::{Held, Hold, RetryPauses},
     now_ms,
+    revision::Wants,
 };
 
 /// How many documents of a subgraph one release makes due. It bounds what a release takes; replays are slower than it.
@@ -63,6 +64,8 @@ struct HeldBody {
     attempts: u32,
     first_at: i64,
     last_at: i64,
+    #[serde(default, skip_serializing_if = "Wants::is_empty")]
+    wants: Wants,
 }
 
 impl HeldDocuments {
@@ -92,12 +95,14 @@ impl HeldDocuments {
         let there = self.read(holds.iter().map(|hold| &hold.id)).await?;
         let now = now_ms();
         let mut writes = Vec::new();
-        for Hold { id, version, cause } in holds {
+        for Hold { id, version, cause, wants } in holds {
             let before = there.get(&id);
             if before.is_some_and(|row| row.version >= version) {
                 continue; // this fetch or a newer one has spoken
             }
             let attempts = before.map_or(0, |row| row.body.attempts).saturating_add(1);
+            let mut all = before.map_or_else(Wants::default, |row| row.body.wants.clone());
+            all.merge(wants);
             let row = HeldRow {
                 kind: Kind::Held,
                 version,
@@ -111,6 +116,7 @@ impl HeldDocuments {
                     attempts,
                     first_at: before.map_or(now, |row| row.body.first_at),
                     last_at: now,
+                    wants: all,
                 },
                 id,
             };
@@ -177,10 +183,10 @@ impl HeldDocuments {
     }
 
     /// The ids that are due, the longest due first.
-    pub(super) async fn due(&self, limit: usize) -> Result<Vec<DocumentId>, ElasticError> {
+    pub(super) async fn due(&self, limit: usize) -> Result<Vec<(DocumentId, Wants)>, ElasticError> {
         let is_due = [json!({ "range": { "next_at": { "lte": now_ms() } } })];
         let rows = self.find(&is_due, vec!["next_at", "id"], Vec::new(), limit).await?;
-        Ok(rows.into_iter().map(|row| row.id).collect())
+        Ok(rows.into_iter().map(|row| (row.id, row.body.wants)).collect())
     }
 
     /// Notes that these are in the log again.
@@ -252,7 +258,7 @@ impl HeldDocuments {
 impl From<HeldRow> for Held {
     fn from(row: HeldRow) -> Self {
         let HeldRow { id, version, subgraph, next_at, body, .. } = row;
-        let HeldBody { code, path, message, attempts, first_at, last_at } = body;
-        Self { id, version, subgraph, code, path, message, attempts, first_at, last_at, next_at }
+        let HeldBody { code, path, message, attempts, first_at, last_at, wants } = body;
+        Self { id, version, subgraph, code, path, message, attempts, first_at, last_at, next_at, wants }
     }
 }

@@ -18,9 +18,9 @@ use search::elastic::{Client, ElasticError, Rows, Trouble};
 pub(crate) use self::meta::{serve, served_version};
 use self::{held::HeldDocuments, processes::Processes};
 use super::{Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses};
-use crate::StateError;
 #[cfg(feature = "kafka")]
 use crate::ledger::settled::{Reach, Settled};
+use crate::{StateError, revision::Wants};
 
 /// The ledger of the shared world.
 pub struct ElasticLedger {
@@ -103,7 +103,7 @@ impl Ledger for ElasticLedger {
         self.held.release(completed).await.map_err(told)
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<DocumentId>, StateError> {
+    async fn due(&self, limit: usize) -> Result<Vec<(DocumentId, Wants)>, StateError> {
         self.held.due(limit).await.map_err(told)
     }
 

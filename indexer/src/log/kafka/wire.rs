@@ -9,6 +9,7 @@ use super::keyed;
 use crate::{
     kafka::Outgoing,
     log::{Cause, Entry, Lane},
+    revision::Wants,
 };
 
 /// The value of a lane's record.
@@ -19,11 +20,14 @@ struct Wish {
     event_at: Option<i64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     deleted: bool,
+    #[serde(default, skip_serializing_if = "Wants::is_empty")]
+    wants: Wants,
 }
 
 /// The record of an entry.
 pub(super) fn record(topic: &Arc<str>, entry: &Entry) -> Outgoing {
-    let wish = Wish { cause: entry.cause, event_at: entry.event_at, deleted: entry.deleted };
+    let Entry { cause, event_at, deleted, wants, .. } = entry;
+    let wish = Wish { cause: *cause, event_at: *event_at, deleted: *deleted, wants: wants.clone() };
     let value = serde_json::to_vec(&wish).expect("a wish is JSON");
     keyed(topic, entry.id.as_str(), Some(value))
 }
@@ -32,25 +36,39 @@ pub(super) fn record(topic: &Arc<str>, entry: &Entry) -> Outgoing {
 pub(super) fn entry(lane: Lane, key: Option<&[u8]>, value: Option<&[u8]>) -> Option<Entry> {
     let id = DocumentId::new(std::str::from_utf8(key?).ok()?).ok()?;
     let wish = value.and_then(|value| serde_json::from_slice(value).ok());
-    let Wish { cause, event_at, deleted } =
-        wish.unwrap_or(Wish { cause: Cause::Person, event_at: None, deleted: false });
-    Some(Entry { id, lane, cause, event_at, deleted })
+    let unread = Wish { cause: Cause::Person, event_at: None, deleted: false, wants: Wants::default() };
+    let Wish { cause, event_at, deleted, wants } = wish.unwrap_or(unread);
+    Some(Entry { id, lane, cause, event_at, deleted, wants })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::revision::{Revision, Want};
 
     #[test]
     fn an_entry_is_read_as_it_was_written() {
         let id = DocumentId::new("m1").unwrap();
-        for (cause, event_at, deleted) in
-            [(Cause::Event, Some(7), true), (Cause::Lookup, None, false), (Cause::Backfill, Some(-1), false)]
-        {
-            let written = Entry { id: id.clone(), lane: Lane::Live, cause, event_at, deleted };
+        let wanted = Want {
+            source: "movies".to_owned(),
+            key: None,
+            revision: Revision::Time(1_767_225_600_123_456, 1),
+        };
+        for (cause, event_at, deleted, wants) in [
+            (Cause::Event, Some(7), true, Wants::from_iter([wanted])),
+            (Cause::Lookup, None, false, Wants::default()),
+            (Cause::Backfill, Some(-1), false, Wants::default()),
+        ] {
+            let written = Entry { id: id.clone(), lane: Lane::Live, cause, event_at, deleted, wants };
             let record = record(&"live".into(), &written);
             assert_eq!(entry(Lane::Live, record.key.as_deref(), record.payload.as_deref()), Some(written));
         }
+    }
+
+    #[test]
+    fn an_entry_of_an_older_release_wants_nothing() {
+        let wish = entry(Lane::Live, Some(b"m1"), Some(br#"{"cause":"event","event_at":7}"#)).unwrap();
+        assert_eq!((wish.cause, wish.event_at, wish.wants), (Cause::Event, Some(7), Wants::default()));
     }
 
     #[test]
