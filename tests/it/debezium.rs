@@ -51,7 +51,7 @@ fn told(source: &SourcePlan, record: &Record) -> String {
     let roots = wishes.entries.iter().map(|entry| {
         format!("{} {}{}", lane(entry.lane), entry.id, if entry.deleted { " deleted" } else { "" })
     });
-    let keys = wishes.keys.iter().map(|(key, in_lane, _)| format!("{} look up {key}", lane(*in_lane)));
+    let keys = wishes.keys.iter().map(|key| format!("{} look up {}", lane(key.lane), key.id));
     roots.chain(keys).collect::<Vec<_>>().join(", ")
 }
 

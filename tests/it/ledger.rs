@@ -263,8 +263,12 @@ async fn a_release_asks_nothing_while_nothing_is_held() {
         assert_eq!(after.1, before.1, "no document is read or written");
 
         let cause = HoldCause { subgraph: None, code: "SS405".into(), path: None, message: "no".into() };
-        let hold =
-            Hold { id: id(3), version: DocumentVersion::from_stored(8), cause, wants: Wants::default() };
+        let hold = Hold {
+            id: id(3),
+            version: DocumentVersion::from_stored(8),
+            cause,
+            wants: indexer::revision::Wants::default(),
+        };
         ledger.hold(vec![hold]).await.expect("it answers");
         ledger.release(vec![(id(3), DocumentVersion::from_stored(9))]).await.expect("it answers");
         assert_eq!(ledger.held_count().await.expect("it answers"), 0, "its own hold is seen at once");
