@@ -30,6 +30,8 @@ pub struct Metrics {
     pub(crate) documents: Family<DocumentResult, Counter>,
     /// How documents compared with the versions of their events.
     pub(crate) version_checks: Family<DocumentResult, Counter>,
+    /// What verifications of documents found.
+    pub(crate) verifications: Family<DocumentResult, Counter>,
     /// Seconds from an event to its document being searchable.
     pub(crate) freshness: Histogram,
     /// The epoch that this process fetches under.
@@ -101,6 +103,9 @@ pub(crate) const RESULTS: [&str; 5] = ["written", "superseded", "gone", "held", 
 /// How documents compare with the versions of their events.
 pub(crate) const VERSION_CHECKS: [&str; 3] = ["fresh", "behind", "given_up"];
 
+/// What verifications of documents find.
+pub(crate) const VERIFICATIONS: [&str; 2] = ["same", "differed"];
+
 impl Default for Metrics {
     fn default() -> Self {
         Self {
@@ -113,6 +118,7 @@ impl Default for Metrics {
             fetch_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 15)),
             documents: Family::default(),
             version_checks: Family::default(),
+            verifications: Family::default(),
             // 50 ms to 27 minutes.
             freshness: Histogram::new(exponential_buckets(0.05, 2.0, 16)),
             epoch: Gauge::default(),
@@ -134,6 +140,9 @@ impl Metrics {
         }
         for result in RESULTS {
             self.documents(result, 0);
+        }
+        for result in VERIFICATIONS {
+            drop(self.verifications.get_or_create(&DocumentResult { result }));
         }
         for result in VERSION_CHECKS {
             drop(self.version_checks.get_or_create(&DocumentResult { result }));
@@ -162,6 +171,11 @@ impl Metrics {
     /// Notes how a document compared with the versions of its events.
     pub(crate) fn version_check(&self, result: &'static str) {
         self.version_checks.get_or_create(&DocumentResult { result }).inc();
+    }
+
+    /// Notes what a verification found.
+    pub(crate) fn verified(&self, result: &'static str) {
+        self.verifications.get_or_create(&DocumentResult { result }).inc();
     }
 
     /// Notes how many documents the lookups of a batch of events found.

@@ -63,18 +63,16 @@ impl Revision {
     fn fraction(number: f64) -> Option<Self> {
         let whole = number.floor();
         let is_in_range = number.is_finite() && whole.abs() < 9e18;
-        is_in_range.then(|| Self::Number(whole as i64, ((number - whole) * 1e6) as u32))
+        is_in_range.then_some(Self::Number(whole as i64, ((number - whole) * 1e6) as u32))
     }
 
     /// ISO 8601, in UTC where it names no offset.
     fn moment(text: &str) -> Option<Self> {
-        let micros = match text.parse::<jiff::Timestamp>() {
-            Ok(moment) => moment.as_microsecond(),
-            Err(_) => {
-                let civil: jiff::civil::DateTime = text.parse().ok()?;
-                jiff::tz::Offset::UTC.to_timestamp(civil).ok()?.as_microsecond()
-            }
-        };
+        let moment = text.parse::<jiff::Timestamp>().ok().or_else(|| {
+            let civil: jiff::civil::DateTime = text.parse().ok()?;
+            jiff::tz::Offset::UTC.to_timestamp(civil).ok()
+        });
+        let micros = moment?.as_microsecond();
         let digits =
             text.split_once(['.', ',']).map(|(_, rest)| rest.bytes().take_while(u8::is_ascii_digit).count());
         let unit = match digits {
@@ -170,11 +168,12 @@ mod tests {
 
     use super::*;
 
-    fn revision(value: Value) -> Revision {
+    fn revision(value: impl Into<Value>) -> Revision {
+        let value = value.into();
         Revision::read(&value).unwrap_or_else(|| panic!("{value} is no revision"))
     }
 
-    fn is_enough(shown: Value, wanted: Value) -> bool {
+    fn is_enough(shown: impl Into<Value>, wanted: impl Into<Value>) -> bool {
         revision(shown).is_as_new_as(revision(wanted))
     }
 
@@ -267,7 +266,7 @@ mod tests {
 
     #[test]
     fn people_read_what_was_written() {
-        let shown = |value| revision(value).to_string();
+        let shown = |value: Value| revision(value).to_string();
         assert_eq!(shown(json!(17)), "17");
         assert_eq!(shown(json!(1.5)), "1.5");
         assert_eq!(shown(json!("2026-01-01")), "2026-01-01");

@@ -63,6 +63,8 @@ metrics! {
         "Documents by what became of them: written, superseded (something newer was there), gone (a tombstone was written), held (failed for now), rejected (the store refuses it; held, too)";
     VERSION_CHECKS = Counter "version_checks" ["result"]
         "Fetched documents of sources with `version`, by how they compared with their events: fresh, behind (older, so fetched again), given_up (older after the last try: written and held)";
+    VERIFICATIONS = Counter "verifications" ["result"]
+        "Documents that were fetched once more after an event without a version, by what was found: same, differed (it had been old)";
     FRESHNESS = Histogram "freshness_seconds" []
         "Seconds from an event to its document being searchable";
     LIVE_DOCUMENTS = Gauge "live_documents" []

@@ -58,6 +58,8 @@ pub enum Cause {
     Backfill,
     /// It was held and is tried again.
     Replay,
+    /// It is fetched once more, to see whether it was old.
+    Verification,
     /// A person named it.
     Person,
 }
@@ -70,6 +72,7 @@ impl Cause {
             Self::Lookup => "lookup",
             Self::Backfill => "backfill",
             Self::Replay => "replay",
+            Self::Verification => "verification",
             Self::Person => "person",
         }
     }
@@ -90,6 +93,14 @@ pub struct Entry {
     pub deleted: bool,
     /// What the document must show, so that it is no older than the event.
     pub wants: Wants,
+}
+
+impl Entry {
+    /// Asks for a document once more, to see whether it was old.
+    pub(crate) fn of_verification(id: DocumentId) -> Self {
+        let (lane, cause) = (Lane::Live, Cause::Verification);
+        Self { id, lane, cause, event_at: None, deleted: false, wants: Wants::default() }
+    }
 }
 
 /// A position in each partition of a lane. The embedded log has one partition, 0.

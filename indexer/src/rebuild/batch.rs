@@ -21,6 +21,7 @@ use super::{
     gone::GoneGuard,
     judge::{Verdict, judge},
     places::Place,
+    verify::{self, Interest},
 };
 use crate::{
     StateError,
@@ -47,6 +48,10 @@ pub struct Ticket {
     pub wants: Wants,
     /// How many answers in a row did not.
     pub behind: u32,
+    /// Why its content matters.
+    pub interest: Interest,
+    /// Its content, once it is answered, where that matters.
+    pub content: Option<u64>,
 }
 
 /// What became of an id.
@@ -106,7 +111,7 @@ impl Batches {
     /// Takes one batch all the way; its place goes to the next as soon as the gateway has answered. An error is the state's,
     /// and ends the process.
     #[tracing::instrument(name = "rebuild", skip_all, fields(index = &*self.plan.name, documents = tickets.len()))]
-    pub async fn run(&self, tickets: Vec<Ticket>, mut place: Place) -> Result<BatchEnd, StateError> {
+    pub async fn run(&self, mut tickets: Vec<Ticket>, mut place: Place) -> Result<BatchEnd, StateError> {
         let started = Instant::now();
         let deadline = Deadline::after(Duration::from_millis(self.plan.graph.deadline_ms));
         let fetched_at = now_ms();
@@ -132,6 +137,7 @@ impl Batches {
                 } else {
                     let weigh = |(ticket, verdict)| weigh(&self.plan, ticket, verdict, &self.meter.metrics);
                     let verdicts: Vec<Verdict> = tickets.iter().zip(verdicts).map(weigh).collect();
+                    note_contents(&mut tickets, &verdicts);
                     place.answered(tickets.len(), verdicts.iter().map(Verdict::bytes).sum());
                     let settled = self.settle(&tickets, verdicts, fetched_at, deadline).await?;
                     store = settled.store;
@@ -305,6 +311,18 @@ impl Batches {
 struct Settled {
     fates: Vec<Fate>,
     store: Result<(), StateError>,
+}
+
+/// Notes what will be written, where a later answer may be compared with it.
+fn note_contents(tickets: &mut [Ticket], verdicts: &[Verdict]) {
+    for (ticket, verdict) in tickets.iter_mut().zip(verdicts) {
+        ticket.content = match verdict {
+            _ if ticket.interest == Interest::None => None,
+            Verdict::Found { body, .. } => Some(verify::content(Some(body))),
+            Verdict::Gone => Some(verify::content(None)),
+            _ => None,
+        };
+    }
 }
 
 fn again(tickets: &[Ticket]) -> Vec<Fate> {

@@ -55,7 +55,10 @@ mod tests {
     use super::*;
     use crate::{
         log::{Cause, Entry, Lane, Logged},
-        rebuild::coalescer::{Coalescer, REFETCH_INTERVAL},
+        rebuild::{
+            coalescer::{Coalescer, REFETCH_INTERVAL},
+            verify::Interest,
+        },
         revision::{Revision, Want, Wants},
         testing,
     };
@@ -144,7 +147,9 @@ mod tests {
         let metrics = Metrics::default();
         let weighed = |wants, behind, verdict| {
             let version = DocumentVersion::from_stored(1);
-            let ticket = Ticket { id: id(1), fetch: 1, version, deleted: false, wants, behind };
+            let (interest, content) = (Interest::None, None);
+            let ticket =
+                Ticket { id: id(1), fetch: 1, version, deleted: false, wants, behind, interest, content };
             weigh(&plan, &ticket, verdict, &metrics)
         };
         assert_eq!(weighed(wants(7), 0, found(7)), found(7));

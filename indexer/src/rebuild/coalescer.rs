@@ -35,6 +35,8 @@ pub struct Waiting {
     pub event_at: Option<i64>,
     /// Whether its event told of a deletion.
     pub deleted: bool,
+    /// Whether it is of a live event that told no version, so that nobody can say whether an answer is as new.
+    pub is_unversioned: bool,
 }
 
 /// Ids that are to be fetched together. `alone` batches hold one id each.
@@ -133,8 +135,10 @@ impl Coalescer {
         if cause == Cause::Replay {
             slot.behind = behind::TRIES; // it was tried so often before it was held, and is written as it is answered
         }
+        let is_told = lane == Lane::Live && matches!(cause, Cause::Event | Cause::Lookup);
+        let is_unversioned = is_told && wants.is_empty();
         slot.wants[WAITING].merge(wants);
-        slot.waiting.push(Waiting { lane, partition, position, event_at, deleted });
+        slot.waiting.push(Waiting { lane, partition, position, event_at, deleted, is_unversioned });
         let turn = Turn { lane, alone: false };
         match slot.phase {
             Phase::Idle => self.enqueue(&id, turn, now),

@@ -14,6 +14,7 @@ pub mod gone;
 pub mod judge;
 mod places;
 pub mod progress;
+mod verify;
 
 use std::{
     sync::{Arc, PoisonError},
@@ -30,13 +31,14 @@ use self::{
     coalescer::Coalescer,
     places::Places,
     progress::LaneProgress,
+    verify::Verifier,
 };
 use crate::{
     StateError,
     graph::GraphError,
     heartbeat::{self, waiting},
     ledger::{self, IndexState},
-    log::{Lane, ReindexLog, Tenure},
+    log::{Append, Entry, Lane, ReindexLog, Tenure},
     now_ms,
 };
 
@@ -89,6 +91,7 @@ pub struct Rebuild {
     /// With `--once`: failures of the gateway in a row after which it is given up.
     give_up_after: Option<u32>,
     coalescer: Coalescer,
+    verifier: Verifier,
     lanes: [LaneProgress; 2],
     /// Whether a lane may hold entries that weren't read yet.
     unread: [bool; 2],
@@ -131,6 +134,7 @@ impl Rebuild {
             signals,
             give_up_after,
             coalescer: Coalescer::default(),
+            verifier: Verifier::default(),
             lanes,
             unread: [true; 2],
             running: JoinSet::new(),
@@ -152,6 +156,7 @@ impl Rebuild {
                 ledger::halt(&*self.batches.ledger, SS312, loss).await?;
                 self.state = self.batches.ledger.state().await?;
             }
+            self.verify_due().await?;
             self.dispatch();
             if self.signals.drain.is_cancelled() && self.is_drained().await? {
                 break;
@@ -215,6 +220,19 @@ impl Rebuild {
         Ok(())
     }
 
+    /// Asks for the verifications that are due. What drains ends without them.
+    async fn verify_due(&mut self) -> Result<(), StateError> {
+        if self.is_stopped() || self.signals.drain.is_cancelled() {
+            return Ok(());
+        }
+        let entries: Vec<Entry> =
+            self.verifier.take_due(Instant::now()).into_iter().map(Entry::of_verification).collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.log.append(Append { entries, ..Append::default() }).await
+    }
+
     fn dispatch(&mut self) {
         let now = Instant::now();
         self.coalescer.wake(now);
@@ -234,7 +252,8 @@ impl Rebuild {
                     let (fetch, version) = self.batches.fetches.start();
                     let deleted = self.coalescer.running(&id).iter().any(|entry| entry.deleted);
                     let (wants, behind) = self.coalescer.wanted(&id);
-                    Ticket { id, fetch, version, deleted, wants, behind }
+                    let interest = self.verifier.interest(&id, self.coalescer.running(&id));
+                    Ticket { id, fetch, version, deleted, wants, behind, interest, content: None }
                 })
                 .collect();
             let (batches, place) = (Arc::clone(&self.batches), self.places.take());
@@ -267,6 +286,10 @@ impl Rebuild {
                 Fate::Again { alone } => self.coalescer.give_back(&ticket.id, alone, now),
                 Fate::Behind => self.coalescer.postpone(&ticket.id, now),
                 Fate::Searchable | Fate::Complete => {
+                    let content = ticket.content.filter(|_| fate == Fate::Searchable);
+                    if let Some(finding) = self.verifier.ended(&ticket.id, content, ticket.interest, now) {
+                        self.batches.meter.metrics.verified(finding.name());
+                    }
                     for entry in self.coalescer.finish(&ticket.id, now) {
                         self.lanes[entry.lane.number()].complete(entry.partition, entry.position);
                         if let (Fate::Searchable, Some(event_at)) = (fate, entry.event_at) {

@@ -187,9 +187,9 @@ mod tests {
         plan
     }
 
-    fn want(source: &str, key: Option<&str>, revision: Value) -> Want {
+    fn want(source: &str, key: Option<&str>, revision: impl Into<Value>) -> Want {
         let key = key.map(|key| DocumentId::new(key).unwrap());
-        Want { source: source.to_owned(), key, revision: Revision::read(&revision).unwrap() }
+        Want { source: source.to_owned(), key, revision: Revision::read(&revision.into()).unwrap() }
     }
 
     fn unmet_by(wants: impl IntoIterator<Item = Want>, document: &Value) -> Option<String> {

@@ -14,9 +14,9 @@ use crate::{
     testing,
 };
 
-fn want(source: &str, key: Option<&str>, revision: Value) -> Want {
+fn want(source: &str, key: Option<&str>, revision: impl Into<Value>) -> Want {
     let key = key.map(|key| DocumentId::new(key).unwrap());
-    Want { source: source.to_owned(), key, revision: Revision::read(&revision).unwrap() }
+    Want { source: source.to_owned(), key, revision: Revision::read(&revision.into()).unwrap() }
 }
 
 /// What a change of a movie's row asks for, by the id of the document, and of whom.
