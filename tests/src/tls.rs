@@ -44,6 +44,11 @@ impl Authority {
         self.folder.path().join("ca.pem")
     }
 
+    /// Its certificate.
+    pub(crate) fn ca_pem(&self) -> Vec<u8> {
+        self.issuer.pem().into_bytes()
+    }
+
     /// Writes a PEM file with the key and the certificate of a server on this machine.
     pub fn write_identity(&self, path: &Path) {
         let key = key();

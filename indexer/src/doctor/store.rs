@@ -4,7 +4,7 @@ use plan::{
     code::store::{SS509, SS510},
     index_plan::StoreKind,
 };
-use search::elastic::{Client, ElasticError, Engine, Right, Server as Known};
+use search::elastic::{Client, ElasticError, Engine, Lacking, Need, Places, Server as Known, Trouble};
 use serde_json::Value;
 
 use super::{Finding, Patient, clock};
@@ -36,11 +36,13 @@ pub(super) async fn examine(patient: &Patient<'_>, version: &Change) -> Vec<Find
     let asked = now_ms();
     match client.clock().await {
         Ok(theirs) => findings.push(clock::compared("store clock", theirs, asked, now_ms())),
+        // Told with the other rights that are lacked.
+        Err(error) if error.trouble == Trouble::Unauthorized => {}
         Err(error) => findings.push(of_server("store clock", error)),
     }
     let there = client.index(&version.name).await;
-    findings.extend(rights(patient, &client, server.engine, version, there.as_ref().ok()).await);
-    match made(patient, version).await {
+    findings.extend(rights(patient, &client, server.engine, version, &there).await);
+    match made(patient, &client, version).await {
         Ok(found) => findings.extend(found),
         Err(error) => findings.push(Finding::of_error("templates, index and alias", &error)),
     }
@@ -77,62 +79,80 @@ fn known(wanted: StoreKind, server: &Known, address: &str) -> Finding {
     }
 }
 
-/// What the user may do: asked of the server where it can say so, tried without effect elsewhere.
+/// What the user may do: asked of the server where it can say so, tried without effect on what is there.
 async fn rights(
     patient: &Patient<'_>,
     client: &Client,
     engine: Engine,
     version: &Change,
-    there: Option<&Option<Value>>,
+    there: &Result<Option<Value>, ElasticError>,
 ) -> Vec<Finding> {
-    let name = &patient.plan.name;
-    let ledger = patient.plan.kafka.as_ref().map(|_| layout::index(name));
-    let documents = format!("{name}-0*");
-    let mut indexes = vec![documents.as_str(), name.as_str()];
-    indexes.extend(ledger.as_deref());
-    if engine == Engine::Elasticsearch {
-        match client.lacking(&indexes).await {
-            Ok(Some(lacking)) => return vec![lacks(&lacking)],
-            // Security is off, or this user may not ask: what happens will tell.
-            Ok(None) => {}
-            Err(error) => return vec![of_server(RIGHTS, error)],
-        }
-    }
-    let Some(Some(_)) = there else {
-        return vec![Finding::ok(RIGHTS, "not tried: there is no index to try them on yet")];
+    let ledger = patient.plan.kafka.as_ref().map(|_| layout::index(&patient.plan.name));
+    let places = Places { documents: &version.name, alias: &patient.plan.name, ledger: ledger.as_deref() };
+    let asked = match client.lacking(engine, &places).await {
+        Ok(asked) => asked,
+        Err(error) => return vec![of_server(RIGHTS, error)],
     };
-    let mut tried = vec![version.name.as_str()];
-    tried.extend(ledger.as_deref());
-    for index in tried {
-        for right in [Right::Read, Right::Write] {
-            if let Err(error) = client.try_right(index, right).await {
-                return vec![of_server(RIGHTS, error)];
+    let mut lacking = match (asked, there) {
+        (Some(lacking), _) if engine == Engine::Elasticsearch => return vec![lacks(&lacking)],
+        (None, Ok(None)) => {
+            return vec![Finding::ok(RIGHTS, "not tried: there is no index to try them on yet")];
+        }
+        (None, Err(error)) => return vec![of_server(RIGHTS, error.clone())],
+        (asked, _) => asked.unwrap_or_default(),
+    };
+    // Not everything can be asked about.
+    if let Ok(Some(_)) = there {
+        for index in [Some(version.name.as_str()), ledger.as_deref()].into_iter().flatten() {
+            match client.tried(index).await {
+                Ok(refused) => lacking.extend(refused),
+                Err(error) => return vec![of_server(RIGHTS, error)],
             }
         }
     }
-    vec![Finding::ok(RIGHTS, "reading and writing are allowed")]
+    lacking.sort();
+    lacking.dedup();
+    vec![lacks(&lacking)]
 }
 
-/// What a server that can be asked says of the rights.
-fn lacks(lacking: &[String]) -> Finding {
-    if lacking.is_empty() {
-        return Finding::ok(RIGHTS, "the user may read, write and manage what is needed");
-    }
-    let message = format!("the user may not {}", lacking.join(", "));
-    let help = "give its role these rights; `manage` rights are needed by `provision` alone";
-    // `run` does without what only provision needs.
-    if lacking.iter().all(|right| right.starts_with("manage")) {
-        Finding::warning(RIGHTS, message, help)
-    } else {
-        Finding::failed(RIGHTS, SS510, message, help)
+/// What the server says of the rights.
+fn lacks(lacking: &[Lacking]) -> Finding {
+    let Some(worst) = lacking.iter().map(|lacking| lacking.need).min() else {
+        return Finding::ok(RIGHTS, "nothing that is needed was refused");
+    };
+    let rights = |need| {
+        let rights: Vec<&str> =
+            lacking.iter().filter(|lacking| lacking.need == need).map(|lacking| &*lacking.right).collect();
+        (!rights.is_empty()).then(|| rights.join(", "))
+    };
+    let told = [
+        (Need::Run, "`run` needs"),
+        (Need::Provision, "only `provision` needs"),
+        (Need::Doctor, "only `doctor` needs"),
+    ];
+    let told = told.iter().filter_map(|(need, who)| Some(format!("{who} {}", rights(*need)?)));
+    let message = format!("the user lacks rights: {}", told.collect::<Vec<_>>().join("; "));
+    let help = "give its role these rights; who provisions may be another user than who runs";
+    match worst {
+        Need::Run => Finding::failed(RIGHTS, SS510, message, help),
+        Need::Provision | Need::Doctor => Finding::warning(RIGHTS, message, help),
     }
 }
 
 /// The templates, the index and its alias.
-async fn made(patient: &Patient<'_>, version: &Change) -> Result<Vec<Finding>, StateError> {
+async fn made(patient: &Patient<'_>, client: &Client, version: &Change) -> Result<Vec<Finding>, StateError> {
     let Patient { plan, artifacts, place, .. } = *patient;
     let Some(server) = Server::of(place, plan, artifacts.templates, version)? else { return Ok(Vec::new()) };
-    Ok(server.changes().await?.iter().map(Finding::of_change).collect())
+    let Err(error) = client.component_template(server.component_template()).await else {
+        return Ok(server.changes().await?.iter().map(Finding::of_change).collect());
+    };
+    if error.trouble != Trouble::Unauthorized {
+        return Err(error.into());
+    }
+    let help = "run `doctor` as the user who provisions, to have them compared; `run` needs none of them";
+    let untold = Finding::warning("templates", "this user may not read them", help);
+    let seen = [server.index_change().await?, server.alias_change().await?];
+    Ok([untold].into_iter().chain(seen.iter().map(Finding::of_change)).collect())
 }
 
 /// Settings of an index that someone, or a full disk, may have changed.
@@ -199,12 +219,14 @@ mod tests {
 
     #[test]
     fn what_only_provision_needs_is_a_warning() {
-        let status = |lacking: &[&str]| {
-            lacks(&lacking.iter().map(|right| (*right).to_owned()).collect::<Vec<_>>()).status
+        let status = |needs: &[Need]| {
+            let lacking =
+                needs.iter().map(|need| Lacking { need: *need, right: "manage on movies".to_owned() });
+            lacks(&lacking.collect::<Vec<_>>()).status
         };
         assert_eq!(status(&[]), Status::Ok);
-        assert_eq!(status(&["manage_index_templates", "manage movies"]), Status::Warning);
-        assert_eq!(status(&["manage movies", "write movies"]), Status::Failed);
+        assert_eq!(status(&[Need::Doctor, Need::Provision]), Status::Warning);
+        assert_eq!(status(&[Need::Provision, Need::Run]), Status::Failed);
     }
 
     #[test]

@@ -45,13 +45,7 @@ impl<'a> Server<'a> {
         let (name, wanted) = self.template;
         let there = self.client.index_template(name).await?;
         let mut template = compared(Kind::IndexTemplate, name, wanted, there.as_ref());
-        let index = match self.client.index(self.index()).await? {
-            Some(index) => {
-                self.check(&index)?;
-                Change::of(Kind::Index, self.index(), Action::None, vec![])
-            }
-            None => Change::missing(Kind::Index, self.index()),
-        };
+        let index = self.index_change().await?;
         let rivals = self.rivals().await?;
         // The server takes no two of one priority, and of an index that is there only the next version is lost.
         let is_in_the_way = index.action == Action::Add
@@ -62,6 +56,15 @@ impl<'a> Server<'a> {
             false => template.reasons.push(self.overtaken(&rivals).to_string()),
         }
         Ok(vec![component, template, index, self.alias_change().await?])
+    }
+
+    /// What is there of the index version against what should be.
+    pub(crate) async fn index_change(&self) -> Result<Change, StateError> {
+        let Some(index) = self.client.index(self.index()).await? else {
+            return Ok(Change::missing(Kind::Index, self.index()));
+        };
+        self.check(&index)?;
+        Ok(Change::of(Kind::Index, self.index(), Action::None, vec![]))
     }
 
     /// The other templates that would make the index before ours, or beside it: their names and priorities.
@@ -82,6 +85,11 @@ impl<'a> Server<'a> {
             own: self.template.0.to_owned(),
             priority: self.priority(),
         }
+    }
+
+    /// The name of the component template.
+    pub(crate) fn component_template(&self) -> &str {
+        self.component.0
     }
 
     fn priority(&self) -> i64 {
@@ -138,7 +146,8 @@ impl<'a> Server<'a> {
         Ok(())
     }
 
-    async fn alias_change(&self) -> Result<Change, StateError> {
+    /// What is there of the alias against what should be.
+    pub(crate) async fn alias_change(&self) -> Result<Change, StateError> {
         let told = |action, reasons| Ok(Change::of(Kind::Alias, self.alias, action, reasons));
         // It stays where it is until what is made beside it is filled.
         if self.version.action == Action::Rebuild {

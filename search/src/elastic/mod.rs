@@ -26,6 +26,7 @@ mod order;
 mod provision;
 mod query;
 mod read;
+mod rights;
 mod rows;
 mod searcher;
 mod source;
@@ -37,9 +38,9 @@ use plan::IndexPlan;
 
 pub use self::{
     client::{Client, ElasticAuth, ElasticEndpoint, ElasticError, Engine, Server, Trouble},
-    health::Right,
     layout::is_live,
     provision::differences,
+    rights::{Lacking, Need, Places},
     rows::{Page, Rows, Stamp, When, Write},
     searcher::ElasticSearcher,
 };

@@ -110,7 +110,9 @@ impl Client {
 
     /// The indexes behind an alias, each with the alias' filter.
     pub async fn alias(&self, name: &str) -> Result<Vec<(String, Value)>, ElasticError> {
-        let answer = self.find(&format!("/_alias/{name}")).await?;
+        // Asked of the index of this name: an alias by itself, for which a server looks through all indexes, is answered by
+        // OpenSearch only to who may see them all.
+        let answer = self.find(&format!("/{name}/_alias/{name}")).await?;
         let indexes = match answer {
             Some(Value::Object(indexes)) => indexes,
             _ => Map::new(),

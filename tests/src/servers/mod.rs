@@ -51,6 +51,12 @@ pub fn opensearch_2() -> &'static Rest {
     &OPENSEARCH_2
 }
 
+/// `OpenSearch` 3.4 with its security plugin: over TLS, and for those alone whom [`Rest::allow`] lets in. It ends when it is
+/// dropped.
+pub fn opensearch_secured(authority: &Authority) -> Rest {
+    opensearch::start_secured(authority)
+}
+
 /// Apicurio Registry at its root; Confluent's API is below `/apis/ccompat/v7`. Shared by the tests of this process.
 pub fn registry() -> &'static Rest {
     &REGISTRY

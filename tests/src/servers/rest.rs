@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
-use serde_json::Value;
+use reqwest::{
+    Method,
+    blocking::{Client, ClientBuilder},
+};
+use serde_json::{Value, json};
 
 use super::process::Server;
 
@@ -11,16 +14,25 @@ use super::process::Server;
 pub struct Rest {
     /// Ends with this.
     _server: Server,
-    client: reqwest::blocking::Client,
+    client: Client,
     /// Where it listens, such as `http://127.0.0.1:9201`.
     pub url: String,
 }
 
 impl Rest {
     /// Waits until the server's log tells its address, and then until it answers `health` with success.
-    pub(super) fn new(mut server: Server, address: impl Fn(&str) -> Option<String>, health: &str) -> Self {
-        let client =
-            reqwest::blocking::Client::builder().timeout(Duration::from_mins(1)).build().expect("a client");
+    pub(super) fn new(server: Server, address: impl Fn(&str) -> Option<String>, health: &str) -> Self {
+        Self::through(Client::builder(), server, address, health)
+    }
+
+    /// As [`Rest::new`], for a server that not every client may ask.
+    pub(super) fn through(
+        client: ClientBuilder,
+        mut server: Server,
+        address: impl Fn(&str) -> Option<String>,
+        health: &str,
+    ) -> Self {
+        let client = client.timeout(Duration::from_mins(1)).build().expect("a client");
         let url = server.wait_for(|folder| address(&std::fs::read_to_string(folder.join("log")).ok()?));
         let health = format!("{url}{health}");
         server.wait_for(|_| client.get(&health).send().ok()?.error_for_status().ok());
@@ -47,6 +59,14 @@ impl Rest {
         let (status, answer) = self.call(method, path, body);
         assert!((200..300).contains(&status), "{method} {}{path} {body:#}: {status} {answer:#}", self.url);
         answer
+    }
+
+    /// Lets `OpenSearch` with its security plugin know a user, or makes that user's role another.
+    pub fn allow(&self, user: &str, password: &str, role: &Value) {
+        let api = "/_plugins/_security/api";
+        self.succeed("PUT", &format!("{api}/roles/{user}"), role);
+        let about = json!({ "password": password, "opendistro_security_roles": [user] });
+        self.succeed("PUT", &format!("{api}/internalusers/{user}"), &about);
     }
 
     fn send(&self, method: &str, path: &str, body: Option<(&str, String)>) -> (u16, Value) {
