@@ -3,13 +3,20 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::{RegisteredSchema, Registry, RegistryError, SchemaId};
 use crate::avro::WriterSchema;
 
 /// Schemas kept at most, the oldest given up first. A schema of 200 columns takes some 50 KiB.
 const MAX_KEPT: usize = 1_000;
+
+/// How long an id that the registry doesn't know is not asked for again. A topic may hold millions of records that name it; who
+/// registers it and replays its dead letters is not kept waiting.
+const UNKNOWN_FOR: Duration = Duration::from_secs(3);
 
 /// Schemas that one may refer to, over all levels.
 const MAX_REFERENCES: usize = 100;
@@ -24,9 +31,16 @@ pub struct Schemas {
 /// A schema, or what is wrong with it: a registry never changes what it has given a number to.
 type Read = Result<Arc<WriterSchema>, String>;
 
+/// What is known of an id.
+struct Known {
+    read: Read,
+    /// Until when it is believed; `None`: for ever.
+    until: Option<Instant>,
+}
+
 #[derive(Default)]
 struct Kept {
-    by_id: HashMap<SchemaId, Read>,
+    by_id: HashMap<SchemaId, Known>,
     order: VecDeque<SchemaId>,
 }
 
@@ -37,19 +51,22 @@ impl Schemas {
     }
 
     /// The schema that a record names, or why no record can be read by it. An id that the registry doesn't know is asked for
-    /// again the next time: it may be known by then.
+    /// again some seconds later: it may be known by then.
     ///
     /// Errors: the registry doesn't answer, or refuses to. They say nothing about the record.
     pub async fn get(&self, id: SchemaId) -> Result<Result<Arc<WriterSchema>, String>, RegistryError> {
-        if let Some(known) = self.lock().by_id.get(&id) {
-            return Ok(known.clone());
+        let is_believed = |known: &&Known| known.until.is_none_or(|until| Instant::now() < until);
+        if let Some(known) = self.lock().by_id.get(&id).filter(is_believed) {
+            return Ok(known.read.clone());
         }
-        let read = match self.read(id).await {
-            Err(error @ RegistryError::NotFound { .. }) => return Ok(Err(error.to_string())),
-            read => read?,
+        let (read, until) = match self.read(id).await {
+            Err(error @ RegistryError::NotFound { .. }) => {
+                (Err(error.to_string()), Some(Instant::now() + UNKNOWN_FOR))
+            }
+            read => (read?, None),
         };
         let mut kept = self.lock();
-        if kept.by_id.insert(id, read.clone()).is_none() {
+        if kept.by_id.insert(id, Known { read: read.clone(), until }).is_none() {
             kept.order.push_back(id);
         }
         if kept.order.len() > MAX_KEPT

@@ -1,5 +1,13 @@
 //! What a registry's client makes of answers that a real registry never gives; `tests/it/registry.rs` has a real one.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -84,4 +92,39 @@ async fn a_guid_needs_a_new_registry() {
     let (registry, _) = answering(&answer("404 Not Found", "")).await;
     let error = registry.schema(SchemaId::Guid(1)).await.unwrap_err();
     assert!(error.to_string().contains("Confluent Platform 8"), "{error}");
+}
+
+/// A registry that knows no schema, and how often it was asked.
+async fn without_schemas() -> (Registry, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let asked: Arc<AtomicUsize> = Arc::default();
+    let counted = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            stream.read(&mut [0; 4096]).await.unwrap();
+            counted.fetch_add(1, Ordering::Relaxed);
+            let missing = answer("404 Not Found", r#"{"error_code":40403,"message":"not found"}"#);
+            stream.write_all(missing.as_bytes()).await.unwrap();
+        }
+    });
+    (Registry::new(&RegistryEndpoint { url, auth: None, ca: None }).unwrap(), asked)
+}
+
+#[tokio::test]
+async fn an_unknown_schema_is_not_asked_for_by_each_record() {
+    let (registry, asked) = without_schemas().await;
+    let schemas = Schemas::new(registry);
+    for _ in 0..100 {
+        let refused = schemas.get(SchemaId::Number(7)).await.unwrap().unwrap_err();
+        assert!(refused.contains("has no schema 7"), "{refused}");
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    schemas.get(SchemaId::Number(8)).await.unwrap().unwrap_err();
+    assert_eq!(asked.load(Ordering::Relaxed), 2, "another id is another question");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(4)).await;
+    tokio::time::resume();
+    schemas.get(SchemaId::Number(7)).await.unwrap().unwrap_err();
+    assert_eq!(asked.load(Ordering::Relaxed), 3, "it may be known by now");
 }
