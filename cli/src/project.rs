@@ -15,7 +15,8 @@ use codegen::{
 use indexer::{
     Endpoints, Index,
     endpoints::{
-        ElasticAuth, ElasticEndpoint, GraphEndpoint, KafkaEndpoint, Place, RegistryAuth, RegistryEndpoint,
+        ElasticAuth, ElasticEndpoint, GraphEndpoint, Identity, KafkaEndpoint, Place, RegistryAuth,
+        RegistryEndpoint,
     },
     graph::{Graph, GraphRequest, http::HttpGraph},
     provision::Artifacts,
@@ -248,6 +249,10 @@ impl Project {
             ids_file,
             admin: Some(admin),
             tokens: config.serve.tokens.iter().map(|token| SecretString::from(token.expose())).collect(),
+            identity: config.serve.tls.as_ref().map(|tls| Identity {
+                cert: resolve(&self.folder, &tls.cert),
+                key: resolve(&self.folder, &tls.key),
+            }),
         })
     }
 

@@ -23,6 +23,17 @@ pub struct Endpoints {
     pub admin: Option<SocketAddr>,
     /// Tokens that authenticate a client of the admin port where it doesn't listen on loopback.
     pub tokens: Vec<SecretString>,
+    /// What the admin port shows to who connects over TLS; `None`: it is spoken to in the clear.
+    pub identity: Option<Identity>,
+}
+
+/// The identity of a TLS server.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// A PEM file of the certificate, with those between it and its authority behind it.
+    pub cert: PathBuf,
+    /// A PEM file of its private key.
+    pub key: PathBuf,
 }
 
 /// Where an index lives: what every command needs to open it.

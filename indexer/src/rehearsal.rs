@@ -105,6 +105,7 @@ impl Rehearsal {
             ids_file: None,
             admin: None,
             tokens: Vec::new(),
+            identity: None,
         };
         let before = self.index.log.dead_letter_count().await?;
         let process = Process::over(&self.index.plan.name, endpoints, graph.clone()).await?;

@@ -140,9 +140,11 @@ impl Process {
         let ownership = starting.within(|| self.ownership(options.role))?;
         let this = Arc::new(self);
         let listener = match this.endpoints.admin {
-            Some(address) if !options.once => Some(
-                TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?,
-            ),
+            Some(address) if !options.once => {
+                let acceptor = this.endpoints.identity.as_ref().map(admin::acceptor).transpose()?;
+                let bound = TcpListener::bind(address).await;
+                Some((bound.map_err(|source| RunError::Listen { address, source })?, acceptor))
+            }
             _ => None,
         };
         // Routes fill the log and end with `--once`; the rebuilding task empties it; companions run beside them.
@@ -162,11 +164,12 @@ impl Process {
             let heartbeat = this.heartbeats.begin("rebuilding");
             rebuilding.spawn(heartbeat.drive(work.run()));
         }
-        if let Some(listener) = listener {
+        if let Some((listener, acceptor)) = listener {
             let admin = Admin::new(shown, &this.endpoints, Arc::clone(&this.meter), this.heartbeats.clone());
             let stop = stop.clone();
-            companions
-                .spawn(async move { admin::serve(listener, admin, stop).await.map_err(RunError::from) });
+            companions.spawn(async move {
+                admin::serve(listener, acceptor, admin, stop).await.map_err(RunError::from)
+            });
         }
         let heartbeat = this.heartbeats.begin("publishing figures");
         companions.spawn(heartbeat.drive(Arc::clone(&this).publish_until(stop.clone())));

@@ -16,6 +16,7 @@ pub(crate) fn endpoints(folder: &Path, gateway: &str) -> Endpoints {
         ids_file: None,
         admin: None,
         tokens: Vec::new(),
+        identity: None,
     }
 }
 

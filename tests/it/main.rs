@@ -27,6 +27,7 @@ mod remote_store;
 mod roles;
 mod secrets;
 mod secured;
+mod secured_ports;
 mod secured_search;
 mod servers;
 mod shared;

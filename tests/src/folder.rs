@@ -188,19 +188,27 @@ impl Folder {
 
     /// As [`Folder::run`], with more arguments.
     pub fn run_with(&self, arguments: &[&str]) -> Running {
+        self.run_at(free_address(), arguments)
+    }
+
+    /// As [`Folder::run`], with the admin port open to other machines.
+    pub fn run_openly(&self) -> Running {
+        self.run_at((Ipv4Addr::UNSPECIFIED, free_address().port()).into(), &[])
+    }
+
+    fn run_at(&self, admin: SocketAddr, arguments: &[&str]) -> Running {
         let log = fs::File::options()
             .create(true)
             .append(true)
             .open(self.path("run.log"))
             .expect("the folder is writable");
-        let admin = free_address();
         let process = self
             .command(&[&["run", "index.yaml", "--admin", &admin.to_string()], arguments].concat())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .expect("the program starts");
-        Running { process, admin }
+        Running { process, admin: (Ipv4Addr::LOCALHOST, admin.port()).into() }
     }
 
     /// What `run` logged, for the message of a failure.

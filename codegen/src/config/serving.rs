@@ -52,6 +52,17 @@ pub struct ServeConfig {
     pub listen: String,
     /// Tokens of the callers; empty: everyone that reaches the address.
     pub tokens: Vec<Secret>,
+    /// What the ports show to callers over TLS; `None`: they are spoken to in the clear.
+    pub tls: Option<Identity>,
+}
+
+/// The identity of a TLS server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// A PEM file of the certificate, with those between it and its authority behind it.
+    pub cert: String,
+    /// A PEM file of its private key.
+    pub key: String,
 }
 
 pub(super) fn read_store(reader: &mut Reader<'_>, file: &mut Section<'_>, kafka: &KafkaPart) -> StoreConfig {
@@ -162,22 +173,28 @@ pub(super) fn read_auth(
 }
 
 pub(super) fn read_serve(reader: &mut Reader<'_>, file: &mut Section<'_>) -> ServeConfig {
-    let mut config = ServeConfig { listen: "127.0.0.1:9468".into(), tokens: Vec::new() };
+    let mut config = ServeConfig { listen: "127.0.0.1:9468".into(), tokens: Vec::new(), tls: None };
     let Some(mut serve) = file.section(reader, "serve") else { return config };
     config.listen = serve.read(reader, "listen", read_listen).unwrap_or(config.listen);
     let tokens = serve.read(reader, "tokens", Reader::texts).unwrap_or_default();
     // `${TOKEN:-}` without the variable means "no token", not "the empty token".
     config.tokens =
         tokens.into_iter().map(|token| Secret::new(token.value)).filter(|token| !token.is_empty()).collect();
-    if let Some(item) = serve.take("tls") {
-        if let Some(mut tls) = reader.section(&item) {
-            for key in ["cert", "key", "client_ca"] {
-                tls.read(reader, key, Reader::filled_text);
-            }
-            tls.finish(reader);
+    if let Some(mut tls) = serve.section(reader, "tls") {
+        let help = "both are PEM files: `tls: { cert: ./server.pem, key: ./server.key }`";
+        let mut file = |key| tls.require(reader, key, help, Reader::filled_text).map(|path| path.value);
+        config.tls = file("cert").zip(file("key")).map(|(cert, key)| Identity { cert, key });
+        if let Some(item) = tls.take("client_ca") {
+            reader.filled_text(&item);
+            // Whoever counts on it would let everybody in.
+            not_yet(
+                reader,
+                &item,
+                "asking callers for a certificate",
+                "give them a token under `serve.tokens`",
+            );
         }
-        // Serving in the clear where TLS was asked for would be worse than not serving.
-        not_yet(reader, &item, "TLS for the search API", "end TLS before studio-search");
+        tls.finish(reader);
     }
     serve.finish(reader);
     config

@@ -5,6 +5,7 @@ mod events;
 pub mod metric_names;
 mod metrics;
 mod page;
+mod tls;
 
 use std::{collections::BTreeMap, future::IntoFuture, path::PathBuf, sync::Arc, time::Duration};
 
@@ -16,11 +17,16 @@ use axum::{
     response::IntoResponse,
     routing::{get, post},
 };
+use futures::FutureExt;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use access::Reach;
+pub use tls::IdentityError;
+use tls::TlsListener;
+pub(crate) use tls::acceptor;
 
 use crate::{
     Endpoints, Index, StateError,
@@ -68,14 +74,26 @@ impl Admin {
     }
 }
 
-/// Serves the pages until it is stopped; whoever still sends or reads five seconds later is left alone.
-pub async fn serve(listener: TcpListener, admin: Admin, stop: CancellationToken) -> Result<(), StateError> {
+/// Serves the pages until it is stopped, over TLS where there is an acceptor of it; whoever still sends or reads five seconds
+/// later is left alone.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
+    admin: Admin,
+    stop: CancellationToken,
+) -> Result<(), StateError> {
     let failed = |source| StateError::Io { path: "the admin port".into(), source };
     let address = listener.local_addr().map_err(failed)?;
     let shared = Shared { admin, reach: Reach::of(address) };
     if shared.reach == Reach::Network && shared.admin.tokens.is_empty() {
         let health = access::OPEN.join(" and ");
         tracing::warn!(%address, "not on loopback and without `serve.tokens`, so only {health} are served");
+    } else if shared.reach == Reach::Network && acceptor.is_none() {
+        tracing::warn!(
+            %address,
+            "not on loopback and without `serve.tls`, so tokens and documents can be read on their way: give it a certificate, \
+             or end TLS before it"
+        );
     }
     let router = Router::new()
         .route("/", get(page::show))
@@ -88,13 +106,20 @@ pub async fn serve(listener: TcpListener, admin: Admin, stop: CancellationToken)
         .layer(axum::extract::DefaultBodyLimit::max(events::MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(shared.clone(), access::guard))
         .with_state(shared);
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let stopped = stop.clone().cancelled_owned();
+    let serving = match acceptor {
+        None => axum::serve(listener, router).with_graceful_shutdown(stopped).into_future().boxed(),
+        Some(acceptor) => axum::serve(TlsListener::new(listener, acceptor), router)
+            .with_graceful_shutdown(stopped)
+            .into_future()
+            .boxed(),
+    };
     let too_late = async {
         stop.cancelled().await;
         tokio::time::sleep(LAST_ANSWERS).await;
     };
     tokio::select! {
-        ended = serving.into_future() => ended.map_err(failed),
+        ended = serving => ended.map_err(failed),
         () = too_late => Ok(()),
     }
 }

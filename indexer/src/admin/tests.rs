@@ -40,6 +40,7 @@ impl Port {
             ids_file: None,
             admin: None,
             tokens: tokens.iter().map(|token| SecretString::from(*token)).collect(),
+            identity: None,
         };
         let listener = TcpListener::bind(listen).await.unwrap();
         let mut address = listener.local_addr().unwrap();
@@ -47,7 +48,7 @@ impl Port {
         let stop = CancellationToken::new();
         let heartbeats = Heartbeats::default();
         let admin = Admin::new(index.clone(), &endpoints, Arc::default(), heartbeats.clone());
-        let serving = tokio::spawn(serve(listener, admin, stop.clone()));
+        let serving = tokio::spawn(serve(listener, None, admin, stop.clone()));
         Self { index, address, heartbeats, stop, serving, _folder: folder }
     }
 

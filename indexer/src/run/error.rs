@@ -4,6 +4,7 @@ use plan::Code;
 
 use crate::{
     StateError,
+    admin::IdentityError,
     backfill::BackfillError,
     graph::{GraphError, http::EndpointError},
     rebuild::RebuildError,
@@ -35,6 +36,9 @@ pub enum RunError {
     /// The filter of a source can't be read.
     #[error("the source {0:?} has a `where` that can't be read: {1}")]
     Condition(String, String),
+    /// The admin port has no identity to show.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The admin port is taken, or may not be opened.
     #[error("the admin address {address} can't be listened on: {source}")]
     Listen {
@@ -56,6 +60,7 @@ impl RunError {
             Self::UnknownSource(_) | Self::Condition(..) => plan::code::kafka::SS303,
             Self::Role => plan::code::store::SS501,
             Self::Listen { .. } => plan::code::store::SS508,
+            Self::Identity(_) => plan::code::config::SS119,
         }
     }
 
@@ -75,6 +80,9 @@ impl RunError {
             Self::UnknownSource(_) | Self::Condition(..) => Some("provision again with this configuration"),
             Self::Role => Some("leave `--role` out, or share the log over Kafka (`kafka:`)"),
             Self::Listen { .. } => Some("give another address with `--admin` or under `admin.listen`"),
+            Self::Identity(_) => Some(
+                "`serve.tls.cert` is a PEM file of a certificate, `serve.tls.key` one of its private key",
+            ),
             Self::Endpoint(_) | Self::Source(_) => None,
         }
     }

@@ -178,9 +178,8 @@ impl Client {
                     _ => continue,
                 }
             };
-            lacking.extend(
-                told.missing_privileges.into_iter().map(|right| Lacking::on(need, right, on.as_deref())),
-            );
+            lacking
+                .extend(told.missing_privileges.iter().map(|right| Lacking::on(need, right, on.as_deref())));
         }
         Ok(Some(lacking))
     }
@@ -190,7 +189,7 @@ impl Client {
     pub async fn tried(&self, index: &str) -> Result<Vec<Lacking>, ElasticError> {
         let told = |error: ElasticError| {
             let rights = refused_rights(&error).ok_or(error)?;
-            Ok(rights.into_iter().map(|right| Lacking::on(Need::Run, right, Some(index))).collect::<Vec<_>>())
+            Ok(rights.iter().map(|right| Lacking::on(Need::Run, right, Some(index))).collect::<Vec<_>>())
         };
         let searched = self.post(&format!("/{index}/_search"), &json!({ "size": 0 })).await?;
         if !(200..300).contains(&searched.status) {
@@ -232,11 +231,10 @@ impl Client {
 }
 
 impl Lacking {
-    fn on(need: Need, right: String, index: Option<&str>) -> Self {
-        // What is asked once for all indexes is named so by the plugin as well.
-        let is_everywhere = right.starts_with("cluster:") || index.is_none();
-        let right =
-            index.filter(|_| !is_everywhere).map_or(right.clone(), |index| format!("{right} on {index}"));
+    fn on(need: Need, right: &str, index: Option<&str>) -> Self {
+        // Rights on the cluster are lacked everywhere, whatever was asked about.
+        let index = index.filter(|_| !right.starts_with("cluster:"));
+        let right = index.map_or_else(|| right.to_owned(), |index| format!("{right} on {index}"));
         Self { need, right }
     }
 }
