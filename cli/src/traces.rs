@@ -4,15 +4,16 @@
 //! `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` turn traces on; headers, timeout, certificate, sampler,
 //! service name and resource attributes have theirs. The protocol is `http/protobuf`.
 
-use std::{env, fs, io::Read, mem, time::Duration};
+use std::{env, io::Read, mem, path::Path, time::Duration};
 
 use async_trait::async_trait;
 use http::{Request, Response};
+use indexer::certificates;
 use opentelemetry::{global, trace::TracerProvider};
 use opentelemetry_http::{Bytes, HttpClient, HttpError};
 use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
-use reqwest::{Certificate, blocking::Client, redirect::Policy};
+use reqwest::{blocking::Client, redirect::Policy};
 use tracing_subscriber::{Layer, filter::filter_fn};
 
 use crate::logs::AnyLayer;
@@ -75,8 +76,7 @@ impl Sender {
         // No redirects: a collector that moves must not hand the headers to another host.
         let mut builder = Client::builder().redirect(Policy::none());
         if let Some(path) = CERTIFICATES.iter().find_map(|name| told(name)) {
-            let pem = fs::read(&path).map_err(|error| format!("{path}: {error}"))?;
-            let roots = Certificate::from_pem_bundle(&pem).map_err(|error| format!("{path}: {error}"))?;
+            let roots = certificates::read(Path::new(&path)).map_err(|error| format!("{path}: {error}"))?;
             builder = roots.into_iter().fold(builder, reqwest::blocking::ClientBuilder::add_root_certificate);
         }
         builder.build().map(Self).map_err(|error| error.to_string())

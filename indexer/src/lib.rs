@@ -10,6 +10,7 @@ pub mod admin;
 mod ambient;
 pub mod avro;
 pub mod backfill;
+pub mod certificates;
 pub mod doctor;
 pub mod documents;
 pub mod endpoints;

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::{Graph, GraphError, GraphRequest};
-use crate::endpoints::GraphEndpoint;
+use crate::{certificates, endpoints::GraphEndpoint};
 
 /// The largest answer that is read. A batch of 25 documents of 1 MiB each still fits.
 const MAX_RESPONSE_BYTES: usize = 32 << 20;
@@ -67,9 +67,7 @@ impl HttpGraph {
         let mut builder =
             Client::builder().default_headers(headers).timeout(timeout).redirect(Policy::none());
         if let Some(path) = &endpoint.ca {
-            let pem = std::fs::read(path).map_err(|error| EndpointError::Ca(error.to_string()))?;
-            let roots =
-                reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| EndpointError::Ca(e.to_string()))?;
+            let roots = certificates::read(path).map_err(EndpointError::Ca)?;
             builder = roots.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
         }
         let client = builder.build().map_err(EndpointError::Client)?;

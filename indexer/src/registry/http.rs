@@ -13,7 +13,10 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{RegisteredSchema, RegistryError, SchemaId, SchemaReference};
-use crate::endpoints::{RegistryAuth, RegistryEndpoint};
+use crate::{
+    certificates,
+    endpoints::{RegistryAuth, RegistryEndpoint},
+};
 
 /// The largest answer that is read: a schema of 200 columns has some 30 KiB.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
@@ -87,9 +90,7 @@ impl Registry {
         let mut builder = Client::builder().timeout(TIMEOUT).redirect(Policy::none());
         if let Some(path) = &endpoint.ca {
             let of_file = |reason: String| refused(format!("`kafka.registry.tls.ca`: {reason}"));
-            let pem = std::fs::read(path).map_err(|error| of_file(error.to_string()))?;
-            let roots =
-                reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| of_file(error.to_string()))?;
+            let roots = certificates::read(path).map_err(of_file)?;
             builder = roots.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
         }
         let client = builder.build().map_err(|error| refused(error.to_string()))?;

@@ -175,14 +175,6 @@ pub(super) struct Request<'a> {
     pub(super) body: Option<Bytes>,
 }
 
-impl Request<'_> {
-    /// Whether it changes nothing.
-    fn is_read(&self) -> bool {
-        const READS: [&str; 3] = ["/_search", "/_count", "/_mget"];
-        matches!(self.method, Method::Get | Method::Head) || READS.iter().any(|end| self.path.ends_with(end))
-    }
-}
-
 impl Client {
     /// A client of this server; sends nothing yet.
     pub fn new(endpoint: &ElasticEndpoint) -> Result<Self, ElasticError> {
@@ -277,12 +269,7 @@ impl Client {
 
     /// Sends a request; an error where no answer came.
     pub(super) async fn send(&self, request: Request<'_>) -> Result<Answer, ElasticError> {
-        let sent = match self.dispatch(&request).await {
-            // A connection that was idle may be closed by the server just then. A read may be asked for twice.
-            Err(error) if request.is_read() && !error.is_timeout() => self.dispatch(&request).await,
-            sent => sent,
-        };
-        let response = sent.map_err(|error| self.unreachable(&error))?;
+        let response = self.dispatch(&request).await.map_err(|error| self.unreachable(&error))?;
         if response.url().origin().ascii_serialization() != *self.server {
             let reason = "it redirects to another host; use the final address".to_owned();
             return Err(self.error(Trouble::Refused, reason));
