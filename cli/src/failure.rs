@@ -35,7 +35,7 @@ pub(crate) struct Trouble {
 impl Trouble {
     /// What lies below it, and what was found in the user's texts, each with its place.
     pub(crate) fn all_causes(&self) -> Vec<String> {
-        let mut texts = Shelf::default();
+        let mut texts = Shelf::of(&self.diagnostics);
         let found = self.diagnostics.iter().map(|diagnostic| match report::place(diagnostic, &mut texts) {
             Some(place) => format!("{place}: {} ({})", diagnostic.message, diagnostic.code),
             None => format!("{} ({})", diagnostic.message, diagnostic.code),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use codegen::config::masked;
-use plan::{Diagnostic, SourceText};
+use plan::{Diagnostic, SourceText, code::config::SS102};
 
 /// A text of the user with the places of its lines.
 pub(crate) struct Lines {
@@ -23,29 +23,48 @@ pub(crate) struct Lines {
 
 /// The texts of some diagnostics, each read once.
 #[derive(Default)]
-pub(crate) struct Shelf(Vec<Arc<Lines>>);
+pub(crate) struct Shelf {
+    /// The texts with the places of their unknown keys.
+    unknown: Vec<(Arc<SourceText>, Vec<usize>)>,
+    read: Vec<Arc<Lines>>,
+}
 
 impl Shelf {
+    /// A shelf for these diagnostics: what one of them says of a text, all reports of it must know.
+    pub(crate) fn of<'d>(diagnostics: impl IntoIterator<Item = &'d Diagnostic>) -> Self {
+        let mut unknown: Vec<(Arc<SourceText>, Vec<usize>)> = Vec::new();
+        let places = diagnostics.into_iter().filter(|found| found.code == SS102);
+        for (source, range) in places.filter_map(|found| found.place.as_ref()) {
+            match unknown.iter_mut().find(|(known, _)| Arc::ptr_eq(known, source)) {
+                Some((_, keys)) => keys.push(range.start),
+                None => unknown.push((Arc::clone(source), vec![range.start])),
+            }
+        }
+        Self { unknown, read: Vec::new() }
+    }
+
     /// The text that a diagnostic stands in, and where.
     pub(crate) fn place(&mut self, diagnostic: &Diagnostic) -> Option<(Arc<Lines>, Range<usize>)> {
         let (source, range) = diagnostic.place.as_ref()?;
-        let known = self.0.iter().find(|lines| Arc::ptr_eq(&lines.source, source)).cloned();
+        let known = self.read.iter().find(|lines| Arc::ptr_eq(&lines.source, source)).cloned();
         let lines = known.unwrap_or_else(|| {
-            self.0.push(Arc::new(Lines::of(source)));
-            Arc::clone(&self.0[self.0.len() - 1])
+            let unknown = self.unknown.iter().find(|(known, _)| Arc::ptr_eq(known, source));
+            let lines = Arc::new(Lines::of(source, unknown.map_or(&[], |(_, keys)| keys)));
+            self.read.push(Arc::clone(&lines));
+            lines
         });
         Some((lines, range.clone()))
     }
 }
 
 impl Lines {
-    fn of(source: &Arc<SourceText>) -> Self {
+    fn of(source: &Arc<SourceText>, unknown: &[usize]) -> Self {
         let breaks = source.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let starts = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
         // What a key such as `headers:` is in a configuration, is a field in GraphQL.
         let is_graph =
             [".graphql", ".graphqls", ".gql", ".json"].iter().any(|end| source.name.ends_with(end));
-        let shown = if is_graph { source.text.clone() } else { masked(&source.text) };
+        let shown = if is_graph { source.text.clone() } else { masked(&source.text, unknown) };
         Self {
             name: source.name.clone(),
             shown,

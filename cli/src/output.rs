@@ -139,7 +139,7 @@ impl Output {
 
     /// Shows diagnostics to a person: errors always, warnings unless `-qq`.
     pub(crate) fn report(&self, diagnostics: &[Diagnostic]) {
-        let mut texts = Shelf::default();
+        let mut texts = Shelf::of(diagnostics);
         for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.is_error() || self.quiet < 2) {
             let _ = writeln!(io::stderr(), "{}", report::diagnostic(diagnostic, &mut texts, self.talk_paint));
         }

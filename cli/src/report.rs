@@ -33,7 +33,7 @@ pub(crate) struct MachineReport<'d> {
 
 /// Diagnostics as machines read them, with lines and columns counted.
 pub(crate) fn for_machines(diagnostics: &[Diagnostic]) -> Vec<MachineReport<'_>> {
-    let mut shelf = Shelf::default();
+    let mut shelf = Shelf::of(diagnostics);
     let report = |diagnostic| MachineReport::of(diagnostic, &mut shelf);
     diagnostics.iter().map(report).collect()
 }

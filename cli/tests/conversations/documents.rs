@@ -27,7 +27,7 @@ fn a_folder_stands_for_all_that_is_in_it() {
     error[SS102]: unknown key `tipe` in `fields.title`
        ╭─[b/notes.md:3:12]
      2 │ fields:
-     3 │   title: { tipe: text }
+     3 │   title: { tipe: **** }
        ·            ────
      4 │ ```
        ╰────

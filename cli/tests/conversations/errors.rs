@@ -1,5 +1,13 @@
 //! Dead letters from the list to the end: looked at, mended, replayed, dropped.
 
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    thread,
+};
+
+use serde_json::{Value, json};
+
 use crate::{CONFIG, Folder, assert_conversation};
 
 fn folder() -> Folder {
@@ -175,6 +183,138 @@ fn what_is_meant_must_be_named() {
     --- exit 0
     $ studio-search errors list --source changes
     nothing of that is held or a dead letter
+    --- exit 0
+    "#);
+}
+
+/// A gateway whose subgraph of talents knows every movie but one, and can't tell the title of another. Gives its URL.
+fn gateway() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/graphql", listener.local_addr().expect("its address"));
+    thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(serve(&stream))));
+    url
+}
+
+/// Answers one request, and ends the connection.
+fn serve(mut stream: &TcpStream) -> Option<()> {
+    let mut reader = BufReader::new(stream);
+    let (mut length, mut line) = (0, String::new());
+    while reader.read_line(&mut line).ok()? > 2 {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let answer = answer(&serde_json::from_slice(&body).ok()?).to_string();
+    let head =
+        format!("content-type: application/json\r\nconnection: close\r\ncontent-length: {}", answer.len());
+    write!(stream, "HTTP/1.1 200 OK\r\n{head}\r\n\r\n{answer}").ok()
+}
+
+fn answer(request: &Value) -> Value {
+    let (mut data, mut errors) = (json!({}), Vec::new());
+    for (variable, id) in request["variables"].as_object().expect("variables") {
+        let at = variable.replace("id", "d");
+        let at = if at == "d" { "movie".to_owned() } else { at };
+        let title = match id.as_str().expect("an id") {
+            "m1" => json!("Alien"),
+            "m2" => {
+                let path = json!([at, "title"]);
+                let about = json!({"code": "DOWNSTREAM_SERVICE_ERROR", "service": "talent"});
+                errors.push(json!({"message": "the titles are away", "path": path, "extensions": about}));
+                Value::Null
+            }
+            _ => {
+                errors.push(json!({"message": "no \u{1b}[31mmovies", "path": [at]}));
+                data[&at] = Value::Null;
+                continue;
+            }
+        };
+        data[&at] = json!({"movieId": id, "title": title, "status": "RELEASED"});
+    }
+    json!({"data": data, "errors": errors})
+}
+
+#[test]
+fn a_held_document_is_shown_replayed_and_dropped() {
+    let folder = Folder::new();
+    // Not before it is asked for.
+    let config = CONFIG.replace("http://127.0.0.1:9/graphql", &gateway());
+    folder.write("index.yaml", &format!("{config}errors: {{ auto_replay: false }}\n"));
+    folder.write("changes.ndjson", "{\"value\": {\"movieId\": \"m1\"}}\n{\"value\": {\"movieId\": \"m2\"}}\n{\"value\": {\"movieId\": \"m3\"}}\n");
+    folder.talk(&["provision --yes", "run --once"]);
+    assert_conversation!(folder, [
+        "errors list",
+        "errors list --by subgraph",
+        "errors list --subgraph talent -o json",
+        "errors show --id m2",
+        "errors show --id m3 -o json",
+        "errors show --id m1",
+        "errors replay --subgraph talent",
+        "run --once -qq",
+        "errors drop --id m3",
+        "errors drop --id m3 --forget-held",
+        "errors list",
+        "export",
+    ], @r#"
+    $ studio-search errors list
+    held document  subgraph  code                      path   tries  next try              message
+    m2             talent    DOWNSTREAM_SERVICE_ERROR  title      1  [time]  the titles are away
+    m3             unknown   SS404                                1  [time]  no  [31mmovies
+    --- exit 0
+    $ studio-search errors list --by subgraph
+    subgraph  held  last
+    talent       1  [time]
+    unknown      1  [time]
+    --- exit 0
+    $ studio-search errors list --subgraph talent -o json
+    {"json_version":"1","data":{"success":true,"held":[{"id":"m2","subgraph":"talent","code":"DOWNSTREAM_SERVICE_ERROR","path":"title","message":"the titles are away","attempts":1,"first_at":[ms],"last_at":[ms],"next_at":[ms]}],"dead_letters":[],"dead_letters_total":0},"error":null}
+    --- exit 0
+    $ studio-search errors show --id m2
+    held document  m2
+    subgraph       talent
+    code           DOWNSTREAM_SERVICE_ERROR
+    path           title
+    message        the titles are away
+    tries          1
+    held since     [time]
+    failed last    [time]
+    next try       [time]
+    in the index   nothing yet
+    help           mend its cause; it is tried again by itself; at once with `studio-search errors replay`
+    --- exit 0
+    $ studio-search errors show --id m3 -o json
+    {"json_version":"1","data":{"success":true,"held":{"id":"m3","subgraph":null,"code":"SS404","path":null,"message":"no \u001b[31mmovies","attempts":1,"first_at":[ms],"last_at":[ms],"next_at":[ms],"help":"mend its cause; it is tried again by itself; then `studio-search errors replay`. More: studio-search explain SS404","indexed":null},"dead_letter":null},"error":null}
+    --- exit 0
+    $ studio-search errors show --id m1
+    --- stderr
+    error: m1 is not held, or not by this subgraph and code
+      help: see what is: `studio-search errors list`
+    --- exit 1
+    $ studio-search errors replay --subgraph talent
+    1 held document is fetched again
+    --- stderr
+    nothing works on this index yet: `studio-search run` fetches the documents
+    --- exit 0
+    $ studio-search run --once -qq
+    2 documents are held: studio-search errors list
+    --- exit 1
+    $ studio-search errors drop --id m3
+    --- stderr
+    error: 1 document is held, and no dead letter
+      help: a held document is tried again by itself, or now with `studio-search errors replay`; to forget it all the same, add --forget-held: its last good content stays in the index, which may be stale, and nobody fetches it again before its next event or a backfill
+    --- exit 1
+    $ studio-search errors drop --id m3 --forget-held
+    1 held document is forgotten: its last good content stays in the index, which may be stale, and nobody fetches it again before its next event or a backfill
+    --- exit 0
+    $ studio-search errors list
+    held document  subgraph  code                      path   tries  next try              message
+    m2             talent    DOWNSTREAM_SERVICE_ERROR  title      2  [time]  the titles are away
+    --- exit 0
+    $ studio-search export
+    {"id":"m1","version":"[ms]","document":{"movieId":"m1","title":"Alien","status":"RELEASED"}}
     --- exit 0
     "#);
 }

@@ -106,7 +106,7 @@ fn tests_that_are_written_wrong() {
      12 │ tests:
      13 │   - name: one
         ·           ───
-     14 │     search: { text: x, expect: [], filtre: x }
+     14 │     search: { text: x, expect: [], filtre: * }
         ╰────
       help: name documents under `index:`; later tests may go on with what this one leaves
 
@@ -115,7 +115,7 @@ fn tests_that_are_written_wrong() {
     error[SS102]: unknown key `filtre` in `tests[0].search`
         ╭─[index.yaml:14:36]
      13 │   - name: one
-     14 │     search: { text: x, expect: [], filtre: x }
+     14 │     search: { text: x, expect: [], filtre: * }
         ·                                    ──────
      15 │   - name: one
         ╰────
@@ -125,7 +125,7 @@ fn tests_that_are_written_wrong() {
 
     error[SS118]: two tests have the name "one"
         ╭─[index.yaml:15:11]
-     14 │     search: { text: x, expect: [], filtre: x }
+     14 │     search: { text: x, expect: [], filtre: * }
      15 │   - name: one
         ·           ───
      16 │     event: { source: chnages, file: ./missing.json }

@@ -52,7 +52,7 @@ fn an_unknown_key_and_an_unset_variable_at_once() {
     error[SS102]: unknown key `querry` in the file
        ╭─[index.yaml:4:1]
      3 │ entity: Movie
-     4 │ querry: ./x.graphql
+     4 │ querry: ***********
        · ──────
      5 │ description: é ${NOBODY_SETS_THIS}
        ╰────
@@ -62,7 +62,7 @@ fn an_unknown_key_and_an_unset_variable_at_once() {
 
     error[SS106]: the environment variable `NOBODY_SETS_THIS` is not set
        ╭─[index.yaml:5:16]
-     4 │ querry: ./x.graphql
+     4 │ querry: ***********
      5 │ description: é ${NOBODY_SETS_THIS}
        ·                ───────────────────
      6 │ query: ./query.graphql
@@ -338,6 +338,10 @@ fn a_secret_beside_a_mistake_is_not_shown() {
         "  headers:\n    authorization: \"Bearer s3cret\"\n  timeuot: 200ms",
         "  heders:\n    authorization: Bearer s3cret\n  timeout: 200ms",
         "  headers: { authorization: \"Bearer s3cret }\n  timeout: 200ms",
+        "  heders: { x-team: s3cret }\n  timeout: 200ms",
+        "  heders:\n    x-team: s3cret\n  timeout: 200ms",
+        "  signature: s3cret\n  timeout: 200ms",
+        "  \"signed\": [s3cret, { by: s3cret }]\n  timeout: 200ms",
         "  headers: { authorization: \"Bearer s3cret${\" }\n  timeout: 200ms",
     ] {
         let folder = Folder::new().with("  timeout: 200ms", headers);
@@ -356,7 +360,7 @@ fn a_secret_beside_a_mistake_is_not_shown() {
     error[SS102]: unknown key `timeuot` in `graph`
         ╭─[index.yaml:9:3]
       8 │   headers: { x: ****** }
-      9 │   timeuot: 200ms
+      9 │   timeuot: *****
         ·   ───────
      10 │ sources:
         ╰────
@@ -423,4 +427,34 @@ fn twenty_thousand_mistakes_are_told_in_a_moment() {
     let told = folder.exchange("validate");
     assert_eq!(told.matches("unknown key `k").count(), 20_000);
     assert!(start.elapsed() < std::time::Duration::from_mins(1), "{:?}", start.elapsed());
+}
+
+/// An empty token counts as none, so that a variable may be left out; where others reach the port, that is told.
+#[test]
+fn a_port_for_others_without_a_token_is_told_of() {
+    let listen = "admin: { listen: \"127.0.0.1:0\" }";
+    for told_nothing in ["127.0.0.1:0", "localhost:9467", "[::1]:9467"] {
+        let serve =
+            format!("admin: {{ listen: \"{told_nothing}\" }}\nserve: {{ tokens: [\"${{NONE:-}}\"] }}");
+        let told = Folder::new().with(listen, &serve).exchange("validate");
+        assert!(told.contains("--- exit 0\n") && !told.contains("warning"), "{told}");
+    }
+    let serve = "serve: { tokens: [\"${NONE:-}\"] }\nadmin: { listen: \"0.0.0.0:9467\" }";
+    let folder = Folder::new().with(listen, serve);
+    assert_conversation!(folder, ["validate"], @r#"
+    $ studio-search validate
+    index.yaml is valid: index movies, 3 fields, 1 source
+    1 warning
+    --- stderr
+    warning[SS121]: other machines reach the admin port, and no token is set for them
+        ╭─[index.yaml:12:18]
+     11 │ serve: { tokens: ["${NONE:-}"] }
+     12 │ admin: { listen: "0.0.0.0:9467" }
+        ·                  ──────────────
+        ╰────
+      help: without one only /livez and /readyz are served there: set one under `serve.tokens`, or let `admin.listen` be 127.0.0.1:9467
+
+      more: studio-search explain SS121
+    --- exit 0
+    "#);
 }

@@ -34,8 +34,10 @@ const SCHEMES: [&str; 4] = ["Bearer ", "Basic ", "Token ", "ApiKey "];
 ///
 /// Keys and names of variables stay; the default of a variable is a secret, too. Rather too much is hidden than too
 /// little: all that stands behind such a key on its line, and all that is indented below it.
-pub fn masked(text: &str) -> String {
-    let mut masker = Masker { text, bytes: text.as_bytes().to_vec(), below: None, open: 0 };
+///
+/// `unknown` are the places of keys that nobody knows, in bytes: what stands behind one may be a secret by a misspelt name.
+pub fn masked(text: &str, unknown: &[usize]) -> String {
+    let mut masker = Masker { text, unknown, bytes: text.as_bytes().to_vec(), below: None, open: 0 };
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let end = start + line.trim_end().len();
@@ -48,6 +50,7 @@ pub fn masked(text: &str) -> String {
 
 struct Masker<'t> {
     text: &'t str,
+    unknown: &'t [usize],
     bytes: Vec<u8>,
     /// The column of the secret key that the next lines may belong to.
     below: Option<usize>,
@@ -83,7 +86,9 @@ impl Masker<'_> {
         let mut at = content.start;
         while let Some(word) = self.word(at..content.end) {
             let name = self.text[word.clone()].trim_matches(['"', '\'']).to_ascii_lowercase();
-            let is_secret = KEYS.contains(&name.as_str()) || is_telling(&name);
+            let is_secret = KEYS.contains(&name.as_str())
+                || is_telling(&name)
+                || self.unknown.iter().any(|at| word.contains(at));
             match self.value_of(&word, content.end) {
                 Some(value) if is_secret => return Some((word.start, value)),
                 _ => at = word.end,
@@ -221,7 +226,7 @@ mod tests {
     use super::*;
 
     fn same_size(text: &str) -> String {
-        let shown = masked(text);
+        let shown = masked(text, &[]);
         assert_eq!(shown.len(), text.len());
         shown
     }
@@ -258,7 +263,7 @@ mod tests {
         let wanted = "name: movies\ngraph:\n  headers:\n    authorization: \"Bearer ${TOKEN}\"\n    é: ****\n  url: http://*@b/\n  timeout: 1s\nserve: { tokens: [**, \"${T}\"] }";
         assert_eq!(shown, wanted);
         let example = include_str!("../../../configs/movies/index.yaml");
-        assert_eq!(masked(example), example);
+        assert_eq!(masked(example, &[]), example);
     }
 
     /// The keys above each secret of the schema.

@@ -211,7 +211,7 @@ fn read(reader: &mut Reader<'_>, root: &Node, start: usize) -> Option<Config> {
     let store = serving::read_store(reader, &mut file, &kafka);
     let search = search::read(reader, &mut file);
     let serve = serving::read_serve(reader, &mut file);
-    let admin_listen = serving::read_admin(reader, &mut file);
+    let admin_listen = serving::read_admin(reader, &mut file, &serve);
     let tests = cases::read(reader, &mut file, sources_are_complete.then_some(sources.as_slice()));
     file.finish(reader);
 

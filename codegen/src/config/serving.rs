@@ -1,6 +1,6 @@
 //! `store:`, `serve:` and `admin:`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use plan::{code::config as codes, index_plan::StoreKind};
 
@@ -200,13 +200,28 @@ pub(super) fn read_serve(reader: &mut Reader<'_>, file: &mut Section<'_>) -> Ser
     config
 }
 
-pub(super) fn read_admin(reader: &mut Reader<'_>, file: &mut Section<'_>) -> String {
+pub(super) fn read_admin(reader: &mut Reader<'_>, file: &mut Section<'_>, serve: &ServeConfig) -> String {
     let listen = file.section(reader, "admin").and_then(|mut admin| {
-        let listen = admin.read(reader, "listen", read_listen);
+        let listen = admin.read(reader, "listen", |reader, item| {
+            let listen = read_listen(reader, item)?;
+            // An empty token counts as none: who thinks that a variable holds one must be told.
+            if serve.tokens.is_empty() && !is_loopback(&listen) {
+                let message = "other machines reach the admin port, and no token is set for them".to_owned();
+                let help = "without one only /livez and /readyz are served there: set one under `serve.tokens`, or let `admin.listen` be 127.0.0.1:9467";
+                reader.warn(codes::SS121, &item.range, message, help);
+            }
+            Some(listen)
+        });
         admin.finish(reader);
         listen
     });
     listen.unwrap_or_else(|| "127.0.0.1:9467".into())
+}
+
+/// Whether only this machine reaches an address. A name but `localhost` may stand for any.
+fn is_loopback(listen: &str) -> bool {
+    let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host).trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 fn read_listen(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {

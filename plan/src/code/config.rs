@@ -64,7 +64,8 @@ super::codes! {
          lookups and back-references, or `root_id:` where the record names the documents itself. `edge: related` says that this \
          source announces new edges, so it needs `root_id:` or `back_reference:`: the index cannot know an edge that is new.";
     SS121 "two settings contradict each other"
-        "One of the two limits makes the other one meaningless, such as a deadline that is shorter than the timeout of one request.";
+        "One of the two makes the other one meaningless, such as a deadline that is shorter than the timeout of one request, or a port \
+         that is open to other machines while no token lets them in.";
     SS122 "a test says too little"
         "A test under `tests:` plays an event through (`event:`, and what the graph answers under `graph:`) and says under `expect:` which \
          ids are rebuilt and what their documents hold, or it searches (`search:` with `expect:`), or both. A test without `event:` \
