@@ -151,6 +151,14 @@ pub enum StateError {
         /// Why, without secrets.
         reason: String,
     },
+    /// The server refuses too many documents, each by itself.
+    #[error("the store refuses too many documents within ten minutes, such as {id}: {reason}")]
+    Refusing {
+        /// One of them.
+        id: String,
+        /// Why that one is refused.
+        reason: String,
+    },
     /// The schema registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -182,13 +190,14 @@ impl StateError {
             Self::OtherLayout { .. } | Self::UnreadablePlan { .. } => codes::SS506,
             Self::Unreachable { .. } | Self::Fenced(_) => codes::SS509,
             Self::Refused { .. } => codes::SS510,
+            Self::Refusing { .. } => codes::SS511,
         }
     }
 
     /// Whether a server is to blame, so that waiting for it is better than ending.
     pub fn is_of_a_server(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Refused { .. } => true,
+            Self::Unreachable { .. } | Self::Refused { .. } | Self::Refusing { .. } => true,
             Self::Registry(error) => error.is_of_a_server(),
             _ => false,
         }
@@ -233,6 +242,9 @@ impl StateError {
             Self::Unreachable { .. } => "check that it runs, and its address; nothing is lost meanwhile",
             Self::Refused { .. } => {
                 "check the credentials and their rights; an index that is missing is made by `studio-search provision`"
+            }
+            Self::Refusing { .. } => {
+                "mend the mapping, a setting of the index, or the documents; after `studio-search resume` they are held instead"
             }
             Self::EpochsUsedUp(_) | Self::Fenced(_) => return None,
         })

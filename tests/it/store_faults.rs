@@ -1,6 +1,7 @@
 //! What real search servers do when something is wrong, and what becomes of it: an outcome for each document, or a reason.
 
 mod busy;
+mod refusing;
 
 use std::{sync::Arc, time::Duration};
 

@@ -149,6 +149,9 @@ async fn live(State(Shared { admin, .. }): State<Shared>) -> impl IntoResponse {
 }
 
 /// Whether the ledger and the store answer. A probe must not wait as long as a loop would.
+///
+/// A process that has no share of the log yet is ready: it waits to take one over, and who replaces processes one by one would
+/// otherwise never end the one that holds the share.
 async fn ready(State(Shared { admin, .. }): State<Shared>) -> impl IntoResponse {
     let answered = async {
         admin.index.ledger.state().await?;

@@ -21,6 +21,7 @@ use super::{
     gone::GoneGuard,
     judge::{Verdict, judge},
     places::Place,
+    refusals::RefusalGuard,
     verify::{self, Interest},
 };
 use crate::{
@@ -103,6 +104,8 @@ pub struct Batches {
     pub fetches: Arc<Fetches>,
     /// The guard against an emptied index.
     pub gone: Mutex<GoneGuard>,
+    /// The guard against a mapping that fits no more.
+    pub refusals: Mutex<RefusalGuard>,
     /// Counters.
     pub meter: Arc<Meter>,
 }
@@ -248,8 +251,16 @@ impl Batches {
             }
             outcomes => outcomes?,
         };
+        let is_their_fault = self.believes(tickets, &written_by, &outcomes);
         for (at, outcome) in written_by.into_iter().zip(outcomes) {
             match outcome {
+                Outcome::Rejected(reason) if !is_their_fault => {
+                    let id = &tickets[at].id;
+                    fates[at] = Fate::Again { alone: false };
+                    completed.retain(|(completed, _)| completed != id);
+                    holds.retain(|hold| hold.id != *id);
+                    store = Err(StateError::Refusing { id: id.to_string(), reason });
+                }
                 Outcome::Written => {
                     fates[at] = Fate::Searchable;
                     Meter::add(&self.meter.written, 1);
@@ -279,9 +290,26 @@ impl Batches {
         Meter::add(&self.meter.held, holds.len());
         self.meter.metrics.documents("held", holds.len() - rejects);
         self.meter.metrics.documents("rejected", rejects);
+        {
+            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            let ended = tickets.iter().zip(&fates).zip(&gone);
+            for ((ticket, fate), gone) in ended.filter(|((_, fate), _)| !matches!(fate, Fate::Again { .. })) {
+                refusals.finish(&ticket.id, matches!(fate, Fate::Searchable) && !gone);
+            }
+        }
         self.ledger.hold(holds).await?;
         self.ledger.release(completed).await?;
         Ok(Settled { fates, store })
+    }
+
+    /// Asks the guard whether the documents that the store refuses are to blame for it.
+    fn believes(&self, tickets: &[Ticket], written_by: &[usize], outcomes: &[Outcome]) -> bool {
+        let refused =
+            written_by.iter().zip(outcomes).filter(|(_, outcome)| matches!(outcome, Outcome::Rejected(_)));
+        let refused: Vec<DocumentId> = refused.map(|(at, _)| tickets[*at].id.clone()).collect();
+        let written = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Written)).count();
+        let mut guard = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.admit(written, &refused, Instant::now())
     }
 
     /// Appends documents to their log and writes them to the index. What is not acknowledged by the deadline is given up, its

@@ -14,6 +14,7 @@ pub mod gone;
 pub mod judge;
 mod places;
 pub mod progress;
+pub mod refusals;
 mod verify;
 
 use std::{
@@ -21,7 +22,10 @@ use std::{
     time::Duration,
 };
 
-use plan::code::{fetch::SS406, kafka::SS312};
+use plan::{
+    Code,
+    code::{fetch::SS406, kafka::SS312, store::SS511},
+};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -192,16 +196,26 @@ impl Rebuild {
             return Ok(());
         }
         self.state_read = Instant::now();
-        let before = std::mem::replace(&mut self.state, self.batches.ledger.state().await?);
+        let state = self.batches.ledger.state().await?;
+        self.note_state(state);
+        Ok(())
+    }
+
+    /// Takes in what the ledger says, and what it means that it says so now.
+    fn note_state(&mut self, state: IndexState) {
+        let before = std::mem::replace(&mut self.state, state);
         if before != IndexState::Running && self.state == IndexState::Running {
             tracing::info!("the index was resumed");
             self.breaker.succeed();
             self.batches.meter.waits_for(None);
-            if is_gone_alarm(&before) {
+            if is_alarm(&before, SS511) {
+                // Another process that has met none of them may say so, too: then they are held, as few would be.
+                self.batches.refusals.lock().unwrap_or_else(PoisonError::into_inner).trust(Instant::now());
+            }
+            if is_alarm(&before, SS406) {
                 self.batches.gone.lock().unwrap_or_else(PoisonError::into_inner).trust(Instant::now());
             }
         }
-        Ok(())
     }
 
     async fn read_lanes(&mut self) -> Result<(), StateError> {
@@ -337,6 +351,10 @@ impl Rebuild {
     async fn note_success(&mut self) -> Result<(), StateError> {
         self.successes += 1;
         self.oddities = 0;
+        // Other documents may be written while those of an alarm are still refused.
+        if self.batches.refusals.lock().unwrap_or_else(PoisonError::into_inner).is_waiting() {
+            return Ok(());
+        }
         if self.breaker.failures() > 0 {
             tracing::info!("the gateway and the store answer again");
             self.breaker.succeed();
@@ -422,10 +440,12 @@ impl Rebuild {
 
     /// Changes the state, unless a person changed it since it was read; then theirs holds.
     async fn change_state(&mut self, to: IndexState) -> Result<(), StateError> {
-        self.state = match self.batches.ledger.change_state(&self.state, &to).await? {
-            true => to,
-            false => self.batches.ledger.state().await?,
-        };
+        if self.batches.ledger.change_state(&self.state, &to).await? {
+            self.state = to;
+        } else {
+            let state = self.batches.ledger.state().await?;
+            self.note_state(state);
+        }
         Ok(())
     }
 
@@ -473,9 +493,9 @@ impl Rebuild {
     }
 }
 
-/// Whether a state says that too many documents are gone.
-fn is_gone_alarm(state: &IndexState) -> bool {
-    matches!(state, IndexState::Failed { code, .. } if code == SS406.id)
+/// Whether a state is the alarm of this code.
+fn is_alarm(state: &IndexState, alarm: Code) -> bool {
+    matches!(state, IndexState::Failed { code, .. } if code == alarm.id)
 }
 
 /// Enough to be worth a transaction while more is under way.

@@ -204,6 +204,7 @@ impl World {
             ledger: Arc::new(self.ledger.clone()),
             fetches: Arc::new(fetches),
             gone: Mutex::new(GoneGuard::new(1.0)),
+            refusals: Mutex::default(),
             meter: Arc::default(),
         };
         let (signals, log) = (Signals::default(), Arc::new(self.log.clone()));

@@ -157,6 +157,7 @@ async fn running(script: impl IntoIterator<Item = Act>, give_up_after: Option<u3
         fetches: Arc::new(fetches),
         tenure,
         gone: Mutex::new(GoneGuard::new(1.0)),
+        refusals: Mutex::default(),
         meter: Arc::clone(&meter),
     };
     let entries = ["m1", "m2", "gone"].map(|id| Entry {

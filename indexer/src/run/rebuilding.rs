@@ -167,6 +167,7 @@ impl Rebuilding {
             ledger: index.ledger.clone(),
             fetches: Arc::clone(fetches),
             gone: Mutex::new(GoneGuard::new(index.plan.errors.max_gone)),
+            refusals: Mutex::default(),
             meter: Arc::clone(meter),
         }
     }

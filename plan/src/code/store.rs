@@ -32,6 +32,12 @@ super::codes! {
         "The server was reached and said no: the credentials under `store:` are not believed or may not write this index, the index \
          is missing, or it was made for another plan and lacks a field. The index pauses, and goes on by itself when it is mended: \
          give the user the rights, or run `studio-search provision`.";
+    SS511 "the store refuses too many documents"
+        "One document that the store can't take is held. When more than 50 different ones, and more than 5 % of what was offered, are \
+         refused within ten minutes, it isn't the documents: the mapping or a setting of the index was changed by hand, or the data of \
+         the graph took another form. The index pauses, nothing more is held, and it is tried again with growing pauses: mend the cause that \
+         the message names, and it goes on by itself. After `studio-search resume` what is refused in the next ten minutes is held, \
+         document by document.";
     SS520 "the saved change set no longer holds"
         "`provision --plan` makes exactly the changes that `plan --out` saved and somebody looked at. Since then the files, a server or \
          another `provision` changed something, so that other changes would be made by now. Nothing was made. Save a new set with \
