@@ -13,7 +13,7 @@ use harness::{
 };
 use reqwest::{
     Certificate,
-    blocking::{Client, RequestBuilder},
+    blocking::{Client, ClientBuilder, RequestBuilder},
 };
 
 const TOKEN: &str = "port-token-5504";
@@ -37,7 +37,7 @@ fn client(authority: Option<&Authority>) -> Client {
     });
     trusted
         .into_iter()
-        .fold(Client::builder(), |builder, root| builder.add_root_certificate(root))
+        .fold(Client::builder(), ClientBuilder::add_root_certificate)
         .build()
         .expect("a client")
 }

@@ -21,7 +21,7 @@ fn refused(name: &str) -> (Folder, RealGraph, Running) {
     let (folder, graph) = Folder::with_graph();
     folder.keep_on("elasticsearch", &elasticsearch().url, name);
     folder.succeed(&["provision", "index.yaml", "--yes"]);
-    allow_directors(name, json!(0));
+    allow_directors(name, &json!(0));
     let run = folder.run();
     let ids = movies();
     let wanted = ids.iter().flat_map(|id| ["--id", id]);
@@ -41,7 +41,7 @@ fn movies() -> Vec<String> {
 }
 
 /// How many nested documents one document may have; `null` for the server's own limit.
-fn allow_directors(name: &str, most: Value) {
+fn allow_directors(name: &str, most: &Value) {
     let settings = json!({"index.mapping.nested_objects.limit": most});
     elasticsearch().succeed("PUT", &format!("/{name}-000001/_settings"), &settings);
 }
@@ -66,7 +66,7 @@ fn many_refused_documents_pause_the_index_until_it_is_mended() {
     assert!(held(&folder) <= ALWAYS_ALLOWED, "{}", held(&folder));
     assert_eq!(folder.output(&["status", "index.yaml", "--check"]).status.code(), Some(1));
 
-    allow_directors("refusing", Value::Null);
+    allow_directors("refusing", &Value::Null);
     is_so(&folder, |status| status["state"] == "RUNNING" && status["lag"]["backfill"] == 0);
     folder.succeed(&["errors", "replay", "index.yaml", "--all"]);
     folder.settles_within(SETTLES);
@@ -81,5 +81,5 @@ fn a_person_may_let_refused_documents_be_held() {
     is_so(&folder, |status| status["state"] == "RUNNING" && status["lag"]["backfill"] == 0);
     assert!(held(&folder) > 2 * ALWAYS_ALLOWED, "{}", held(&folder));
     assert_eq!(run.terminate(), Some(0), "{}", folder.log());
-    allow_directors("refusing-on", Value::Null);
+    allow_directors("refusing-on", &Value::Null);
 }
