@@ -401,5 +401,6 @@ fn endpoints() -> Endpoints {
         ids_file: None,
         admin: None,
         tokens: Vec::new(),
+        identity: None,
     }
 }
