@@ -173,6 +173,7 @@ fn index_plan(config: &Config, texts: &Texts, diagnostics: &mut Vec<Diagnostic>)
         store: config.store.kind,
         search,
         freshness: config.policies.freshness.clone(),
+        audit: config.policies.audit.clone(),
         coverage,
         key,
     })

@@ -1,13 +1,15 @@
 //! The running system: events in, documents out, the index kept equal to the graph.
 //!
 //! Folders of verbs do the work: [`route`] turns source events into ids, [`rebuild`] turns ids into documents,
-//! [`backfill`] enumerates ids, [`provision`] makes what they need, [`doctor`] examines it, [`admin`] shows it. Folders of nouns are the ports to
-//! the worlds around it, one file a world: [`source`], [`graph`], [`log`], [`store`], [`ledger`]. [`run`] wires them.
+//! [`backfill`] enumerates ids, [`audit`] compares index and graph, [`provision`] makes what they need, [`doctor`] examines it,
+//! [`admin`] shows it, and [`trace`] one document with its [`history`]. Folders of nouns are the ports to the worlds around it,
+//! one file a world: [`source`], [`graph`], [`log`], [`store`], [`ledger`]. [`run`] wires them.
 //! [`documents`] writes documents as Avro and reads them, [`avro`] reads what others wrote under a schema of the [`registry`].
 //! The crate never parses GraphQL or YAML: it runs the plan that codegen proved.
 
 pub mod admin;
 mod ambient;
+pub mod audit;
 pub mod avro;
 pub mod backfill;
 pub mod certificates;
@@ -16,6 +18,7 @@ pub mod documents;
 pub mod endpoints;
 pub mod graph;
 mod heartbeat;
+pub mod history;
 pub mod index;
 #[cfg(feature = "kafka")]
 pub mod kafka;
@@ -36,6 +39,7 @@ pub mod state;
 pub mod store;
 #[cfg(test)]
 mod testing;
+pub mod trace;
 
 pub(crate) use ambient::now_ms;
 pub use endpoints::Endpoints;

@@ -32,6 +32,8 @@ pub struct Metrics {
     pub(crate) version_checks: Family<DocumentResult, Counter>,
     /// What verifications of documents found.
     pub(crate) verifications: Family<DocumentResult, Counter>,
+    /// What audits say of documents.
+    pub(crate) audited: Family<DocumentResult, Counter>,
     /// Seconds from an event to its document being searchable.
     pub(crate) freshness: Histogram,
     /// The epoch that this process fetches under.
@@ -105,6 +107,8 @@ pub(crate) const VERSION_CHECKS: [&str; 3] = ["fresh", "behind", "given_up"];
 
 /// What verifications of documents find.
 pub(crate) const VERIFICATIONS: [&str; 2] = ["same", "differed"];
+/// What audits say of documents.
+pub(crate) const AUDITED: [&str; 6] = ["equal", "missing", "stale", "ghost", "unanswered", "unsettled"];
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -119,6 +123,7 @@ impl Default for Metrics {
             documents: Family::default(),
             version_checks: Family::default(),
             verifications: Family::default(),
+            audited: Family::default(),
             // 50 ms to 27 minutes.
             freshness: Histogram::new(exponential_buckets(0.05, 2.0, 16)),
             epoch: Gauge::default(),
@@ -146,6 +151,9 @@ impl Metrics {
         }
         for result in VERSION_CHECKS {
             drop(self.version_checks.get_or_create(&DocumentResult { result }));
+        }
+        for result in AUDITED {
+            self.audited(result, 0);
         }
     }
 
@@ -176,6 +184,11 @@ impl Metrics {
     /// Notes what a verification found.
     pub(crate) fn verified(&self, result: &'static str) {
         self.verifications.get_or_create(&DocumentResult { result }).inc();
+    }
+
+    /// Notes what an audit says of documents.
+    pub(crate) fn audited(&self, result: &'static str, count: usize) {
+        self.audited.get_or_create(&DocumentResult { result }).inc_by(count as u64);
     }
 
     /// Notes how many documents the lookups of a batch of events found.

@@ -194,8 +194,9 @@ impl Process {
                 result = result.and(joined(ended));
             }
         }
+        let written = this.write_history().await;
         let withdrawn = this.index.ledger.withdraw(&this.name).await;
-        result = at_the_end(result.and(withdrawn.map_err(RunError::from)), stopped);
+        result = at_the_end(result.and(written.and(withdrawn).map_err(RunError::from)), stopped);
         if !options.once {
             return result.map(|()| RunEnd::default());
         }
@@ -273,8 +274,20 @@ impl Process {
         while !sleeps_through(PUBLISH, &stop).await {
             heartbeat::beat();
             self.publish().await?;
+            self.write_history().await?;
         }
         Ok(())
+    }
+
+    /// Writes what happened to documents since it was last written.
+    async fn write_history(&self) -> Result<(), StateError> {
+        let noted = self.meter.history.take();
+        if noted.is_empty() {
+            return Ok(());
+        }
+        // One process after another works on a state file; of a shared ledger each writes rows of its own.
+        let writer = if self.index.state().is_some() { "run" } else { &self.name };
+        self.index.ledger.note_history(writer, noted).await
     }
 }
 

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{FieldTree, IdKind, KafkaPlan, RecordPath};
 pub use crate::{
+    audit_plan::{AuditPlan, Every},
     coverage_plan::{CoverageLine, CoveredBy, EdgeLine, EdgeSource, EdgeWay},
     kafka_plan::{Encoding, OnGap},
     store_kind::StoreKind,
@@ -56,6 +57,9 @@ pub struct IndexPlan {
     pub search: SearchPlan,
     /// When `status` warns.
     pub freshness: FreshnessPolicy,
+    /// When the index is compared with the graph; `None`: only when a person asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditPlan>,
     /// What keeps each entity of the document fresh.
     pub coverage: Vec<CoverageLine>,
 }

@@ -62,8 +62,10 @@ impl Expander<'_> {
         let node = node.filter(|node| node.value != Value::Null);
         let defaults = defaults && !(place.is_not_yet());
         let Some(node) = node else {
-            // Without `kafka:` there is no Kafka, so that its defaults would change what the file means.
-            if !defaults || path == "kafka" {
+            // Without `kafka:` there is no Kafka, and without `audit:` often no audit, so that defaults would change what the
+            // file means.
+            let is_off = path == "kafka" || (path == "audit" && self.config.policies.audit.is_none());
+            if !defaults || is_off {
                 return None;
             }
             return self.computed(path).or_else(|| place.default().cloned()).or_else(|| {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use plan::{
     code::config as codes,
-    index_plan::{ErrorPolicy, FreshnessPolicy, NotFoundPolicy, PartialPolicy},
+    index_plan::{AuditPlan, ErrorPolicy, Every, FreshnessPolicy, NotFoundPolicy, PartialPolicy},
 };
 
 use super::{
     kafka::{self, KafkaPart},
     not_yet,
     reader::{Item, Located, Reader, Section},
+    sources::{CoverageException, Freshness},
     windows, without_effect,
 };
 
@@ -41,6 +42,8 @@ pub struct PolicyConfig {
     pub errors: ErrorPolicy,
     /// When `status` warns.
     pub freshness: FreshnessPolicy,
+    /// When index and graph are compared. Without `audit:` they are where an entity is kept fresh by that.
+    pub audit: Option<AuditPlan>,
     /// The topic of events that could not be understood; `None`: one that is called after the index.
     pub dead_letters: Option<Located<String>>,
 }
@@ -113,11 +116,16 @@ fn read_ids(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<IdsConfig> {
     index.and_then(|index| reader.boolean(&index)).filter(|&on| on).map(|_| IdsConfig::Index)
 }
 
-pub(super) fn read(reader: &mut Reader<'_>, file: &mut Section<'_>, kafka: &KafkaPart) -> PolicyConfig {
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    file: &mut Section<'_>,
+    kafka: &KafkaPart,
+    coverage: &[CoverageException],
+) -> PolicyConfig {
     let (errors, dead_letters) = read_errors(reader, file, kafka);
     let freshness = read_freshness(reader, file);
-    read_audit(reader, file);
-    PolicyConfig { errors, freshness, dead_letters }
+    let audit = read_audit(reader, file, coverage);
+    PolicyConfig { errors, freshness, audit, dead_letters }
 }
 
 fn read_errors(
@@ -204,21 +212,35 @@ fn read_freshness(reader: &mut Reader<'_>, file: &mut Section<'_>) -> FreshnessP
     policy
 }
 
-fn read_audit(reader: &mut Reader<'_>, file: &mut Section<'_>) {
-    let Some(item) = file.take("audit") else { return };
-    if let Some(mut audit) = reader.section(&item) {
-        audit.read(reader, "sample", Reader::rate);
-        audit.read(reader, "full", |r, item| {
-            r.word(item, &[("daily", ()), ("weekly", ()), ("monthly", ()), ("never", ())])
-        });
-        audit.read(reader, "confirm_after", Reader::duration);
-        audit.read(reader, "repair", Reader::boolean);
-        audit.finish(reader);
+fn read_audit(
+    reader: &mut Reader<'_>,
+    file: &mut Section<'_>,
+    coverage: &[CoverageException],
+) -> Option<AuditPlan> {
+    let covered = coverage.iter().find(|line| line.freshness == Freshness::Audit);
+    let Some(item) = file.take("audit") else { return covered.map(|_| AuditPlan::default()) };
+    let mut plan = AuditPlan::default();
+    let mut audit = reader.section(&item)?;
+    plan.sample_per_second = audit.read(reader, "sample", Reader::rate).or(plan.sample_per_second);
+    let spans = [
+        ("daily", Some(Every::Daily)),
+        ("weekly", Some(Every::Weekly)),
+        ("monthly", Some(Every::Monthly)),
+        ("never", None),
+    ];
+    plan.full = audit.read(reader, "full", |r, item| r.word(item, &spans)).unwrap_or(plan.full);
+    plan.confirm_after_ms =
+        audit.read(reader, "confirm_after", Reader::duration).unwrap_or(plan.confirm_after_ms);
+    let repair = audit.take("repair");
+    plan.repair = repair.as_ref().and_then(|item| reader.boolean(item)).unwrap_or(plan.repair);
+    audit.finish(reader);
+    if let (Some(line), Some(repair), false) = (covered, repair, plan.repair) {
+        let message = format!(
+            "`audit.repair` is off, and an audit is what keeps {} fresh (`coverage.{0}.freshness`)",
+            line.type_name.value
+        );
+        let help = "leave it out, or say `freshness: ignore`";
+        reader.error(codes::SS121, &repair.range, message, help);
     }
-    without_effect(
-        reader,
-        &item,
-        "`audit`",
-        "no sweep looks for stale documents; a full backfill repairs them",
-    );
+    Some(plan)
 }

@@ -343,15 +343,7 @@ pub(super) fn read_coverage(reader: &mut Reader<'_>, file: &mut Section<'_>) -> 
     for (type_name, item) in reader.named(&item) {
         let Some(mut line) = reader.section(&item) else { continue };
         let help = "say `freshness: audit` or `freshness: ignore`";
-        let freshness = line.require(reader, "freshness", help, |r, item| {
-            let freshness = r.word(item, &words)?;
-            if freshness == Freshness::Audit {
-                let consequence =
-                    format!("nothing repairs stale fields of {} but a full backfill", type_name.value);
-                without_effect(r, item, "`freshness: audit`", &consequence);
-            }
-            Some(freshness)
-        });
+        let freshness = line.require(reader, "freshness", help, |r, item| r.word(item, &words));
         line.finish(reader);
         if let Some(freshness) = freshness {
             lines.push(CoverageException { type_name, freshness });

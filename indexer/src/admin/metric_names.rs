@@ -65,6 +65,8 @@ metrics! {
         "Fetched documents of sources with `version`, by how they compared with their events: fresh, behind (older, so fetched again), given_up (older after the last try: written and held)";
     VERIFICATIONS = Counter "verifications" ["result"]
         "Documents that were fetched once more after an event without a version, by what was found: same, differed (it had been old)";
+    AUDITED_DOCUMENTS = Counter "audited_documents" ["result"]
+        "Documents that scheduled audits compared, by what they say: equal, missing (in the index), stale, ghost (gone from the graph), unanswered (failed or held), unsettled (they change all the time, or wait in the log)";
     FRESHNESS = Histogram "freshness_seconds" []
         "Seconds from an event to its document being searchable";
     LIVE_DOCUMENTS = Gauge "live_documents" []

@@ -106,6 +106,7 @@ fn register_process(registry: &mut Registry, admin: &Admin) {
     register(registry, names::DOCUMENTS, metrics.documents.clone());
     register(registry, names::VERSION_CHECKS, metrics.version_checks.clone());
     register(registry, names::VERIFICATIONS, metrics.verifications.clone());
+    register(registry, names::AUDITED_DOCUMENTS, metrics.audited.clone());
     register(registry, names::FRESHNESS, metrics.freshness.clone());
     register(registry, names::EPOCH, metrics.epoch.clone());
     register(registry, names::STALLED_LOOPS, gauge(alone(admin.stalled().len() as u64)));

@@ -7,7 +7,7 @@ mod enumerate;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
-use plan::{IndexPlan, code::backfill as codes};
+use plan::{DocumentId, IndexPlan, code::backfill as codes, index_plan::IdSource};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -105,6 +105,20 @@ impl Backfills {
                 }
             }
         }
+    }
+
+    /// Whether the plan names a place that tells the ids of the graph.
+    pub(crate) fn can_enumerate(&self) -> bool {
+        matches!(self.plan.backfill.ids, Some(IdSource::Query(_) | IdSource::File))
+    }
+
+    /// A page of the graph's ids from a cursor on, and the cursor of the next one; what is no id is left out.
+    pub(crate) async fn ids_after(
+        &self,
+        cursor: Option<String>,
+    ) -> Result<(Vec<DocumentId>, Option<String>), BackfillError> {
+        let page = self.next_page(&Backfill { cursor, ..Backfill::new(0, BackfillIds::Enumerated) }).await?;
+        Ok((page.ids, page.next))
     }
 
     /// Ends every backfill whose ids are all rebuilt. Called once more after a `--once` run has drained the lanes.

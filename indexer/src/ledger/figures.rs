@@ -7,7 +7,7 @@ use std::sync::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::Metrics;
+use crate::{history::History, metrics::Metrics};
 
 /// How many of the newest freshness samples are kept. Enough for a p99; 32 KB.
 const SAMPLES: usize = 4_096;
@@ -77,6 +77,8 @@ pub struct Meter {
     pub held: AtomicU64,
     /// What Prometheus is told.
     pub metrics: Metrics,
+    /// What happened to documents lately.
+    pub history: History,
     samples: Mutex<(Vec<i64>, usize)>,
     waiting: Mutex<Option<String>>,
 }

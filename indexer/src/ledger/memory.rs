@@ -12,7 +12,13 @@ use super::{
     Backfill, BackfillIds, BackfillState, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses,
     figures::FIGURES_ARE_FRESH_MS,
 };
-use crate::{StateError, now_ms, revision::Wants};
+use crate::{
+    StateError,
+    audit::{AuditKind, AuditRow},
+    history::{self, Step},
+    now_ms,
+    revision::Wants,
+};
 
 /// The ledger of one index.
 #[derive(Debug, Clone)]
@@ -30,6 +36,9 @@ struct Kept {
     figures: BTreeMap<String, Figures>,
     /// Number 1 first.
     backfills: Vec<Backfill>,
+    /// By document and writer.
+    history: BTreeMap<(DocumentId, String), Vec<Step>>,
+    audits: BTreeMap<AuditKind, AuditRow>,
 }
 
 #[derive(Debug)]
@@ -49,6 +58,8 @@ impl MemoryLedger {
             held: BTreeMap::new(),
             figures: BTreeMap::new(),
             backfills: Vec::new(),
+            history: BTreeMap::new(),
+            audits: BTreeMap::new(),
         };
         Self { retry, kept: Arc::new(Mutex::new(kept)) }
     }
@@ -219,6 +230,44 @@ impl Ledger for MemoryLedger {
             matches!(backfill.state, BackfillState::Enumerating | BackfillState::Rebuilding)
         };
         Ok(self.kept().backfills.iter().filter(is_open).cloned().collect())
+    }
+
+    async fn note_history(
+        &self,
+        writer: &str,
+        noted: Vec<(DocumentId, Vec<Step>)>,
+    ) -> Result<(), StateError> {
+        let mut kept = self.kept();
+        for (id, steps) in noted {
+            let ring = kept.history.entry((id, writer.to_owned())).or_default();
+            *ring = history::ring(std::mem::take(ring), steps);
+        }
+        // A test is over long before this; whoever lives longer forgets like every ledger.
+        while kept.history.len() as u64 > history::DOCUMENTS {
+            let newest = |steps: &[Step]| steps.last().map_or(0, |step| step.at);
+            let oldest =
+                kept.history.iter().min_by_key(|(_, steps)| newest(steps)).map(|(key, _)| key.clone());
+            oldest.and_then(|key| kept.history.remove(&key));
+        }
+        Ok(())
+    }
+
+    async fn history(&self, id: &DocumentId) -> Result<Vec<Step>, StateError> {
+        let kept = self.kept();
+        let rings = kept.history.iter().filter(|((of, _), _)| of == id);
+        Ok(history::in_order(rings.map(|(_, steps)| steps.clone())))
+    }
+
+    async fn audits(&self) -> Result<Vec<AuditRow>, StateError> {
+        Ok(self.kept().audits.values().cloned().collect())
+    }
+
+    async fn save_audit(&self, audit: &AuditRow) -> Result<(), StateError> {
+        let mut kept = self.kept();
+        if kept.audits.get(&audit.kind).is_none_or(|there| there.gives_way_to(audit)) {
+            kept.audits.insert(audit.kind, audit.clone());
+        }
+        Ok(())
     }
 }
 

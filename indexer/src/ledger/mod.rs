@@ -26,7 +26,7 @@ use plan::{
 use serde::{Deserialize, Serialize};
 
 pub use self::{figures::Figures, retry::RetryPauses};
-use crate::{StateError, log::Ends, now_ms, revision::Wants};
+use crate::{StateError, audit::AuditRow, history::Step, log::Ends, now_ms, revision::Wants};
 
 /// A document that failed for now. It keeps its last good content and is fetched again by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -299,4 +299,19 @@ pub trait Ledger: Send + Sync {
 
     /// The backfills that are enumerating or rebuilding, the oldest first.
     async fn open_backfills(&self) -> Result<Vec<Backfill>, StateError>;
+
+    /// Adds steps to the rings of documents that this writer keeps: the newest [`RING`](crate::history::RING) of each, of
+    /// some [`DOCUMENTS`](crate::history::DOCUMENTS) documents. One writer writes at a time.
+    async fn note_history(&self, writer: &str, noted: Vec<(DocumentId, Vec<Step>)>)
+    -> Result<(), StateError>;
+
+    /// What happened to a document lately, in the order of the steps.
+    async fn history(&self, id: &DocumentId) -> Result<Vec<Step>, StateError>;
+
+    /// The newest audit of each kind.
+    async fn audits(&self) -> Result<Vec<AuditRow>, StateError>;
+
+    /// Writes how far an audit is, unless the row of its kind tells of a newer one or is further already: an executor that was
+    /// overtaken must not set it back.
+    async fn save_audit(&self, audit: &AuditRow) -> Result<(), StateError>;
 }

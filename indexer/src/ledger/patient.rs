@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion, Epoch};
 
 use super::{Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger};
-use crate::{StateError, patience::Patience, revision::Wants};
+use crate::{StateError, audit::AuditRow, history::Step, patience::Patience, revision::Wants};
 
 /// A ledger as a process sees it that has nothing better to do than to wait. Every method may be repeated.
 pub(crate) struct PatientLedger {
@@ -98,5 +98,29 @@ impl Ledger for PatientLedger {
 
     async fn open_backfills(&self) -> Result<Vec<Backfill>, StateError> {
         self.patience.try_until_done(|| self.ledger.open_backfills()).await
+    }
+
+    /// Nobody waits for what happened to be told.
+    async fn note_history(
+        &self,
+        writer: &str,
+        noted: Vec<(DocumentId, Vec<Step>)>,
+    ) -> Result<(), StateError> {
+        match self.ledger.note_history(writer, noted).await {
+            Err(error) if error.is_of_a_server() => Ok(()),
+            written => written,
+        }
+    }
+
+    async fn history(&self, id: &DocumentId) -> Result<Vec<Step>, StateError> {
+        self.patience.try_until_done(|| self.ledger.history(id)).await
+    }
+
+    async fn audits(&self) -> Result<Vec<AuditRow>, StateError> {
+        self.patience.try_until_done(|| self.ledger.audits()).await
+    }
+
+    async fn save_audit(&self, audit: &AuditRow) -> Result<(), StateError> {
+        self.patience.try_until_done(|| self.ledger.save_audit(audit)).await
     }
 }

@@ -11,11 +11,15 @@ use super::{
 };
 use crate::{
     StateError, StateFile,
+    audit::AuditRow,
+    history::Step,
     log::sqlite::{read_id, read_wants},
     now_ms,
     revision::Wants,
     state::not_provisioned,
 };
+
+mod lately;
 
 /// The ledger of the embedded world.
 #[derive(Clone)]
@@ -285,6 +289,29 @@ impl Ledger for SqliteLedger {
 
     async fn open_backfills(&self) -> Result<Vec<Backfill>, StateError> {
         self.state.read(|conn| backfills_in(conn, false)).await
+    }
+
+    async fn note_history(
+        &self,
+        writer: &str,
+        noted: Vec<(DocumentId, Vec<Step>)>,
+    ) -> Result<(), StateError> {
+        let writer = writer.to_owned();
+        self.state.write(move |tx| lately::note(tx, &writer, noted)).await
+    }
+
+    async fn history(&self, id: &DocumentId) -> Result<Vec<Step>, StateError> {
+        let id = id.clone();
+        self.state.read(move |conn| lately::history(conn, &id)).await
+    }
+
+    async fn audits(&self) -> Result<Vec<AuditRow>, StateError> {
+        self.state.read(lately::audits).await
+    }
+
+    async fn save_audit(&self, audit: &AuditRow) -> Result<(), StateError> {
+        let audit = audit.clone();
+        self.state.write(move |tx| lately::save_audit(tx, &audit)).await
     }
 }
 

@@ -62,6 +62,8 @@ pub enum Cause {
     Verification,
     /// A person named it.
     Person,
+    /// An audit found that the index differs from the graph.
+    Audit,
 }
 
 impl Cause {
@@ -74,6 +76,7 @@ impl Cause {
             Self::Replay => "replay",
             Self::Verification => "verification",
             Self::Person => "person",
+            Self::Audit => "audit",
         }
     }
 }

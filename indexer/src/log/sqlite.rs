@@ -324,7 +324,7 @@ pub(crate) fn read_wants(row: &Row<'_>, column: usize) -> rusqlite::Result<Wants
 }
 
 fn read_cause(name: &str) -> Cause {
-    [Cause::Event, Cause::Lookup, Cause::Backfill, Cause::Replay, Cause::Verification]
+    [Cause::Event, Cause::Lookup, Cause::Backfill, Cause::Replay, Cause::Verification, Cause::Audit]
         .into_iter()
         .find(|cause| cause.name() == name)
         .unwrap_or(Cause::Person)

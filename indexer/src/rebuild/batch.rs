@@ -27,8 +27,9 @@ use super::{
 use crate::{
     StateError,
     graph::{Graph, GraphError, request::DocumentRequests, response::Answer},
+    history::{Because, FetchResult, What},
     ledger::{Hold, HoldCause, Ledger, figures::Meter},
-    log::Tenure,
+    log::{Lane, Tenure},
     now_ms,
     revision::Wants,
     store::{Document, Outcome, Store},
@@ -53,6 +54,8 @@ pub struct Ticket {
     pub interest: Interest,
     /// Its content, once it is answered, where that matters.
     pub content: Option<u64>,
+    /// The lane whose turn it was.
+    pub lane: Lane,
 }
 
 /// What became of an id.
@@ -157,9 +160,33 @@ impl Batches {
             }
             Err(error) => (self.without_answer(&tickets, &error).await?, Err(error)),
         };
+        if let Err(error) = &gateway {
+            let because = || Because::new(error.code(), &error.to_string());
+            let result = |fate: &Fate| match fate {
+                Fate::Again { .. } | Fate::Behind => FetchResult::Again,
+                Fate::Searchable | Fate::Complete => FetchResult::Held,
+            };
+            self.note(&tickets, fetched_at, |at| (result(&fates[at]), Some(because())));
+        }
         self.fetches.end(tickets.iter().map(|ticket| ticket.fetch));
         let fates = tickets.into_iter().zip(fates).collect();
         Ok(BatchEnd { started, fates, gateway, store, alarm })
+    }
+
+    /// Notes what became of these fetches, for `trace`.
+    fn note(
+        &self,
+        tickets: &[Ticket],
+        fetched_at: i64,
+        became: impl Fn(usize) -> (FetchResult, Option<Because>),
+    ) {
+        let Some(Ticket { lane, .. }) = tickets.first() else { return };
+        let took_ms = now_ms().saturating_sub(fetched_at);
+        let step = |(at, ticket): (usize, &Ticket)| {
+            let (result, because) = became(at);
+            (ticket.id.clone(), What::Fetch { version: ticket.version, took_ms, result, because })
+        };
+        self.meter.history.note(*lane, tickets.iter().enumerate().map(step));
     }
 
     /// Asks the guard whether the gone documents may be believed.
@@ -213,6 +240,7 @@ impl Batches {
         let mut written_by = Vec::new();
         let mut rejects = 0;
         let mut gone = vec![false; tickets.len()];
+        let mut results = vec![FetchResult::Held; tickets.len()];
         let mut holds = Vec::new();
         let mut completed = Vec::new();
         let mut fates = vec![Fate::Complete; tickets.len()];
@@ -236,10 +264,19 @@ impl Batches {
                     Meter::add(&self.meter.gone, 1);
                     gone[at] = true;
                 }
-                Verdict::Ignored => completed.push((ticket.id.clone(), ticket.version)),
+                Verdict::Ignored => {
+                    completed.push((ticket.id.clone(), ticket.version));
+                    results[at] = FetchResult::Ignored;
+                }
                 Verdict::Held(cause) => holds.push(hold(ticket, cause)),
-                Verdict::Behind => fates[at] = Fate::Behind,
-                Verdict::Again { alone } => fates[at] = Fate::Again { alone },
+                Verdict::Behind => {
+                    fates[at] = Fate::Behind;
+                    results[at] = FetchResult::Again;
+                }
+                Verdict::Again { alone } => {
+                    fates[at] = Fate::Again { alone };
+                    results[at] = FetchResult::Again;
+                }
             }
         }
         let mut store = Ok(());
@@ -257,22 +294,26 @@ impl Batches {
                 Outcome::Rejected(reason) if !is_their_fault => {
                     let id = &tickets[at].id;
                     fates[at] = Fate::Again { alone: false };
+                    results[at] = FetchResult::Again;
                     completed.retain(|(completed, _)| completed != id);
                     holds.retain(|hold| hold.id != *id);
                     store = Err(StateError::Refusing { id: id.to_string(), reason });
                 }
                 Outcome::Written => {
                     fates[at] = Fate::Searchable;
+                    results[at] = if gone[at] { FetchResult::Gone } else { FetchResult::Written };
                     Meter::add(&self.meter.written, 1);
                     self.meter.metrics.documents(if gone[at] { "gone" } else { "written" }, 1);
                 }
                 Outcome::Superseded => {
+                    results[at] = FetchResult::Superseded;
                     Meter::add(&self.meter.superseded, 1);
                     self.meter.metrics.documents("superseded", 1);
                 }
                 Outcome::Again(reason) => {
                     let ticket = &tickets[at];
                     fates[at] = Fate::Again { alone: false };
+                    results[at] = FetchResult::Again;
                     completed.retain(|(id, _)| *id != ticket.id);
                     holds.retain(|hold| hold.id != ticket.id);
                     if store.is_ok() {
@@ -283,6 +324,7 @@ impl Batches {
                     let ticket = &tickets[at];
                     completed.retain(|(id, _)| *id != ticket.id);
                     holds.push(hold(ticket, rejected(reason)));
+                    results[at] = FetchResult::Held;
                     rejects += 1;
                 }
             }
@@ -293,10 +335,20 @@ impl Batches {
         {
             let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
             let ended = tickets.iter().zip(&fates).zip(&gone);
-            for ((ticket, fate), gone) in ended.filter(|((_, fate), _)| !matches!(fate, Fate::Again { .. })) {
+            for ((ticket, fate), gone) in
+                ended.filter(|((_, fate), _)| !matches!(fate, Fate::Again { .. } | Fate::Behind))
+            {
                 refusals.finish(&ticket.id, matches!(fate, Fate::Searchable) && !gone);
             }
         }
+        self.note(tickets, fetched_at, |at| {
+            let held = || holds.iter().find(|hold| hold.id == tickets[at].id);
+            let because = match (results[at], &store) {
+                (FetchResult::Again, Err(error)) => Some(Because::new(error.code(), &error.to_string())),
+                _ => held().map(|hold| Because::from(&hold.cause)),
+            };
+            (results[at], because)
+        });
         self.ledger.hold(holds).await?;
         self.ledger.release(completed).await?;
         Ok(Settled { fates, store })

@@ -148,8 +148,9 @@ mod tests {
         let weighed = |wants, behind, verdict| {
             let version = DocumentVersion::from_stored(1);
             let (interest, content) = (Interest::None, None);
+            let (id, lane) = (id(1), Lane::Live);
             let ticket =
-                Ticket { id: id(1), fetch: 1, version, deleted: false, wants, behind, interest, content };
+                Ticket { id, fetch: 1, version, deleted: false, lane, wants, behind, interest, content };
             weigh(&plan, &ticket, verdict, &metrics)
         };
         assert_eq!(weighed(wants(7), 0, found(7)), found(7));

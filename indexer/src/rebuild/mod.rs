@@ -23,7 +23,7 @@ use std::{
 };
 
 use plan::{
-    Code,
+    Code, DocumentId,
     code::{fetch::SS406, kafka::SS312, store::SS511},
 };
 use tokio::{task::JoinSet, time::Instant};
@@ -41,8 +41,9 @@ use crate::{
     StateError,
     graph::GraphError,
     heartbeat::{self, waiting},
+    history::What,
     ledger::{self, IndexState},
-    log::{Append, Entry, Lane, ReindexLog, Tenure},
+    log::{Append, Cause, Entry, Lane, Logged, ReindexLog, Tenure},
     now_ms,
 };
 
@@ -225,6 +226,7 @@ impl Rebuild {
                 let page = self.tenure.read(lane, PAGE).await?;
                 self.unread[at] = page.len() == PAGE;
                 let now = Instant::now();
+                self.batches.meter.history.note(lane, page.iter().filter_map(asked));
                 for logged in page {
                     self.lanes[at].note_read(logged.partition, logged.position);
                     self.coalescer.arrive(logged, now);
@@ -267,7 +269,8 @@ impl Rebuild {
                     let deleted = self.coalescer.running(&id).iter().any(|entry| entry.deleted);
                     let (wants, behind) = self.coalescer.wanted(&id);
                     let interest = self.verifier.interest(&id, self.coalescer.running(&id));
-                    Ticket { id, fetch, version, deleted, wants, behind, interest, content: None }
+                    let lane = batch.lane;
+                    Ticket { id, fetch, version, deleted, lane, wants, behind, interest, content: None }
                 })
                 .collect();
             let (batches, place) = (Arc::clone(&self.batches), self.places.take());
@@ -491,6 +494,12 @@ impl Rebuild {
             .fold(now + POLL, Instant::min)
             .max(now + Duration::from_millis(1))
     }
+}
+
+/// Who asked for a document, as far as a route doesn't tell it: that one knows its event.
+fn asked(Logged { entry, .. }: &Logged) -> Option<(DocumentId, What)> {
+    let is_told = matches!(entry.cause, Cause::Event | Cause::Lookup);
+    (!is_told).then(|| (entry.id.clone(), What::Asked { by: entry.cause, lane: entry.lane }))
 }
 
 /// Whether a state is the alarm of this code.

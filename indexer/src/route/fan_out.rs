@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use plan::{DocumentId, SourcePlan};
+use plan::DocumentId;
 
-use super::wishes::Key;
+use super::{lookup::Lookup, wishes::Key};
 use crate::{
     StateError,
+    history::What,
     log::{Append, Cause, Entry, Lane, ReindexLog},
     revision::{Revision, Want, Wants},
 };
@@ -32,10 +33,10 @@ pub enum Finder {
 
 /// Queues roots that aren't queued yet.
 pub struct FanOut<'a> {
+    lookup: &'a Lookup,
     log: &'a dyn ReindexLog,
     lane: Lane,
     event_at: Option<i64>,
-    source: &'a SourcePlan,
     /// The latest version of each key that an event tells.
     revisions: BTreeMap<DocumentId, Revision>,
     finder: Finder,
@@ -48,7 +49,7 @@ impl<'a> FanOut<'a> {
     /// The fan-out of these keys: in the fastest of their lanes, with the newest of their times.
     pub(super) fn of(
         keys: &[Key],
-        source: &'a SourcePlan,
+        lookup: &'a Lookup,
         log: &'a dyn ReindexLog,
         queued: &'a mut Queued,
     ) -> Self {
@@ -60,7 +61,7 @@ impl<'a> FanOut<'a> {
             revisions.insert(id.clone(), latest);
         }
         let (finder, wants) = (Finder::Any, Wants::default());
-        Self { log, lane, event_at, source, revisions, finder, wants, queued }
+        Self { lookup, log, lane, event_at, revisions, finder, wants, queued }
     }
 
     /// How many keys may be asked about together.
@@ -76,7 +77,7 @@ impl<'a> FanOut<'a> {
         self.finder = finder;
         let want = |key: &DocumentId| {
             let revision = *self.revisions.get(key)?;
-            Some(Want { source: self.source.name.clone(), key: Some(key.clone()), revision })
+            Some(Want { source: self.lookup.source.name.clone(), key: Some(key.clone()), revision })
         };
         self.wants = keys.iter().filter_map(want).collect();
     }
@@ -86,7 +87,7 @@ impl<'a> FanOut<'a> {
     pub async fn queue(&mut self, roots: Vec<DocumentId>) -> Result<(), StateError> {
         let mut entries = Vec::new();
         for id in roots {
-            let throttled = self.queued.len() as u64 >= self.source.max_fanout;
+            let throttled = self.queued.len() as u64 >= self.lookup.source.max_fanout;
             let found = (self.finder.clone(), id);
             if self.queued.contains(&found) {
                 continue;
@@ -108,6 +109,11 @@ impl<'a> FanOut<'a> {
         if entries.is_empty() {
             return Ok(());
         }
+        let found = |entry: &Entry| {
+            let (source, lane) = (self.lookup.source.name.clone(), entry.lane);
+            (entry.id.clone(), What::Lookup { source, lane, event_at: entry.event_at })
+        };
+        self.lookup.meter.history.note(self.lane, entries.iter().map(found));
         self.log.append(Append { entries, ..Append::default() }).await
     }
 }

@@ -22,6 +22,7 @@ use crate::{
         ids::{IdPages, PageError},
     },
     heartbeat,
+    ledger::figures::Meter,
     log::DeadLetter,
     store::Store,
 };
@@ -61,6 +62,8 @@ pub struct Lookup {
     pub give_up_after: Option<u32>,
     /// The keys that the back-reference query answered last. Where another key fails, they tell whose fault that is.
     pub answered: Mutex<VecDeque<DocumentId>>,
+    /// Where it is noted what was found.
+    pub meter: Arc<Meter>,
 }
 
 /// A key that the back-reference query doesn't answer, although it answers others.

@@ -29,8 +29,9 @@ use crate::{
     StateError,
     graph::GraphError,
     heartbeat::{self, waiting},
+    history::What,
     ledger::{Ledger, figures::Meter},
-    log::{Append, DeadLetter, Progress, ReindexLog},
+    log::{Append, DeadLetter, Entry, Progress, ReindexLog},
     metrics::Skip,
     source::{Records, Source, SourceError, SourceRecord},
 };
@@ -220,6 +221,7 @@ impl Route {
                 Ok(record) => {
                     let filter = self.filter.as_ref();
                     let before = routed.wishes.is_truncated;
+                    let named_before = routed.wishes.entries.len();
                     let added = routed.wishes.add(plan, self.lookup.root_kind, filter, &record);
                     if let Ok(Some(skip)) = added {
                         self.meter.metrics.skipped(source, skip, 1);
@@ -231,6 +233,7 @@ impl Route {
                             DeadLetter::of_record(source, place.clone(), code, error.to_string(), &record);
                         routed.dead_letters.push(DeadLetter { original, ..letter });
                     }
+                    self.note(&place, &routed.wishes.entries[named_before..]);
                     if routed.wishes.is_truncated && !before {
                         routed.truncated = Some(place.clone());
                     }
@@ -250,6 +253,22 @@ impl Route {
         }
         self.meter.metrics.skipped(source, Skip::DeadLetter, routed.dead_letters.len() as u64);
         routed
+    }
+
+    /// Notes which documents the record at this place named, for `trace`.
+    fn note(&self, place: &str, named: &[Entry]) {
+        let Some(Entry { lane, .. }) = named.first() else { return };
+        let step = |entry: &Entry| {
+            let what = What::Event {
+                source: self.lookup.source.name.clone(),
+                place: place.to_owned(),
+                lane: entry.lane,
+                event_at: entry.event_at,
+                deleted: entry.deleted,
+            };
+            (entry.id.clone(), what)
+        };
+        self.meter.history.note(*lane, named.iter().map(step));
     }
 
     /// Queues at once what the events name and what the index and the graph know of their keys.
@@ -291,7 +310,7 @@ pub(crate) async fn look_up(
     let mut distinct: Vec<DocumentId> = keys.iter().map(|key| key.id.clone()).collect();
     distinct.sort_unstable();
     distinct.dedup();
-    let mut found = FanOut::of(keys, &lookup.source, log, queued);
+    let mut found = FanOut::of(keys, lookup, log, queued);
     // The index first: it answers at once, and the graph may have to be waited for.
     lookup.in_index(&distinct, &mut found, stop).await?;
     distinct.retain(|key| !given_up.contains(key));

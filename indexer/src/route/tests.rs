@@ -149,6 +149,7 @@ impl Bench {
                 graph,
                 give_up_after: once.then_some(5),
                 answered: std::sync::Mutex::default(),
+                meter: Arc::default(),
             }),
             filter: None,
             source: Box::new(FileSource::new(&source.name, &self.file())),

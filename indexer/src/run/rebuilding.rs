@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ONCE_GIVES_UP_AFTER, Process, RunError, Tasks, joined, sleeps_through};
 use crate::{
     StateError,
+    audit::schedule::Audits,
     backfill::Backfills,
     graph::request::DocumentRequests,
     heartbeat::{self, waiting},
@@ -84,6 +85,10 @@ impl Rebuilding {
             if self.process.index.plan.errors.auto_replay && !self.once {
                 let heartbeat = heartbeat::beside("trying held documents again");
                 executing.spawn(heartbeat.drive(Arc::clone(&self.process).replay_until(ended.clone())));
+            }
+            if let (Some(audits), false) = (self.audits(&ended), self.once) {
+                let heartbeat = heartbeat::beside("audits");
+                executing.spawn(heartbeat.drive(async move { Ok(audits.run().await?) }));
             }
         }
 
@@ -170,6 +175,19 @@ impl Rebuilding {
             refusals: Mutex::default(),
             meter: Arc::clone(meter),
         }
+    }
+
+    /// The audits that the plan schedules.
+    fn audits(&self, stop: &CancellationToken) -> Option<Audits> {
+        let Process { index, graph, endpoints, meter, .. } = &*self.process;
+        Some(Audits {
+            plan: index.plan.audit.clone()?,
+            index: index.clone(),
+            graph: Arc::clone(graph),
+            ids_file: endpoints.ids_file.clone(),
+            meter: Arc::clone(meter),
+            stop: stop.clone(),
+        })
     }
 
     fn backfills(&self, stop: &CancellationToken) -> Backfills {

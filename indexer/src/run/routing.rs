@@ -50,6 +50,7 @@ impl Process {
     ) -> Result<Route, RunError> {
         let give_up_after = once.then_some(ONCE_GIVES_UP_AFTER);
         let lookup = lookup(&self.index, plan, Arc::clone(&self.graph), give_up_after);
+        let lookup = Lookup { meter: Arc::clone(&self.meter), ..lookup };
         Ok(Route {
             filter: condition(plan)?,
             lookup: Arc::new(lookup),
@@ -79,6 +80,7 @@ pub(super) fn lookup(
         graph,
         give_up_after,
         answered: Mutex::default(),
+        meter: Arc::default(),
     }
 }
 

@@ -59,6 +59,10 @@ impl Store for ElasticStore {
         Ok(self.index.get(id).await?)
     }
 
+    async fn get_many(&self, ids: &[DocumentId]) -> Result<Vec<StoredDocument>, StateError> {
+        Ok(self.index.get_many(ids).await?)
+    }
+
     async fn scan(
         &self,
         after: Option<&DocumentId>,

@@ -77,6 +77,15 @@ pub trait Store: Send + Sync {
     /// One document or tombstone, as it is now.
     async fn get(&self, id: &DocumentId) -> Result<Option<StoredDocument>, StateError>;
 
+    /// Those of these documents and tombstones that are there, as they are now, in any order.
+    async fn get_many(&self, ids: &[DocumentId]) -> Result<Vec<StoredDocument>, StateError> {
+        let mut found = Vec::new();
+        for id in ids {
+            found.extend(self.get(id).await?);
+        }
+        Ok(found)
+    }
+
     /// Live documents after an id, at most `limit`, ordered by their ids. Without an id, sees every write that was acknowledged
     /// before the call.
     async fn scan(&self, after: Option<&DocumentId>, limit: usize)

@@ -71,6 +71,13 @@ impl Store for SqliteStore {
         self.state.read(move |conn| index.get(conn, &id)).await
     }
 
+    async fn get_many(&self, ids: &[DocumentId]) -> Result<Vec<StoredDocument>, StateError> {
+        let (index, ids) = (Arc::clone(&self.index), ids.to_vec());
+        self.state
+            .read(move |conn| ids.iter().filter_map(|id| index.get(conn, id).transpose()).collect())
+            .await
+    }
+
     async fn scan(
         &self,
         after: Option<&DocumentId>,

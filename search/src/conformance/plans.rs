@@ -87,6 +87,7 @@ pub fn plan(mut fields: Vec<Field>) -> IndexPlan {
         store: StoreKind::Sqlite,
         kafka: None,
         freshness: FreshnessPolicy { warn_after_ms: 1, error_after_ms: 1 },
+        audit: None,
         coverage: Vec::new(),
     }
 }

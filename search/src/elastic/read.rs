@@ -9,7 +9,7 @@ use serde_json::{Value, json, value::RawValue};
 use super::{
     ElasticIndex,
     answer::{AnsweredHit, SearchAnswer, WHOLE},
-    client::{ElasticError, Request, Trouble},
+    client::{Cause, ElasticError, Request, Trouble},
     layout::{DELETED, ID, VERSION, in_nested, is_live, nested_around, value_field},
     source,
 };
@@ -95,6 +95,45 @@ impl ElasticIndex {
         }
         let got: Got<'_> = self.client.read(&answer.body)?;
         got.source.filter(|_| got.found).map(|source| self.document(source)).transpose()
+    }
+
+    /// Reads those of these documents and tombstones that are there, also those that no search can see yet.
+    pub async fn get_many(&self, ids: &[DocumentId]) -> Result<Vec<StoredDocument>, ElasticError> {
+        #[derive(Deserialize)]
+        struct Many<'a> {
+            #[serde(borrow)]
+            docs: Vec<One<'a>>,
+        }
+        #[derive(Deserialize)]
+        struct One<'a> {
+            #[serde(default)]
+            found: bool,
+            #[serde(rename = "_source", borrow, default)]
+            source: Option<&'a RawValue>,
+            #[serde(default)]
+            error: Option<Cause>,
+        }
+        let mut documents = Vec::new();
+        for ids in ids.chunks(DOCUMENTS_A_PAGE) {
+            let ids: Vec<&str> = ids.iter().map(DocumentId::as_str).collect();
+            let body = Some(Bytes::from(json!({ "ids": ids }).to_string()));
+            let path = format!("/{}/_mget", self.name);
+            let body = self
+                .client
+                .succeed(Request { method: Method::Post, path: &path, parameters: &[], body })
+                .await?;
+            let many: Many<'_> = self.client.read(&body)?;
+            for one in many.docs {
+                if let Some(cause) = one.error {
+                    // One document of many has no status of its own; what is missing is told by its name.
+                    return Err(self.client.error(Trouble::of(503, Some(&cause)), cause.reason()));
+                }
+                if let Some(source) = one.source.filter(|_| one.found) {
+                    documents.push(self.document(source)?);
+                }
+            }
+        }
+        Ok(documents)
     }
 
     /// Reads live documents in the order of their ids, after `after`, at most `limit`, as searches see them.

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::audit::AuditKind;
+
 /// The layout of the rows; a ledger of another layout is refused.
 pub(crate) const LAYOUT: i64 = 1;
 
@@ -33,6 +35,10 @@ pub(super) enum Kind {
     Backfill,
     /// The figures of a process.
     Figures,
+    /// What a process did to a document lately.
+    History,
+    /// The newest audit of a kind.
+    Audit,
     /// Dead letters of a partition that are settled.
     #[cfg(feature = "kafka")]
     Letters,
@@ -95,21 +101,36 @@ pub(crate) fn mappings(index: &str) -> Value {
             // A backfill, an index version, a partition of dead letters.
             "number": { "type": "long" },
             "ended": { "type": "boolean" },
-            // Figures.
+            // Figures, the steps of a document.
             "process": keyword,
             "at": { "type": "long" },
         },
     })
 }
 
-/// The row of a held document. A document id may be as long as a row's may be, which leaves no room for the kind.
+/// The row of a held document.
 pub(super) fn held_row(id: &DocumentId) -> String {
-    let named = format!("held:{id}");
+    row_of("held", id.as_str())
+}
+
+/// The row of what a process did to a document.
+pub(super) fn history_row(id: &DocumentId, process: &str) -> String {
+    row_of("history", &format!("{process}:{id}"))
+}
+
+/// The row of the newest audit of a kind.
+pub(super) fn audit_row(kind: AuditKind) -> String {
+    format!("audit:{}", kind.name())
+}
+
+/// A row that is called after a document. A document id may be as long as a row's may be, which leaves no room for the kind.
+fn row_of(kind: &str, name: &str) -> String {
+    let named = format!("{kind}:{name}");
     if named.len() <= MAX_ROW_ID_BYTES {
         return named;
     }
-    let digest = Sha256::digest(id.as_str().as_bytes());
-    digest.iter().fold("held#".to_owned(), |row, byte| row + &format!("{byte:02x}"))
+    let digest = Sha256::digest(name.as_bytes());
+    digest.iter().fold(format!("{kind}#"), |row, byte| row + &format!("{byte:02x}"))
 }
 
 /// The row of a backfill.

@@ -5,6 +5,7 @@
 
 mod backfills;
 mod held;
+mod lately;
 pub(crate) mod layout;
 #[cfg(feature = "kafka")]
 mod letters;
@@ -16,17 +17,18 @@ use plan::{DocumentId, DocumentVersion, Epoch};
 use search::elastic::{Client, ElasticError, Rows, Trouble};
 
 pub(crate) use self::meta::{serve, served_version};
-use self::{held::HeldDocuments, processes::Processes};
+use self::{held::HeldDocuments, lately::Histories, processes::Processes};
 use super::{Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses};
 #[cfg(feature = "kafka")]
 use crate::ledger::settled::{Reach, Settled};
-use crate::{StateError, revision::Wants};
+use crate::{StateError, audit::AuditRow, history::Step, revision::Wants};
 
 /// The ledger of the shared world.
 pub struct ElasticLedger {
     rows: Rows,
     held: HeldDocuments,
     processes: Processes,
+    histories: Histories,
 }
 
 /// The rows of the ledger of this index on this server; touches nothing.
@@ -39,7 +41,8 @@ impl ElasticLedger {
     pub fn new(client: Client, index: &str, retry: RetryPauses) -> Self {
         let rows = rows(client, index);
         let (held, processes) = (HeldDocuments::new(rows.clone(), retry), Processes::new(rows.clone()));
-        Self { rows, held, processes }
+        let histories = Histories::new(rows.clone());
+        Self { rows, held, processes, histories }
     }
 
     /// The ledger of a provisioned index, and the index version that it serves, whose plan names the pauses.
@@ -161,5 +164,25 @@ impl Ledger for ElasticLedger {
 
     async fn open_backfills(&self) -> Result<Vec<Backfill>, StateError> {
         backfills::list(&self.rows, false).await.map_err(told)
+    }
+
+    async fn note_history(
+        &self,
+        writer: &str,
+        noted: Vec<(DocumentId, Vec<Step>)>,
+    ) -> Result<(), StateError> {
+        self.histories.note(writer, noted).await.map_err(told)
+    }
+
+    async fn history(&self, id: &DocumentId) -> Result<Vec<Step>, StateError> {
+        self.histories.of(id).await.map_err(told)
+    }
+
+    async fn audits(&self) -> Result<Vec<AuditRow>, StateError> {
+        lately::audits(&self.rows).await.map_err(told)
+    }
+
+    async fn save_audit(&self, audit: &AuditRow) -> Result<(), StateError> {
+        lately::save_audit(&self.rows, audit).await.map_err(told)
     }
 }
