@@ -2,7 +2,7 @@
 
 use std::{error::Error, io};
 
-use indexer::{StateError, graph::GraphError, run::RunError};
+use indexer::{StateError, audit::AuditError, graph::GraphError, run::RunError};
 use plan::{Code, Diagnostic, code};
 
 use crate::{exit::Exit, lines::Shelf, report};
@@ -164,6 +164,12 @@ impl From<RunError> for Failure {
             RunError::Endpoint(_) => failure.exit(Exit::Failed),
             _ => failure,
         }
+    }
+}
+
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        Self::of_error(&error, error.code(), error.help())
     }
 }
 

@@ -73,8 +73,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn obey(args: Args, output: &mut Output) -> Result<Exit, Failure> {
     let talkative = if matches!(args.command, Command::Run { .. }) { Talkative::Yes } else { Talkative::No };
-    if output.format() == Format::Markdown && !matches!(args.command, Command::Plan { .. }) {
-        return Err(Failure::usage("only `plan` writes markdown").help("use `-o text` or `-o json`"));
+    let writes_markdown = matches!(args.command, Command::Plan { .. } | Command::Audit { .. });
+    if output.format() == Format::Markdown && !writes_markdown {
+        let failure = Failure::usage("only `plan` and `audit` write markdown");
+        return Err(failure.help("use `-o text` or `-o json`"));
     }
     let _logs = logs::start(&args.globals, talkative, output.talk_paint().is_on());
     let environment = Environment::new(args.globals.env_file.as_deref())?;
@@ -146,6 +148,11 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
         Command::Search { file, text, filter, facets, sort, first, after } => {
             let wish = commands::search::Wish { text, filter, facets, sort, first, after };
             commands::search::search(&file, wish, env, output).await
+        }
+        Command::Trace { file, id } => commands::trace::trace(&file, &id, env, output).await,
+        Command::Audit { file, sample, full, repair } => {
+            let wanted = commands::audit::Wanted::of(sample, full);
+            commands::audit::audit(&file, wanted, repair, env, output).await
         }
         Command::Export { file } => commands::export::export(&file, env, output).await,
         Command::Config(ConfigCommand::Schema) => commands::config::schema(output),

@@ -234,10 +234,6 @@ impl Project {
             }
             SourceEndpoint::Http | SourceEndpoint::Topic(_) => None,
         });
-        let ids_file = match &config.backfill.ids {
-            Some(IdsConfig::File(path)) => Some(resolve(&self.folder, &path.value)),
-            Some(IdsConfig::Query(_) | IdsConfig::Index) | None => None,
-        };
         let admin = match admin {
             Some(address) => address,
             None => listen_address(&config.admin_listen)?,
@@ -246,7 +242,7 @@ impl Project {
             graph: self.gateway(),
             place: self.place(),
             source_files: source_files.collect(),
-            ids_file,
+            ids_file: self.ids_file(),
             admin: Some(admin),
             tokens: config.serve.tokens.iter().map(|token| SecretString::from(token.expose())).collect(),
             identity: config.serve.tls.as_ref().map(|tls| Identity {
@@ -254,6 +250,14 @@ impl Project {
                 key: resolve(&self.folder, &tls.key),
             }),
         })
+    }
+
+    /// The file under `backfill.ids`.
+    pub(crate) fn ids_file(&self) -> Option<PathBuf> {
+        match &self.config.backfill.ids {
+            Some(IdsConfig::File(path)) => Some(resolve(&self.folder, &path.value)),
+            Some(IdsConfig::Query(_) | IdsConfig::Index) | None => None,
+        }
     }
 
     /// Where the gateway is.

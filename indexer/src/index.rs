@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     StateError, StateFile,
-    endpoints::Place,
+    endpoints::{GraphEndpoint, Place},
+    graph::{Graph, http::HttpGraph},
     ledger::{
         Backfill, BackfillState, IndexState, Ledger, RetryPauses,
         figures::Freshness,
@@ -22,6 +23,7 @@ use crate::{
     },
     log::{Lane, ReindexLog, sqlite::SqliteLog},
     provision::version_name,
+    run::RunError,
     store::{Store, elastic::ElasticStore, sqlite::SqliteStore},
 };
 #[cfg(feature = "kafka")]
@@ -257,6 +259,11 @@ impl Index {
         };
         let rebuilt = backfill.enumerated.saturating_sub(waiting);
         Ok(BackfillProgress { backfill, rebuilt })
+    }
+
+    /// The gateway at this address, as this index asks it; it is not asked before it is needed.
+    pub fn gateway(&self, endpoint: &GraphEndpoint) -> Result<Arc<dyn Graph>, RunError> {
+        Ok(Arc::new(HttpGraph::new(endpoint, self.request_timeout())?))
     }
 
     /// How long one request to the gateway may take.

@@ -1,5 +1,6 @@
 //! The commands: a file each, one free function, its inputs as arguments, a typed exit.
 
+pub(crate) mod audit;
 pub(crate) mod backfill;
 pub(crate) mod completion;
 pub(crate) mod config;
@@ -17,4 +18,5 @@ pub(crate) mod run;
 pub(crate) mod search;
 pub(crate) mod status;
 pub(crate) mod test;
+pub(crate) mod trace;
 pub(crate) mod validate;

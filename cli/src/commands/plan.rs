@@ -20,7 +20,7 @@ use crate::{
     table::Table,
 };
 
-mod markdown;
+pub(super) mod markdown;
 
 /// What exit code follows from changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

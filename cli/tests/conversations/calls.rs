@@ -44,11 +44,13 @@ fn a_demo_shows_three_searches_and_ends() {
 #[test]
 fn calls_that_can_not_be() {
     let folder = Folder::new();
-    let commands = ["audit", "run --parallel 3", "validate -o yaml", "explain SS000"];
+    let commands = ["serve", "run --parallel 3", "validate -o yaml", "explain SS000"];
     assert_conversation!(folder, commands, @r#"
-    $ studio-search audit
+    $ studio-search serve
     --- stderr
-    error: unrecognized subcommand 'audit'
+    error: unrecognized subcommand 'serve'
+
+      tip: some similar subcommands exist: 'search', 'resume'
 
     Usage: studio-search [OPTIONS] <COMMAND>
 

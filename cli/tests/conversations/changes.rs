@@ -80,7 +80,7 @@ fn a_plan_is_saved_and_made() {
     --- exit 0
     $ studio-search status -o markdown
     --- stderr
-    error: only `plan` writes markdown
+    error: only `plan` and `audit` write markdown
       help: use `-o text` or `-o json`
     --- exit 64
     "#);
@@ -221,8 +221,8 @@ fn a_doctor_tells_what_is_wrong() {
       -V, --version  Print version
 
     Global options:
-      -o, --output <FORMAT>      How results are written: text or json; of `plan`, markdown, too
-                                 [default: text]
+      -o, --output <FORMAT>      How results are written: text or json; of `plan` and `audit`, markdown,
+                                 too [default: text]
           --json                 Short for `--output json`
           --color <WHEN>         When to use colors [default: auto] [possible values: auto, always,
                                  never]

@@ -71,18 +71,6 @@ fn two_files_from_a_schema() {
     --- exit 0
     $ studio-search validate new/films
     new/films/index.yaml is valid: index films, 11 fields, 1 source
-    1 warning
-    --- stderr
-    warning[SS112]: `freshness: audit` has no effect in this release
-        ╭─[new/films/index.yaml:31:24]
-     30 │ coverage:
-     31 │   Studio: { freshness: audit }
-        ·                        ─────
-     32 │ 
-        ╰────
-      help: nothing repairs stale fields of Studio but a full backfill
-
-      more: studio-search explain SS112
     --- exit 0
     $ studio-search init new/films --root Film --schema graph.graphql
     --- stderr

@@ -2,6 +2,7 @@
 //!
 //! No test needs a network: gateways here are ports that nobody listens on.
 
+mod audit;
 mod calls;
 mod changes;
 mod config;

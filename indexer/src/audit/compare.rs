@@ -84,7 +84,7 @@ pub fn differences(plan: &IndexPlan, graph: &str, index: &str) -> Vec<Difference
 }
 
 /// The subgraphs that can answer the field at a path without places in lists, or else what stands around it.
-pub(super) fn owners(plan: &IndexPlan, path: &str) -> Vec<String> {
+fn owners(plan: &IndexPlan, path: &str) -> Vec<String> {
     let mut path = path;
     loop {
         if let Some(field) = plan.fields.get(path) {

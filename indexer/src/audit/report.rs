@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plan::{DocumentId, IndexPlan};
+use plan::DocumentId;
 use serde::{Deserialize, Serialize};
 
 use super::compare::{self, Difference};
@@ -87,7 +87,7 @@ pub struct Report {
     pub enumerated: bool,
     /// Fields that differ, by their paths.
     pub fields: BTreeMap<String, FieldCount>,
-    /// Documents that differ, by the subgraphs that own what differs.
+    /// Stale documents, by the subgraphs that can answer what differs.
     pub subgraphs: BTreeMap<String, u64>,
     /// Some of the documents that differ.
     pub findings: Vec<Finding>,
@@ -99,8 +99,8 @@ impl Report {
         self.missing + self.stale + self.ghosts
     }
 
-    /// Adds a document that differs. Missing ones and ghosts are laid to whoever owns the key.
-    pub(super) fn add(&mut self, plan: &IndexPlan, id: DocumentId, kind: Kind, mut found: Vec<Difference>) {
+    /// Adds a document that differs. One that is missing, or a ghost, differs as a whole, and is laid to nobody.
+    pub(super) fn add(&mut self, id: DocumentId, kind: Kind, mut found: Vec<Difference>) {
         *match kind {
             Kind::Missing => &mut self.missing,
             Kind::Stale => &mut self.stale,
@@ -111,9 +111,6 @@ impl Report {
             fields.entry(compare::field_of(&difference.path)).or_insert_with(|| difference.subgraphs.clone());
         }
         let mut subgraphs: Vec<String> = fields.values().flatten().cloned().collect();
-        if kind != Kind::Stale {
-            subgraphs = compare::owners(plan, &plan.key.path);
-        }
         subgraphs.sort_unstable();
         subgraphs.dedup();
         for subgraph in subgraphs {

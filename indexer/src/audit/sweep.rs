@@ -372,7 +372,7 @@ impl Auditor {
                 deleted: false,
                 wants: Wants::default(),
             });
-            report.add(&self.index.plan, sides.id, kind, differences);
+            report.add(sides.id, kind, differences);
         }
         if self.repair && !entries.is_empty() {
             report.repaired += entries.len() as u64;

@@ -38,12 +38,13 @@ pub(super) fn page(set: &ChangeSet, coverage: &[CoverageLine]) -> String {
     page
 }
 
-fn row(page: &mut String, cells: &[String]) {
+/// Adds a row of a table.
+pub(in crate::commands) fn row(page: &mut String, cells: &[String]) {
     let _ = writeln!(page, "| {} |", cells.join(" | "));
 }
 
 /// Text that means nothing else in a table: a reason quotes names that servers and users chose.
-fn text(plain: &str) -> String {
+pub(in crate::commands) fn text(plain: &str) -> String {
     let mut escaped = String::with_capacity(plain.len());
     for letter in plain.chars() {
         match letter {

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a suite of tests fails by panicking")]
 
 mod held;
+mod lately;
 mod shared;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ impl Ledgers {
 pub async fn run(world: &dyn World) {
     shared::run(world).await;
     held::run(world).await;
+    lately::run(world).await;
 }
 
 /// Pauses that no test outlives.
