@@ -21,12 +21,12 @@ pub const RING: usize = 16;
 /// Documents whose steps a ledger keeps; those that nothing happened to for longest are forgotten first. About 40 MB.
 pub const DOCUMENTS: u64 = 20_000;
 
-/// Steps that a process notes between two writes to the ledger, a second apart. More would cost a busy process several
-/// per cent of its time; a busy one is one whose documents are worth a sample.
-const NOTED: usize = 400;
+/// Steps of the live lane that a process notes between two writes to the ledger, a second apart. More would cost a busy process
+/// several per cent of its time; of what happens faster there is a sample.
+const LIVE_STEPS: usize = 350;
 
-/// The part of them that a backfill may take, so that it doesn't push changes aside that somebody waits for.
-const NOTED_OF_BACKFILLS: usize = 50;
+/// Steps of the backfill lane beside them, so that neither pushes the other aside.
+const BACKFILL_STEPS: usize = 50;
 
 /// The longest text of a step, in characters.
 const TEXT: usize = 300;
@@ -170,7 +170,8 @@ pub struct History {
 
 #[derive(Debug, Default)]
 struct Noted {
-    count: usize,
+    /// How many, by lane.
+    counts: [usize; 2],
     by_id: HashMap<DocumentId, Vec<Step>>,
 }
 
@@ -178,18 +179,18 @@ impl History {
     /// Notes steps of this lane as far as there is room for them; the others are not even made.
     pub fn note(&self, lane: Lane, steps: impl IntoIterator<Item = (DocumentId, What)>) {
         let room = match lane {
-            Lane::Live => NOTED,
-            Lane::Backfill => NOTED_OF_BACKFILLS,
+            Lane::Live => LIVE_STEPS,
+            Lane::Backfill => BACKFILL_STEPS,
         };
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = room.saturating_sub(noted.count);
+        let left = room.saturating_sub(noted.counts[lane.number()]);
         if left == 0 {
             return;
         }
         let at = now_ms();
         for (id, what) in steps.into_iter().take(left) {
             noted.by_id.entry(id).or_default().push(Step { at, what });
-            noted.count += 1;
+            noted.counts[lane.number()] += 1;
         }
     }
 
@@ -240,10 +241,10 @@ mod tests {
     }
 
     #[test]
-    fn a_backfill_leaves_room_for_what_people_wait_for() {
+    fn neither_lane_takes_the_room_of_the_other() {
         let history = History::default();
-        history.note(Lane::Backfill, (0..1_000).map(asked));
         history.note(Lane::Live, (1_000..10_000).map(asked));
+        history.note(Lane::Backfill, (0..1_000).map(asked));
         let made = std::cell::Cell::new(0);
         let counted = |number| {
             made.set(made.get() + 1);
@@ -252,10 +253,11 @@ mod tests {
         history.note(Lane::Live, (0..10_000).map(counted));
         assert_eq!(made.get(), 0, "what there is no room for costs nothing");
         let taken = history.take();
-        assert_eq!(taken.len(), NOTED);
         let of_backfill = taken.iter().filter(|(id, _)| id.as_str().len() < "m1000".len()).count();
-        assert_eq!(of_backfill, NOTED_OF_BACKFILLS);
+        assert_eq!((taken.len() - of_backfill, of_backfill), (LIVE_STEPS, BACKFILL_STEPS));
         assert!(history.take().is_empty());
+        history.note(Lane::Backfill, [asked(1)]);
+        assert_eq!(history.take().len(), 1);
     }
 
     #[test]

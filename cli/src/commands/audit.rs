@@ -122,7 +122,7 @@ fn told(row: &AuditRow, paint: Paint) -> String {
         let mut table = Table::new(&["document", "", "field", "owner", "graph", "index"]);
         let mut rows = report.findings.iter().flat_map(|finding| {
             let name = [finding.id.to_string(), finding.kind.name().to_owned()];
-            let of_whole = finding.differences.is_empty().then(|| [const { String::new() }; 4]);
+            let of_whole = finding.differences.is_empty().then_some([const { String::new() }; 4]);
             let fields = finding.differences.iter().map(difference_row).chain(of_whole);
             fields.map(move |row| [&name[..], &row[..]].concat())
         });

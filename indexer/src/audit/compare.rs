@@ -33,12 +33,11 @@ impl ValueHash {
     /// The hash of a document's body. A body that is no JSON, which only a stranger could have written, is hashed as text.
     pub fn of(body: &str) -> Self {
         let mut hasher = Sha256::new();
-        match serde_json::from_str::<Value>(body) {
-            Ok(value) => add(&value, &mut hasher),
-            Err(_) => {
-                hasher.update(b"?");
-                hasher.update(body);
-            }
+        if let Ok(value) = serde_json::from_str::<Value>(body) {
+            add(&value, &mut hasher);
+        } else {
+            hasher.update(b"?");
+            hasher.update(body);
         }
         Self(hasher.finalize().into())
     }

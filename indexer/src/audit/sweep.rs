@@ -325,13 +325,13 @@ impl Auditor {
         let mut known: Vec<(Arc<[Ends; 2]>, Arrived)> = Vec::new();
         for mut suspect in due {
             let ends = suspect.ends.take().unwrap_or_else(|| Arc::clone(&now));
-            let answer = match known.iter().find(|(known, _)| Arc::ptr_eq(known, &ends)) {
-                Some((_, answer)) => *answer,
-                None => {
-                    let answer = self.barrier().has_arrived(&ends, suspect.seen_at).await?;
-                    known.push((Arc::clone(&ends), answer));
-                    answer
-                }
+            let answer = known.iter().find(|(known, _)| Arc::ptr_eq(known, &ends)).map(|(_, answer)| *answer);
+            let answer = if let Some(answer) = answer {
+                answer
+            } else {
+                let answer = self.barrier().has_arrived(&ends, suspect.seen_at).await?;
+                known.push((Arc::clone(&ends), answer));
+                answer
             };
             match answer {
                 Arrived::Yes => arrived.push(suspect),
