@@ -71,9 +71,11 @@ async fn tamper(folder: &Folder) {
             missing: Vec::new(),
         });
     }
+    let ghost = DocumentId::new("zz-ghost").expect("an id");
+    let tombstone = index.store.get(&ghost).await.expect("a read");
     documents.push(Document {
-        id: DocumentId::new("zz-ghost").expect("an id"),
-        version: DocumentVersion::from_stored(1),
+        id: ghost,
+        version: DocumentVersion::from_stored(tombstone.map_or(0, |stored| stored.version.get()) + 1),
         body: Some(json!({"movieId": "zz-ghost", "title": "Never Made"}).to_string()),
         fetched_at: 0,
         missing: Vec::new(),
