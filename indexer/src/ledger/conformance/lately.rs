@@ -3,9 +3,10 @@
 use super::{LONG, Ledgers, World, id, version};
 use crate::{
     audit::{AuditKind, AuditRow, Report, Walk},
-    history::{Because, FetchResult, RING, Step, What},
+    history::{Because, DOCUMENTS, FetchResult, RING, Step, What},
     ledger::Ledger,
     log::{Cause, Lane},
+    now_ms,
 };
 
 pub(super) async fn run(world: &dyn World) {
@@ -14,6 +15,7 @@ pub(super) async fn run(world: &dyn World) {
     the_newest_steps_are_kept(&ledgers).await;
     every_id_has_a_history(&ledgers).await;
     an_audit_goes_forward_only(&ledgers).await;
+    what_nothing_happened_to_for_longest_is_forgotten(&ledgers).await;
 }
 
 fn step(at: i64) -> Step {
@@ -77,6 +79,20 @@ async fn every_id_has_a_history(ledgers: &Ledgers) {
     ledger.note_history("process: 1", noted).await.unwrap();
     for (document, at) in odd.iter().zip(1..) {
         assert_eq!(times(&*ledgers.open(), document).await, [at], "{document:?}");
+    }
+}
+
+async fn what_nothing_happened_to_for_longest_is_forgotten(ledgers: &Ledgers) {
+    const MORE: i64 = 100;
+    let (ledger, many) = (ledgers.open(), i64::try_from(DOCUMENTS).unwrap() + MORE);
+    let begin = now_ms() - many;
+    let noted = (0..many).map(|number| (id(format!("d{number}")), vec![step(begin + number)])).collect();
+    ledger.note_history("p", noted).await.unwrap();
+    for old in ["hot".to_owned(), "d0".to_owned(), format!("d{}", MORE - 2)] {
+        assert_eq!(times(&*ledger, &old).await, [0_i64; 0], "{old}");
+    }
+    for new in [MORE + 1, many - 1] {
+        assert_eq!(times(&*ledger, &format!("d{new}")).await, [begin + new]);
     }
 }
 
