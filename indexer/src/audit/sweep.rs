@@ -391,8 +391,9 @@ impl Auditor {
             let looking =
                 async { if alone { self.look.at_each(ids).await } else { self.look.at(ids).await } };
             let looked = tokio::select! {
-                looked = looking => looked,
+                biased;
                 () = self.stop.cancelled() => return Err(AuditError::Stopped),
+                looked = looking => looked,
             };
             self.pace.spend(ids.len());
             let error = match looked {

@@ -6,15 +6,15 @@ use std::{
 };
 
 use plan::{DocumentVersion, Epoch};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// Hands out versions at fetch start and tells when every fetch up to a number has ended.
 ///
 /// One process that owns everything may end a barrier as soon as its own older fetches are done; that is what this serves.
 pub struct Fetches {
     running: Mutex<Running>,
-    /// Every fetch below this number has ended.
-    all_ended_below: watch::Sender<u64>,
+    /// Wakes, in their order, those who wait for fetches to end.
+    ended: Notify,
 }
 
 #[derive(Debug)]
@@ -27,7 +27,7 @@ struct Running {
 impl Default for Fetches {
     fn default() -> Self {
         let running = Running { epoch: Epoch::ZERO, started: 0, numbers: BTreeSet::new() };
-        Self { running: Mutex::new(running), all_ended_below: watch::Sender::new(0) }
+        Self { running: Mutex::new(running), ended: Notify::new() }
     }
 }
 
@@ -37,7 +37,7 @@ impl Fetches {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.epoch = epoch;
         running.numbers.clear();
-        self.all_ended_below.send_replace(running.started + 1);
+        self.ended.notify_waiters();
     }
 
     /// Starts a fetch: its number and its version.
@@ -55,9 +55,7 @@ impl Fetches {
         for number in ended {
             running.numbers.remove(&number);
         }
-        let below = running.numbers.first().copied().unwrap_or(running.started + 1);
-        // Sent under the lock, so that it never goes back.
-        self.all_ended_below.send_replace(below);
+        self.ended.notify_waiters();
     }
 
     /// The number of the newest fetch: one that starts later reads the graph as it is now or newer.
@@ -67,10 +65,14 @@ impl Fetches {
 
     /// Waits until every fetch up to this number has ended.
     pub async fn all_ended(&self, through: u64) {
-        let mut below = self.all_ended_below.subscribe();
-        if through > 0 {
-            // The sender lives as long as `self`, so the wait can't fail.
-            let _ = below.wait_for(|below| *below > through).await;
+        loop {
+            // Who ends between the look and the wait is heard all the same.
+            let ended = self.ended.notified();
+            let oldest = self.running.lock().unwrap_or_else(PoisonError::into_inner).numbers.first().copied();
+            if oldest.is_none_or(|oldest| oldest > through) {
+                return;
+            }
+            ended.await;
         }
     }
 }

@@ -101,3 +101,10 @@ fn every_broken_rule_is_noticed() {
         println!("{mutant:?} is noticed by seed {seed}: {}", fault.lines().next().unwrap_or_default());
     }
 }
+
+#[test]
+fn a_case_is_the_same_each_time() {
+    for seed in 1..=60 {
+        assert_eq!(case(seed, None), case(seed, None), "SIMULATION_SEED={seed}");
+    }
+}

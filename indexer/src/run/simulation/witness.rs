@@ -27,7 +27,7 @@ pub(super) struct Witness {
 }
 
 /// How often something happened.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Figures {
     pub events: usize,
     pub fetches: usize,
