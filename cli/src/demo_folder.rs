@@ -31,6 +31,9 @@ const FILES: [(&str, &str); 11] = [
     ("mocks/talent-renamed.json", include_str!("../../configs/movies/mocks/talent-renamed.json")),
 ];
 
+/// What stands before the gateway of those who name no other.
+const GATEWAY: &str = "${GATEWAY_URL:-";
+
 /// How many demos can have a folder on one machine at once.
 const TEMPORARY_FOLDERS: u32 = 1_000;
 
@@ -74,6 +77,20 @@ impl DemoFolder {
     /// Where the demo graph tells of its changes; `index.yaml` follows these files.
     pub(crate) fn events(&self) -> PathBuf {
         self.path.join("events")
+    }
+
+    /// Makes the graph at this address the one that commands in this folder ask, where its user named none of their own.
+    pub(crate) fn name_gateway(&self, url: &str) -> Result<(), Failure> {
+        let path = self.path.join(FILE_NAME);
+        let named = || {
+            let text = fs::read_to_string(&path)?;
+            let Some((before, default)) = text.split_once(GATEWAY) else { return Ok(()) };
+            let Some((default, after)) = default.split_once('}') else { return Ok(()) };
+            let is_ours =
+                ["http://localhost:", "http://127.0.0.1:"].iter().any(|own| default.starts_with(own));
+            if is_ours { fs::write(&path, format!("{before}{GATEWAY}{url}}}{after}")) } else { Ok(()) }
+        };
+        named().map_err(|error| not_writable(&path, &error))
     }
 
     fn fill(&self) -> io::Result<()> {

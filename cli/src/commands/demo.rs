@@ -58,6 +58,7 @@ pub(crate) async fn demo(
     let graph =
         DemoGraph::load(&folder.events()).map_err(|error| Failure::new(format!("no demo graph: {error}")))?;
     let url = serve(&graph).await?;
+    folder.name_gateway(&url)?;
     let env = env.clone().with("GATEWAY_URL", url.as_str()).with("EVENTS_DIR", "./events");
     let (project, compiled) = Project::compile(folder.path(), &env, output).await?;
     indexer::provision::provision(&project.place(), &compiled.plan, artifacts(&compiled)).await?;
@@ -194,6 +195,7 @@ fn propose(folder: &Path, page: Option<SocketAddr>, url: &str, output: &Output) 
         "  curl -s {edits}/edit/movies/m1 -H 'content-type: application/json' -d '{{\"title\": \"My first edit\"}}'"
     ));
     output.say(&format!("  {program} search {folder} \"first edit\""));
+    output.say(&format!("  {program} trace {folder} m1"));
     output.say("\nMeanwhile, in the studio (Ctrl-C ends the demo):");
 }
 
