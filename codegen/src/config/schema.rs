@@ -210,7 +210,7 @@ mod tests {
         let document = Document::read();
         let mut keys = Vec::new();
         marked(document.root(), "", &mut keys);
-        assert!(keys.len() > 8, "{keys:?}");
+        assert!(!keys.is_empty(), "then this test is to go");
         for key in keys {
             // A container is pointed at by its key, a value by itself.
             let is_told = told
