@@ -23,7 +23,7 @@ const JITTER: std::ops::Range<f64> = 0.75..1.25;
 /// The time and the chance of one simulation: of its thread, and of nobody else.
 #[cfg(test)]
 pub(crate) mod simulated {
-    use std::cell::RefCell;
+    use std::{cell::RefCell, time::Duration};
 
     use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
     use tokio::time::Instant;
@@ -56,11 +56,14 @@ pub(crate) mod simulated {
         }
     }
 
+    /// How long the machine of the simulation runs.
+    pub(crate) fn since_boot() -> Option<Duration> {
+        MACHINE.with_borrow(|machine| Some(machine.as_ref()?.started.elapsed()))
+    }
+
     pub(super) fn now_ms() -> Option<i64> {
-        MACHINE.with_borrow(|machine| {
-            let passed = machine.as_ref()?.started.elapsed().as_millis();
-            Some(BEGINNING + i64::try_from(passed).expect("a simulation is short"))
-        })
+        let passed = since_boot()?.as_millis();
+        Some(BEGINNING + i64::try_from(passed).expect("a simulation is short"))
     }
 
     pub(super) fn jitter() -> Option<f64> {
