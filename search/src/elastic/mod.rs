@@ -20,6 +20,7 @@ mod answer;
 mod client;
 mod facets;
 mod filter;
+mod got;
 mod health;
 mod layout;
 mod order;
@@ -38,10 +39,11 @@ use plan::IndexPlan;
 
 pub use self::{
     client::{Client, ElasticAuth, ElasticEndpoint, ElasticError, Engine, Server, Trouble},
+    got::Stamp,
     layout::is_live,
     provision::differences,
     rights::{Lacking, Need, Places},
-    rows::{Page, Rows, Stamp, When, Write},
+    rows::{Page, Rows, When, Write},
     searcher::ElasticSearcher,
 };
 

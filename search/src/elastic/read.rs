@@ -1,15 +1,14 @@
 //! Reading documents by their id and by the ids of related entities that they hold.
 
 use bytes::Bytes;
-use elasticsearch::http::Method;
 use plan::{DocumentId, DocumentVersion, field::MappingKind};
-use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
     ElasticIndex,
     answer::{AnsweredHit, SearchAnswer, WHOLE},
-    client::{Cause, ElasticError, Request, Trouble},
+    client::{ElasticError, Trouble},
+    got::Found,
     layout::{DELETED, ID, VERSION, in_nested, is_live, nested_around, value_field},
     source,
 };
@@ -78,60 +77,16 @@ impl ElasticIndex {
 
     /// Reads one document or tombstone, also one that no search can see yet.
     pub async fn get(&self, id: &DocumentId) -> Result<Option<StoredDocument>, ElasticError> {
-        #[derive(Deserialize)]
-        struct Got<'a> {
-            found: bool,
-            #[serde(rename = "_source", borrow, default)]
-            source: Option<&'a RawValue>,
-        }
-        let path = format!("/{}/_doc/{}", self.name, percent_encoded(id.as_str()));
-        let request = Request { method: Method::Get, path: &path, parameters: &[], body: None };
-        let answer = self.client.send(request).await?;
-        let refused = || self.client.refusal(&answer);
-        match answer.status {
-            200..=299 => {}
-            404 if refused().trouble != Trouble::NoIndex => return Ok(None),
-            _ => return Err(refused()),
-        }
-        let got: Got<'_> = self.client.read(&answer.body)?;
-        got.source.filter(|_| got.found).map(|source| self.document(source)).transpose()
+        self.client.get(&self.name, id.as_str(), |found| self.document(found.source)).await
     }
 
     /// Reads those of these documents and tombstones that are there, also those that no search can see yet.
     pub async fn get_many(&self, ids: &[DocumentId]) -> Result<Vec<StoredDocument>, ElasticError> {
-        #[derive(Deserialize)]
-        struct Many<'a> {
-            #[serde(borrow)]
-            docs: Vec<One<'a>>,
-        }
-        #[derive(Deserialize)]
-        struct One<'a> {
-            #[serde(default)]
-            found: bool,
-            #[serde(rename = "_source", borrow, default)]
-            source: Option<&'a RawValue>,
-            #[serde(default)]
-            error: Option<Cause>,
-        }
         let mut documents = Vec::new();
         for ids in ids.chunks(DOCUMENTS_A_PAGE) {
             let ids: Vec<&str> = ids.iter().map(DocumentId::as_str).collect();
-            let body = Some(Bytes::from(json!({ "ids": ids }).to_string()));
-            let path = format!("/{}/_mget", self.name);
-            let body = self
-                .client
-                .succeed(Request { method: Method::Post, path: &path, parameters: &[], body })
-                .await?;
-            let many: Many<'_> = self.client.read(&body)?;
-            for one in many.docs {
-                if let Some(cause) = one.error {
-                    // One document of many has no status of its own; what is missing is told by its name.
-                    return Err(self.client.error(Trouble::of(503, Some(&cause)), cause.reason()));
-                }
-                if let Some(source) = one.source.filter(|_| one.found) {
-                    documents.push(self.document(source)?);
-                }
-            }
+            let read = |found: Found<'_>| self.document(found.source);
+            documents.extend(self.client.get_many(&self.name, &ids, read).await?);
         }
         Ok(documents)
     }

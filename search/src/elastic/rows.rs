@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use elasticsearch::http::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
@@ -14,7 +13,8 @@ use super::{
     Client, ElasticError,
     answer::{Shards, WHOLE},
     client::{Cause, Request, Trouble},
-    read::{percent_encoded, without_nulls},
+    got::{Found, Stamp},
+    read::without_nulls,
 };
 
 /// A bulk is sent when it has so many bytes. Rows are small, and proxies often take no more than a megabyte.
@@ -28,13 +28,6 @@ const ROWS: usize = 1_000;
 pub struct Rows {
     client: Client,
     alias: String,
-}
-
-/// What a row had when it was read; another one means that it was written since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    sequence: i64,
-    term: i64,
 }
 
 /// The condition of a write.
@@ -119,23 +112,6 @@ impl Write {
     }
 }
 
-/// A row in an answer.
-#[derive(Deserialize)]
-struct Got<'a> {
-    #[serde(rename = "_id", default)]
-    id: String,
-    #[serde(default)]
-    found: bool,
-    #[serde(rename = "_seq_no", default)]
-    sequence: i64,
-    #[serde(rename = "_primary_term", default)]
-    term: i64,
-    #[serde(rename = "_source", borrow, default)]
-    source: Option<&'a RawValue>,
-    #[serde(default)]
-    error: Option<Cause>,
-}
-
 #[derive(Deserialize)]
 struct Written {
     #[serde(default)]
@@ -166,19 +142,8 @@ impl Rows {
 
     /// Reads a row as the last write left it, with what a [`When::Unchanged`] is to say.
     pub async fn get<T: DeserializeOwned>(&self, id: &str) -> Result<Option<(T, Stamp)>, ElasticError> {
-        let path = format!("/{}/_doc/{}", self.alias, percent_encoded(id));
-        let request = Request { method: Method::Get, path: &path, parameters: &[], body: None };
-        let answer = self.client.send(request).await?;
-        let refused = || self.client.refusal(&answer);
-        match answer.status {
-            200..=299 => {}
-            404 if refused().trouble != Trouble::NoIndex => return Ok(None),
-            _ => return Err(refused()),
-        }
-        let got: Got<'_> = self.client.read(&answer.body)?;
-        let Some(source) = got.source.filter(|_| got.found) else { return Ok(None) };
-        let stamp = Stamp { sequence: got.sequence, term: got.term };
-        Ok(Some((self.client.read(source.get().as_bytes())?, stamp)))
+        let read = |found: Found<'_>| Ok((self.client.read(found.source.get().as_bytes())?, found.stamp));
+        self.client.get(&self.alias, id, read).await
     }
 
     /// Reads the rows of these ids that are there, as the last writes left them, each with its id.
@@ -186,27 +151,10 @@ impl Rows {
         &self,
         ids: &[String],
     ) -> Result<Vec<(String, T)>, ElasticError> {
-        #[derive(Deserialize)]
-        struct Many<'a> {
-            #[serde(borrow)]
-            docs: Vec<Got<'a>>,
-        }
+        let read = |found: Found<'_>| Ok((found.id, self.client.read(found.source.get().as_bytes())?));
         let mut rows = Vec::new();
         for ids in ids.chunks(ROWS) {
-            let path = format!("/{}/_mget", self.alias);
-            let body = Some(Bytes::from(json!({ "ids": ids }).to_string()));
-            let request = Request { method: Method::Post, path: &path, parameters: &[], body };
-            let body = self.client.succeed(request).await?;
-            let many: Many<'_> = self.client.read(&body)?;
-            for got in many.docs {
-                if let Some(cause) = got.error {
-                    // One document of many has no status of its own; what is missing is told by its name.
-                    return Err(self.refused(503, &cause));
-                }
-                if let Some(source) = got.source.filter(|_| got.found) {
-                    rows.push((got.id, self.client.read(source.get().as_bytes())?));
-                }
-            }
+            rows.extend(self.client.get_many(&self.alias, ids, read).await?);
         }
         Ok(rows)
     }
@@ -251,7 +199,7 @@ impl Rows {
             (409, _) => Ok(false),
             // Nothing was there to be deleted.
             (200..=299 | 404, None) => Ok(true),
-            (status, Some(cause)) => Err(self.refused(status, &cause)),
+            (status, Some(cause)) => Err(self.client.refused(status, &cause)),
             (status, None) => Err(self.client.error(Trouble::of(status, None), status.to_string())),
         };
         items.into_iter().map(met).collect()
@@ -315,9 +263,5 @@ impl Rows {
     /// The error of a row that others write all the time.
     pub fn contended(&self, id: &str) -> ElasticError {
         self.client.error(Trouble::Busy, format!("others change {id} of {} all the time", self.alias))
-    }
-
-    fn refused(&self, status: u16, cause: &Cause) -> ElasticError {
-        self.client.error(Trouble::of(status, Some(cause)), format!("{status} {}", cause.reason()))
     }
 }
