@@ -1,11 +1,8 @@
 //! The guard against an emptied index: too many documents gone at once, without events that said so.
 
-use std::{collections::VecDeque, time::Duration};
-
 use tokio::time::Instant;
 
-/// How far back the guard looks.
-const WINDOW: Duration = Duration::from_mins(10);
+use super::recent::{Recent, WINDOW};
 
 /// Fewer than this many in a window never alarm: small indexes lose documents, too.
 const ALWAYS_ALLOWED: usize = 50;
@@ -14,38 +11,30 @@ const ALWAYS_ALLOWED: usize = 50;
 #[derive(Debug)]
 pub struct GoneGuard {
     max_share: f64,
-    batches: VecDeque<(Instant, usize, usize)>,
-    fetched: usize,
-    gone: usize,
+    fetched: Recent<usize>,
+    gone: Recent<usize>,
     trusted_until: Option<Instant>,
 }
 
 impl GoneGuard {
     /// A guard that allows this share (0 to 1) of the fetched documents to be gone.
     pub fn new(max_share: f64) -> Self {
-        Self { max_share, batches: VecDeque::new(), fetched: 0, gone: 0, trusted_until: None }
+        Self { max_share, fetched: Recent::default(), gone: Recent::default(), trusted_until: None }
     }
 
     /// Notes a batch and says whether its gone documents may be believed. What is refused isn't counted, so that the same
     /// documents are judged alike when they are fetched again.
     pub fn admit(&mut self, fetched: usize, gone: usize, now: Instant) -> bool {
-        while let Some((at, fetched, gone)) = self.batches.front().copied()
-            && now.duration_since(at) > WINDOW
-        {
-            self.batches.pop_front();
-            self.fetched -= fetched;
-            self.gone -= gone;
-        }
-        let all_gone = self.gone + gone;
+        let all_gone = self.gone.sum(now) + gone;
+        let all_fetched = self.fetched.sum(now) + fetched;
         #[expect(clippy::cast_precision_loss, reason = "ten minutes of fetches are far below 2^52")]
-        let share = all_gone as f64 / (self.fetched + fetched).max(1) as f64;
+        let share = all_gone as f64 / all_fetched.max(1) as f64;
         let is_trusted = self.trusted_until.is_some_and(|until| now < until);
         if !is_trusted && gone > 0 && all_gone > ALWAYS_ALLOWED && share > self.max_share {
             return false;
         }
-        self.batches.push_back((now, fetched, gone));
-        self.fetched += fetched;
-        self.gone = all_gone;
+        self.fetched.add(fetched, now);
+        self.gone.add(gone, now);
         true
     }
 
@@ -57,6 +46,8 @@ impl GoneGuard {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -15,6 +15,7 @@ pub mod judge;
 mod outcome;
 mod places;
 pub mod progress;
+mod recent;
 pub mod refusals;
 mod verify;
 
@@ -236,8 +237,8 @@ impl Rebuild {
         if self.is_stopped() || self.signals.drain.is_cancelled() {
             return Ok(());
         }
-        let entries: Vec<Entry> =
-            self.verifier.take_due(Instant::now()).into_iter().map(Entry::of_verification).collect();
+        let due = self.verifier.take_due(Instant::now()).into_iter();
+        let entries: Vec<Entry> = due.map(|id| Entry::new(id, Lane::Live, Cause::Verification)).collect();
         if entries.is_empty() {
             return Ok(());
         }

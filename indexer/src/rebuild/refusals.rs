@@ -1,15 +1,11 @@
 //! The guard against a mapping that fits no more: too many documents that the store refuses, each by itself.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use plan::DocumentId;
 use tokio::time::Instant;
 
-/// How far back the guard looks.
-const WINDOW: Duration = Duration::from_mins(10);
+use super::recent::{Recent, WINDOW};
 
 /// Fewer than this many in a window never alarm: some documents are just too large, or too long in one field.
 const ALWAYS_ALLOWED: usize = 50;
@@ -20,13 +16,10 @@ const MAX_SHARE: f64 = 0.05;
 /// Ids that are remembered at most, of each kind: 512 bytes each at the worst. More of them change no verdict.
 const MAX_KNOWN: usize = 10_000;
 
-/// What was written is counted together for so long, so that a window is some hundred numbers.
-const TICK: Duration = Duration::from_secs(1);
-
 /// Counts refused documents, each once, and written ones in a sliding window.
 #[derive(Debug, Default)]
 pub struct RefusalGuard {
-    written: VecDeque<(Instant, usize)>,
+    written: Recent<usize>,
     refused: BTreeMap<DocumentId, Instant>,
     /// Refused and given back: one of them that is written shows that the cause is mended.
     waiting: BTreeSet<DocumentId>,
@@ -37,16 +30,13 @@ impl RefusalGuard {
     /// Notes how many documents of a batch were written, and says whether the refusal of others is their own fault. If it
     /// isn't, they are not counted, so that they are judged alike when they are offered again.
     pub fn admit(&mut self, written: usize, refused: &[DocumentId], now: Instant) -> bool {
-        self.forget_before(now);
-        match self.written.back_mut() {
-            Some((at, count)) if now.duration_since(*at) < TICK => *count += written,
-            _ => self.written.push_back((now, written)),
-        }
+        self.refused.retain(|_, at| now.duration_since(*at) <= WINDOW);
+        self.written.add(written, now);
         let is_trusted = self.trusted_until.is_some_and(|until| now < until);
         let new: BTreeSet<&DocumentId> =
             refused.iter().filter(|id| !self.refused.contains_key(*id)).collect();
         let all_refused = self.refused.len() + new.len();
-        let offered = all_refused + self.written.iter().map(|(_, count)| count).sum::<usize>();
+        let offered = all_refused + self.written.sum(now);
         #[expect(clippy::cast_precision_loss, reason = "ten minutes of writes are far below 2^52")]
         let share = all_refused as f64 / offered.max(1) as f64;
         if !is_trusted && !new.is_empty() && all_refused > ALWAYS_ALLOWED && share > MAX_SHARE {
@@ -77,17 +67,12 @@ impl RefusalGuard {
         self.trusted_until = Some(now + WINDOW);
         self.waiting.clear();
     }
-
-    fn forget_before(&mut self, now: Instant) {
-        while self.written.front().is_some_and(|(at, _)| now.duration_since(*at) > WINDOW) {
-            self.written.pop_front();
-        }
-        self.refused.retain(|_, at| now.duration_since(*at) <= WINDOW);
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn ids(numbers: std::ops::Range<usize>) -> Vec<DocumentId> {
@@ -103,7 +88,7 @@ mod tests {
         }
         assert!(!guard.admit(0, &ids(50..51), now));
         assert!(guard.admit(970, &ids(50..51), now), "51 of 1,021 are below 5 %");
-        assert!(guard.admit(0, &ids(100..150), now + WINDOW + TICK), "the window moved on");
+        assert!(guard.admit(0, &ids(100..150), now + WINDOW + Duration::from_secs(1)), "the window moved on");
     }
 
     #[test]
