@@ -3,6 +3,7 @@
 //! [`run`] reads the arguments ([`args`]), hands them to one function of [`commands`], and turns what comes back into
 //! output ([`output`], [`report`]) and an exit code ([`exit`]). [`project`] reads a user's files.
 
+mod amount;
 mod args;
 mod commands;
 mod demo;

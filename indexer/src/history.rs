@@ -107,20 +107,6 @@ pub enum FetchResult {
     Again,
 }
 
-impl FetchResult {
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Written => "written",
-            Self::Superseded => "superseded",
-            Self::Gone => "gone",
-            Self::Ignored => "ignored",
-            Self::Held => "held",
-            Self::Again => "again",
-        }
-    }
-}
-
 /// Why a fetch brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Because {

@@ -39,15 +39,6 @@ impl Every {
         };
         days * 24 * 60 * 60 * 1_000
     }
-
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Daily => "daily",
-            Self::Weekly => "weekly",
-            Self::Monthly => "monthly",
-        }
-    }
 }
 
 impl Default for AuditPlan {

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    amount::counted,
     environment::Environment,
     exit::Exit,
     failure::Failure,
@@ -140,11 +141,11 @@ fn told(row: &AuditRow, paint: Paint) -> String {
 /// What was found, in a line.
 fn headline(row: &AuditRow, paint: Paint) -> String {
     let Report { looked, missing, stale, ghosts, .. } = row.report;
-    let what = count(looked, "document");
+    let what = counted(looked, "document");
     if row.report.different() == 0 {
         return paint.good(&format!("{what} looked at: none differs from the graph")) + "\n";
     }
-    paint.bad(&format!("{what} looked at: {missing} missing, {stale} stale, {}", count(ghosts, "ghost")))
+    paint.bad(&format!("{what} looked at: {missing} missing, {stale} stale, {}", counted(ghosts, "ghost")))
         + "\n"
 }
 
@@ -155,13 +156,13 @@ fn notes(row: &AuditRow) -> Vec<String> {
     if report.unanswered > 0 {
         notes.push(format!(
             "{} can't be compared now: the graph answered with errors, or they are held (`studio-search errors list`)",
-            count(report.unanswered, "document")
+            counted(report.unanswered, "document")
         ));
     }
     if report.unsettled > 0 {
         notes.push(format!(
             "{} differed and can't be judged: changed at each look, or entries wait in the log",
-            count(report.unsettled, "document")
+            counted(report.unsettled, "document")
         ));
     }
     if row.kind.is_full() && !report.enumerated {
@@ -170,7 +171,7 @@ fn notes(row: &AuditRow) -> Vec<String> {
         );
     }
     if report.repaired > 0 {
-        notes.push(format!("{} appended to the log, to be fetched anew", count(report.repaired, "id")));
+        notes.push(format!("{} appended to the log, to be fetched anew", counted(report.repaired, "id")));
     }
     notes
 }
@@ -187,10 +188,6 @@ fn owners(subgraphs: &[String]) -> String {
         [] => "unknown".to_owned(),
         subgraphs => subgraphs.join(", "),
     }
-}
-
-fn count(number: u64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 fn usize_of(number: u64) -> usize {

@@ -90,8 +90,3 @@ fn no_letter(number: LetterNumber) -> Failure {
     failure
         .help("it may be replayed, dropped or expired by now; see what there is: `studio-search errors list`")
 }
-
-/// A number of things.
-fn count(number: usize, one: &str, many: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
-}

@@ -5,7 +5,7 @@ use std::path::Path;
 use indexer::{
     history::{Because, FetchResult, Step, What},
     ledger::Held,
-    log::Lane,
+    log::{Cause, Lane},
     trace::{self, Answered, Indexed, Trace},
 };
 use plan::{DocumentId, code::backfill as codes};
@@ -117,7 +117,7 @@ fn rows(Step { at, what }: &Step) -> Vec<[String; 3]> {
             vec![row(*at, "lookup", format!("for {source}{}{}", changed(event_at), slow(*lane)))]
         }
         What::Asked { by, lane } => {
-            vec![row(*at, "asked", format!("by {}{}", asker(by.name()), slow(*lane)))]
+            vec![row(*at, "asked", format!("by {}{}", asker(*by), slow(*lane)))]
         }
         What::Fetch { version, took_ms, result, because } => {
             let begun = format!("version {version}, epoch {}", version.epoch().get());
@@ -140,13 +140,14 @@ fn slow(lane: Lane) -> &'static str {
     }
 }
 
-fn asker(cause: &str) -> String {
+fn asker(cause: Cause) -> &'static str {
     match cause {
-        "person" => "a person".to_owned(),
-        "backfill" => "a backfill".to_owned(),
-        "audit" => "an audit".to_owned(),
-        "replay" => "a replay of what was held".to_owned(),
-        other => other.to_owned(),
+        Cause::Person => "a person",
+        Cause::Backfill => "a backfill",
+        Cause::Audit => "an audit",
+        Cause::Replay => "a replay of what was held",
+        Cause::Verification => "a verification",
+        Cause::Event | Cause::Lookup => cause.name(),
     }
 }
 

@@ -9,6 +9,7 @@ use plan::{Diagnostic, SourceText, code::config::SS101};
 use serde::Serialize;
 
 use crate::{
+    amount::counted,
     discover::{self, Target},
     environment::Environment,
     exit::Exit,
@@ -115,8 +116,4 @@ fn tally(diagnostics: &[Diagnostic]) -> String {
     let parts: Vec<String> =
         parts.into_iter().filter(|(_, count)| *count > 0).map(|(what, count)| counted(count, what)).collect();
     parts.join(", ")
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

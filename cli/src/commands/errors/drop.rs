@@ -8,9 +8,10 @@ use indexer::{
 };
 use serde::Serialize;
 
-use super::{PAGE, check_named, count, held, letters};
+use super::{PAGE, check_named, held, letters};
 use crate::{
-    args::Selection, environment::Environment, exit::Exit, failure::Failure, output::Output, project::Project,
+    amount::amount, args::Selection, environment::Environment, exit::Exit, failure::Failure, output::Output,
+    project::Project,
 };
 
 /// What it means to forget a held document.
@@ -46,7 +47,7 @@ pub(crate) async fn drop(
     if names_documents && !forget_held && !held.is_empty() {
         let failure = Failure::new(format!(
             "{} held, and no dead letter",
-            count(held.len(), "document is", "documents are")
+            amount(held.len(), "document is", "documents are")
         ));
         return Err(failure.help(format!(
             "a held document is tried again by itself, or now with `studio-search errors replay`; to forget it all the same, \
@@ -75,15 +76,15 @@ pub(crate) async fn drop(
 fn told(dropped: &Dropped) -> String {
     let mut parts = Vec::new();
     if !dropped.dead_letters.is_empty() {
-        let letters = count(dropped.dead_letters.len(), "dead letter is", "dead letters are");
+        let letters = amount(dropped.dead_letters.len(), "dead letter is", "dead letters are");
         parts.push(format!("{letters} dropped"));
     }
     if !dropped.held.is_empty() {
-        let documents = count(dropped.held.len(), "held document is", "held documents are");
+        let documents = amount(dropped.held.len(), "held document is", "held documents are");
         parts.push(format!("{documents} forgotten: {FORGETTING}"));
     }
     if dropped.held_kept > 0 {
-        let documents = count(dropped.held_kept, "held document stays", "held documents stay");
+        let documents = amount(dropped.held_kept, "held document stays", "held documents stay");
         parts.push(format!("{documents}: --forget-held forgets them, too"));
     }
     if dropped.more {

@@ -10,10 +10,10 @@ use indexer::{
 };
 use serde::Serialize;
 
-use super::{PAGE, check_named, count, held, letters};
+use super::{PAGE, check_named, held, letters};
 use crate::{
-    args::Selection, environment::Environment, exit::Exit, failure::Failure, moment::span, output::Output,
-    paint::Paint, project::Project, table::Table,
+    amount::amount, args::Selection, environment::Environment, exit::Exit, failure::Failure, moment::span,
+    output::Output, paint::Paint, project::Project, table::Table,
 };
 
 #[derive(Serialize)]
@@ -66,13 +66,9 @@ pub(crate) async fn replay(
 /// Asks for held documents again, before everything that is only due.
 async fn append(index: &Index, held: &[Held]) -> Result<(), Failure> {
     for page in held.chunks(PAGE) {
-        let entry = |held: &Held| Entry {
-            id: held.id.clone(),
-            lane: Lane::Live,
-            cause: Cause::Person,
-            event_at: None,
-            deleted: false,
-            wants: held.wants.clone(),
+        let entry = |held: &Held| {
+            let wants = held.wants.clone();
+            Entry { wants, ..Entry::new(held.id.clone(), Lane::Live, Cause::Person) }
         };
         let entries = page.iter().map(entry).collect();
         index.log.append(Append { entries, ..Append::default() }).await?;
@@ -110,12 +106,12 @@ async fn understand(
 fn told(replayed: &Replayed, paint: Paint) -> String {
     let mut parts = Vec::new();
     if replayed.held > 0 {
-        let documents = count(replayed.held, "held document is", "held documents are");
+        let documents = amount(replayed.held, "held document is", "held documents are");
         parts.push(format!("{documents} fetched again"));
     }
     let done = replayed.dead_letters.iter().filter(|letter| letter.replayed).count();
     if done > 0 {
-        parts.push(paint.good(&format!("{} replayed", count(done, "dead letter is", "dead letters are"))));
+        parts.push(paint.good(&format!("{} replayed", amount(done, "dead letter is", "dead letters are"))));
     }
     let still: Vec<&Letter> = replayed.dead_letters.iter().filter(|letter| !letter.replayed).collect();
     if !still.is_empty() {
