@@ -38,7 +38,7 @@ use crate::{
 
 /// Records read at once, or fewer where they are large ([`MAX_READ_BYTES`](crate::source::MAX_READ_BYTES)). They share their
 /// lookups and their transactions.
-const BATCH: usize = 500;
+const BATCH: usize = 4_000;
 
 /// What may wait for its barrier, in bytes; then the source pauses. Some 900,000 ids of ten letters: at 20,000 events a second
 /// they are more than thirty seconds of `graph.deadline` bring.
