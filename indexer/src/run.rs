@@ -29,10 +29,10 @@ use crate::log::kafka::Shares;
 use crate::{
     Endpoints, Index, StateError, StateFile,
     admin::{self, Admin},
-    graph::{Graph, http::HttpGraph},
+    graph::Graph,
     heartbeat::{self, Heartbeats},
     index::World,
-    ledger::{Figures, IndexState, figures::Meter},
+    ledger::{Figures, IndexState, figures::Meter, longest_deadline},
     log::{Lane, Ownership, sqlite::WholeLog},
     now_ms,
     rebuild::fetches::Fetches,
@@ -97,8 +97,8 @@ impl Process {
     /// Opens the provisioned index of this name and takes the right to run on it.
     pub async fn start(name: &str, endpoints: Endpoints) -> Result<Self, RunError> {
         let index = Index::open(name, &endpoints.place).await?;
-        let graph = HttpGraph::new(&endpoints.graph, index.request_timeout())?;
-        Self::new(index, endpoints, Arc::new(graph))
+        let graph = index.gateway(&endpoints.graph)?;
+        Self::new(index, endpoints, graph)
     }
 
     /// As [`Process::start`], over another gateway than the one that the endpoints name.
@@ -264,8 +264,7 @@ impl Process {
         self.index.ledger.publish(&figures).await?;
         if self.index.state().is_none() {
             let all = self.index.ledger.figures().await?;
-            let longest = all.iter().map(|figures| figures.deadline_ms).fold(figures.deadline_ms, u64::max);
-            self.longest_deadline.store(longest, Ordering::Relaxed);
+            self.longest_deadline.store(longest_deadline(&all, figures.deadline_ms), Ordering::Relaxed);
         }
         Ok(())
     }

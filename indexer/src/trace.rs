@@ -1,6 +1,6 @@
 //! One document as it is now on both sides, with what happened to it lately.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use plan::{DocumentId, DocumentVersion};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::{
     audit::{Difference, Look, compare},
     graph::{Graph, GraphError},
     history::{Because, Step},
-    ledger::Held,
+    ledger::{Held, held_among},
     rebuild::judge::Verdict,
 };
 
@@ -95,7 +95,7 @@ impl Trace {
 /// Errors: the index or the ledger can't be read.
 pub async fn trace(index: &Index, graph: Arc<dyn Graph>, id: &DocumentId) -> Result<Trace, StateError> {
     let steps = index.ledger.history(id).await?;
-    let held = held(index, id).await?;
+    let held = held_among(index.ledger.as_ref(), &HashSet::from([id])).await?.pop();
     let look = Look::new(Arc::clone(&index.plan), graph, index.store.clone());
     let (graph, stored, body) = match look.at(std::slice::from_ref(id)).await? {
         Ok(mut sides) => {
@@ -137,21 +137,4 @@ fn answered(verdict: Verdict) -> (Answered, Option<String>) {
 
 fn unreachable(error: &GraphError) -> Answered {
     Answered::Unreachable { code: error.code().id, reason: error.to_string() }
-}
-
-/// Why a document is held. Held ones are listed in the order of their ids, so it is the next after what stands just before it.
-async fn held(index: &Index, id: &DocumentId) -> Result<Option<Held>, StateError> {
-    const PAGE: usize = 1_000;
-    let mut after = None;
-    loop {
-        let page = index.ledger.held(after.as_ref(), PAGE).await?;
-        let is_last = page.len() < PAGE;
-        after = page.last().map(|row| row.id.clone());
-        if let Some(found) = page.into_iter().find(|row| row.id == *id) {
-            return Ok(Some(found));
-        }
-        if is_last || after.as_ref().is_some_and(|after| after > id) {
-            return Ok(None);
-        }
-    }
 }

@@ -97,7 +97,7 @@ impl Look {
                     verdicts.pop().unwrap_or(Verdict::Again { alone: true })
                 }
                 Err(error) => {
-                    let verdict = Verdict::Held(cause(&error));
+                    let verdict = Verdict::Held(HoldCause::from(&error));
                     failed = Some(error);
                     verdict
                 }
@@ -114,8 +114,8 @@ impl Look {
     async fn ask(&self, ids: &[DocumentId]) -> Result<Vec<Verdict>, GraphError> {
         let mut verdicts = match self.send(ids).await {
             Ok(verdicts) => verdicts,
-            Err(error) if !is_of_documents(&error) => return Err(error),
-            Err(error) if ids.len() == 1 => vec![Verdict::Held(cause(&error))],
+            Err(error) if !error.is_of_documents() => return Err(error),
+            Err(error) if ids.len() == 1 => vec![Verdict::Held(HoldCause::from(&error))],
             Err(_) => vec![Verdict::Again { alone: true }; ids.len()],
         };
         if ids.len() == 1 {
@@ -125,7 +125,7 @@ impl Look {
             if matches!(verdict, Verdict::Again { .. }) {
                 *verdict = match self.send(std::slice::from_ref(id)).await {
                     Ok(mut alone) => alone.pop().unwrap_or(Verdict::Again { alone: true }),
-                    Err(error) if is_of_documents(&error) => Verdict::Held(cause(&error)),
+                    Err(error) if error.is_of_documents() => Verdict::Held(HoldCause::from(&error)),
                     Err(error) => return Err(error),
                 };
             }
@@ -173,13 +173,4 @@ impl Sides {
         };
         (graph, self.index.as_ref().and_then(|stored| stored.body.as_deref()))
     }
-}
-
-/// Whether a failure may be the fault of some document of the request, and says nothing about others.
-fn is_of_documents(error: &GraphError) -> bool {
-    matches!(error, GraphError::TooLarge(_) | GraphError::NotGraphql(_) | GraphError::Rejected(_))
-}
-
-fn cause(error: &GraphError) -> HoldCause {
-    HoldCause { subgraph: None, code: error.code().id.to_owned(), path: None, message: error.to_string() }
 }

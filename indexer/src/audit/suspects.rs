@@ -1,6 +1,6 @@
 //! Documents that differed at the last look, each with the moment from which a second look may say something.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use plan::DocumentId;
 use tokio::time::Instant;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::look::Sight;
 use crate::{
     StateError,
-    ledger::Ledger,
+    ledger::{Ledger, longest_deadline},
     log::{Ends, Lane, ReindexLog},
 };
 
@@ -20,9 +20,6 @@ const LAG_PATIENCE: Duration = Duration::from_mins(10);
 
 /// How often a lane that isn't complete yet is looked at again.
 const LAG_POLL: Duration = Duration::from_secs(1);
-
-/// Held documents that are read at once.
-const HELD_PAGE: usize = 1_000;
 
 /// A document that differed.
 pub(super) struct Suspect {
@@ -72,8 +69,7 @@ impl Barrier<'_> {
         if figures.is_empty() && !self.works {
             return Ok(Duration::ZERO);
         }
-        let longest = figures.iter().map(|figures| figures.deadline_ms).fold(self.deadline_ms, u64::max);
-        Ok(self.confirm_after + Duration::from_millis(longest))
+        Ok(self.confirm_after + Duration::from_millis(longest_deadline(&figures, self.deadline_ms)))
     }
 
     /// Where the lanes end now.
@@ -101,24 +97,6 @@ impl Barrier<'_> {
             () if nobody_works || is_late => Arrived::Never,
             () => Arrived::NotYet,
         })
-    }
-
-    /// Those of these documents that are held: they differ, with a cause that is told elsewhere, and heal by themselves.
-    pub(super) async fn held(&self, ids: HashSet<&DocumentId>) -> Result<HashSet<DocumentId>, StateError> {
-        let mut held = HashSet::new();
-        let mut after = None;
-        if ids.is_empty() || self.ledger.held_count().await? == 0 {
-            return Ok(held);
-        }
-        loop {
-            let page = self.ledger.held(after.as_ref(), HELD_PAGE).await?;
-            let is_last = page.len() < HELD_PAGE;
-            after = page.last().map(|row| row.id.clone());
-            held.extend(page.into_iter().map(|row| row.id).filter(|id| ids.contains(id)));
-            if is_last {
-                return Ok(held);
-            }
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The walk of an audit: page by page, suspects aside until they may be looked at again, memory flat however large the index is.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use plan::{DocumentId, IndexPlan};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -17,11 +17,10 @@ use crate::{
     backfill::Backfills,
     graph::{Graph, GraphError},
     heartbeat,
-    ledger::{IndexState, figures::Meter},
+    ledger::{IndexState, figures::Meter, held_among},
     log::{Append, Cause, Ends, Entry, Lane},
     now_ms,
     rebuild::breaker::Pace,
-    revision::Wants,
 };
 
 /// Ids of the index that are read at once.
@@ -282,12 +281,11 @@ impl Auditor {
         if due.is_empty() {
             return Ok(());
         }
-        let (arrived, postponed) = self.arrived(due, &mut sweep.row.report).await?;
+        let (mut arrived, postponed) = self.arrived(due, &mut sweep.row.report).await?;
         if !postponed.is_empty() {
             sweep.waits_for = Some("entries wait in the log that may be about what differs".to_owned());
         }
         sweep.suspects.extend(postponed);
-        let mut arrived: Vec<Suspect> = arrived;
         let mut confirmed = Vec::new();
         while !arrived.is_empty() {
             let batch: Vec<Suspect> = arrived.drain(..arrived.len().min(self.look.batch())).collect();
@@ -351,7 +349,9 @@ impl Auditor {
         sweep: &mut Sweep,
         confirmed: Vec<(Sides, Sight)>,
     ) -> Result<(), AuditError> {
-        let held = self.barrier().held(confirmed.iter().map(|(sides, _)| &sides.id).collect()).await?;
+        let ids = confirmed.iter().map(|(sides, _)| &sides.id).collect();
+        let held = held_among(self.index.ledger.as_ref(), &ids).await?.into_iter().map(|held| held.id);
+        let held: HashSet<DocumentId> = held.collect();
         let report = &mut sweep.row.report;
         let mut entries = Vec::new();
         for (sides, Sight { kind, .. }) in confirmed {
@@ -364,14 +364,7 @@ impl Auditor {
                 differences = compare::differences(&self.index.plan, graph, index);
             }
             self.note(kind.name());
-            entries.push(Entry {
-                id: sides.id.clone(),
-                lane: Lane::Backfill,
-                cause: Cause::Audit,
-                event_at: None,
-                deleted: false,
-                wants: Wants::default(),
-            });
+            entries.push(Entry::new(sides.id.clone(), Lane::Backfill, Cause::Audit));
             report.add(sides.id, kind, differences);
         }
         if self.repair && !entries.is_empty() {

@@ -154,15 +154,7 @@ impl Bench {
     }
 
     async fn wish(&self, id: &str) {
-        let id = DocumentId::new(id).unwrap();
-        let entry = Entry {
-            id,
-            lane: Lane::Live,
-            cause: Cause::Event,
-            event_at: None,
-            deleted: false,
-            wants: Wants::default(),
-        };
+        let entry = Entry::new(DocumentId::new(id).unwrap(), Lane::Live, Cause::Event);
         self.index.log.append(Append { entries: vec![entry], ..Append::default() }).await.unwrap();
     }
 

@@ -19,7 +19,6 @@ use crate::{
     ledger::{Backfill, BackfillIds, BackfillState, Ledger},
     log::{Append, Cause, DeadLetter, Entry, Lane, ReindexLog},
     now_ms,
-    revision::Wants,
     source::SourceError,
     store::Store,
 };
@@ -157,15 +156,7 @@ impl Backfills {
                     BackfillIds::Given(_) => Cause::Person,
                     BackfillIds::Enumerated => Cause::Backfill,
                 };
-                let entry = |id| Entry {
-                    id,
-                    lane: Lane::Backfill,
-                    cause,
-                    event_at: None,
-                    deleted: false,
-                    wants: Wants::default(),
-                };
-                let entries = page.ids.into_iter().map(entry).collect();
+                let entries = page.ids.into_iter().map(|id| Entry::new(id, Lane::Backfill, cause)).collect();
                 let letter = |refused: Refused| DeadLetter {
                     source: format!("backfill {}", backfill.number),
                     position: refused.place,

@@ -90,4 +90,9 @@ impl GraphError {
     pub fn is_systemic(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::Unauthorized(_))
     }
+
+    /// Whether it may be the fault of some document of the request, and says nothing about others.
+    pub fn is_of_documents(&self) -> bool {
+        matches!(self, Self::TooLarge(_) | Self::NotGraphql(_) | Self::Rejected(_))
+    }
 }

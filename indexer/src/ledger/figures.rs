@@ -47,6 +47,12 @@ pub struct Figures {
     pub deadline_ms: u64,
 }
 
+/// The longest deadline of these processes and one's own, in milliseconds: by then each fetch that runs anywhere is acknowledged
+/// or thrown away.
+pub fn longest_deadline(all: &[Figures], own: u64) -> u64 {
+    all.iter().map(|figures| figures.deadline_ms).fold(own, u64::max)
+}
+
 /// Milliseconds from event to searchable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Freshness {

@@ -13,6 +13,8 @@ mod retry;
 pub(crate) mod settled;
 pub mod sqlite;
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use plan::{
     Code, DocumentId, DocumentVersion, Epoch, IndexPlan,
@@ -25,8 +27,13 @@ use plan::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::{figures::Figures, retry::RetryPauses};
-use crate::{StateError, audit::AuditRow, history::Step, log::Ends, now_ms, revision::Wants};
+pub use self::{
+    figures::{Figures, longest_deadline},
+    retry::RetryPauses,
+};
+use crate::{
+    StateError, audit::AuditRow, graph::GraphError, history::Step, log::Ends, now_ms, revision::Wants,
+};
 
 /// A document that failed for now. It keeps its last good content and is fetched again by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -81,6 +88,13 @@ pub struct HoldCause {
     pub path: Option<String>,
     /// What the gateway said.
     pub message: String,
+}
+
+impl From<&GraphError> for HoldCause {
+    /// A request of this document alone failed; no path says whose fault it is.
+    fn from(error: &GraphError) -> Self {
+        Self { subgraph: None, code: error.code().id.to_owned(), path: None, message: error.to_string() }
+    }
 }
 
 /// Whether the index is worked on. The words are Kafka Connect's.
@@ -314,4 +328,27 @@ pub trait Ledger: Send + Sync {
     /// Writes how far an audit is, unless the row of its kind tells of a newer one or is further already: an executor that was
     /// overtaken must not set it back.
     async fn save_audit(&self, audit: &AuditRow) -> Result<(), StateError>;
+}
+
+/// Those of these documents that are held.
+pub(crate) async fn held_among(
+    ledger: &dyn Ledger,
+    ids: &HashSet<&DocumentId>,
+) -> Result<Vec<Held>, StateError> {
+    const PAGE: usize = 1_000;
+    let mut held = Vec::new();
+    let Some(last) = ids.iter().max() else { return Ok(held) };
+    if ledger.held_count().await? == 0 {
+        return Ok(held);
+    }
+    let mut after = None;
+    loop {
+        let page = ledger.held(after.as_ref(), PAGE).await?;
+        let is_last = page.len() < PAGE;
+        after = page.last().map(|row| row.id.clone());
+        held.extend(page.into_iter().filter(|row| ids.contains(&row.id)));
+        if is_last || after.as_ref().is_some_and(|after| after >= *last) {
+            return Ok(held);
+        }
+    }
 }

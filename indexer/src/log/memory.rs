@@ -314,20 +314,10 @@ mod tests {
     use plan::{DocumentId, code::kafka::SS304};
 
     use super::*;
-    use crate::{
-        log::{Cause, DeadLetter, Progress},
-        revision::Wants,
-    };
+    use crate::log::{Cause, DeadLetter, Progress};
 
     fn entries(ids: &[&str]) -> Append {
-        let entry = |id: &&str| Entry {
-            id: DocumentId::new(*id).unwrap(),
-            lane: Lane::Live,
-            cause: Cause::Event,
-            event_at: None,
-            deleted: false,
-            wants: Wants::default(),
-        };
+        let entry = |id: &&str| Entry::new(DocumentId::new(*id).unwrap(), Lane::Live, Cause::Event);
         Append { entries: ids.iter().map(entry).collect(), ..Append::default() }
     }
 

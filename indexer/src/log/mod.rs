@@ -99,9 +99,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Asks for a document once more, to see whether it was old.
-    pub(crate) fn of_verification(id: DocumentId) -> Self {
-        let (lane, cause) = (Lane::Live, Cause::Verification);
+    /// Asks for a document, whatever it shows. What an event tells beside its id is added to it.
+    pub fn new(id: DocumentId, lane: Lane, cause: Cause) -> Self {
         Self { id, lane, cause, event_at: None, deleted: false, wants: Wants::default() }
     }
 }

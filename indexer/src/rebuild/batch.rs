@@ -207,7 +207,7 @@ impl Batches {
     /// Without an answer nothing is held, except where one document alone is the cause.
     async fn without_answer(&self, tickets: &[Ticket], error: &GraphError) -> Result<Vec<Fate>, StateError> {
         match (error, tickets) {
-            (GraphError::TooLarge(_) | GraphError::NotGraphql(_) | GraphError::Rejected(_), [ticket]) => {
+            (error, [ticket]) if error.is_of_documents() => {
                 self.hold(ticket, error).await?;
                 Ok(vec![Fate::Complete])
             }
@@ -221,10 +221,9 @@ impl Batches {
 
     /// Holds a document for a failure of its own request.
     pub async fn hold(&self, ticket: &Ticket, error: &GraphError) -> Result<(), StateError> {
-        let (code, message) = (error.code().id.to_owned(), error.to_string());
         Meter::add(&self.meter.held, 1);
         self.meter.metrics.documents("held", 1);
-        self.ledger.hold(vec![hold(ticket, HoldCause { subgraph: None, code, path: None, message })]).await
+        self.ledger.hold(vec![hold(ticket, HoldCause::from(error))]).await
     }
 
     /// Writes what was found and what is gone, then records holds and releases. What the store couldn't take for now is
@@ -289,16 +288,9 @@ impl Batches {
             outcomes => outcomes?,
         };
         let is_their_fault = self.believes(tickets, &written_by, &outcomes);
+        let mut given_back = Vec::new();
         for (at, outcome) in written_by.into_iter().zip(outcomes) {
             match outcome {
-                Outcome::Rejected(reason) if !is_their_fault => {
-                    let id = &tickets[at].id;
-                    fates[at] = Fate::Again { alone: false };
-                    results[at] = FetchResult::Again;
-                    completed.retain(|(completed, _)| completed != id);
-                    holds.retain(|hold| hold.id != *id);
-                    store = Err(StateError::Refusing { id: id.to_string(), reason });
-                }
                 Outcome::Written => {
                     fates[at] = Fate::Searchable;
                     results[at] = if gone[at] { FetchResult::Gone } else { FetchResult::Written };
@@ -311,14 +303,14 @@ impl Batches {
                     self.meter.metrics.documents("superseded", 1);
                 }
                 Outcome::Again(reason) => {
-                    let ticket = &tickets[at];
-                    fates[at] = Fate::Again { alone: false };
-                    results[at] = FetchResult::Again;
-                    completed.retain(|(id, _)| *id != ticket.id);
-                    holds.retain(|hold| hold.id != ticket.id);
+                    given_back.push(at);
                     if store.is_ok() {
                         store = Err(StateError::Unreachable { what: "the store".to_owned(), reason });
                     }
+                }
+                Outcome::Rejected(reason) if !is_their_fault => {
+                    given_back.push(at);
+                    store = Err(StateError::Refusing { id: tickets[at].id.to_string(), reason });
                 }
                 Outcome::Rejected(reason) => {
                     let ticket = &tickets[at];
@@ -329,6 +321,13 @@ impl Batches {
                 }
             }
         }
+        for at in &given_back {
+            fates[*at] = Fate::Again { alone: false };
+            results[*at] = FetchResult::Again;
+        }
+        let is_given_back = |id: &DocumentId| given_back.iter().any(|at| tickets[*at].id == *id);
+        completed.retain(|(id, _)| !is_given_back(id));
+        holds.retain(|hold| !is_given_back(&hold.id));
         Meter::add(&self.meter.held, holds.len());
         self.meter.metrics.documents("held", holds.len() - rejects);
         self.meter.metrics.documents("rejected", rejects);

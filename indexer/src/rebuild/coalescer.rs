@@ -304,18 +304,7 @@ mod tests {
     }
 
     fn logged(position: i64, n: u8, lane: Lane) -> Logged {
-        Logged {
-            partition: 0,
-            position,
-            entry: Entry {
-                id: id(n),
-                lane,
-                cause: Cause::Event,
-                event_at: None,
-                deleted: false,
-                wants: Wants::default(),
-            },
-        }
+        Logged { partition: 0, position, entry: Entry::new(id(n), lane, Cause::Event) }
     }
 
     #[test]

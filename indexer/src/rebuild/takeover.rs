@@ -29,7 +29,6 @@ use crate::{
         Append, Cause, Entry, Lane, ReindexLog, Tenure,
         memory::{MemoryLog, MemoryTenure},
     },
-    revision::Wants,
     store::{Document, Outcome, Store, memory::MemoryStore},
     testing,
 };
@@ -222,12 +221,8 @@ impl World {
             };
         }
         let entry = |movie: &&str| Entry {
-            id: DocumentId::new(*movie).unwrap(),
-            lane,
-            cause: Cause::Event,
-            event_at: None,
             deleted: title.is_none(),
-            wants: Wants::default(),
+            ..Entry::new(DocumentId::new(*movie).unwrap(), lane, Cause::Event)
         };
         let entries = movies.iter().map(entry).collect();
         self.log.append(Append { entries, ..Append::default() }).await.unwrap();

@@ -23,7 +23,6 @@ use crate::{
         sqlite::{SqliteLog, WholeLog},
     },
     provision::state::provision,
-    revision::Wants,
     store::{Document, Outcome, Store},
     testing,
 };
@@ -160,14 +159,8 @@ async fn running(script: impl IntoIterator<Item = Act>, give_up_after: Option<u3
         refusals: Mutex::default(),
         meter: Arc::clone(&meter),
     };
-    let entries = ["m1", "m2", "gone"].map(|id| Entry {
-        id: DocumentId::new(id).unwrap(),
-        lane: Lane::Live,
-        cause: Cause::Event,
-        event_at: None,
-        deleted: false,
-        wants: Wants::default(),
-    });
+    let entries =
+        ["m1", "m2", "gone"].map(|id| Entry::new(DocumentId::new(id).unwrap(), Lane::Live, Cause::Event));
     index.log.append(Append { entries: entries.to_vec(), ..Append::default() }).await.unwrap();
     let signals = Signals::default();
     let log = index.log.clone();

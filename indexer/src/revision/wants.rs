@@ -104,9 +104,7 @@ impl Wants {
 
 impl From<Vec<Want>> for Wants {
     fn from(list: Vec<Want>) -> Self {
-        let mut wants = Self::default();
-        list.into_iter().for_each(|want| wants.add(want));
-        wants
+        list.into_iter().collect()
     }
 }
 

@@ -97,14 +97,8 @@ impl<'a> FanOut<'a> {
                 self.queued.insert(found);
             }
             let lane = if throttled { Lane::Backfill } else { self.lane };
-            entries.push(Entry {
-                id,
-                lane,
-                cause: Cause::Lookup,
-                event_at: self.event_at,
-                deleted: false,
-                wants: self.wants.clone(),
-            });
+            let wants = self.wants.clone();
+            entries.push(Entry { event_at: self.event_at, wants, ..Entry::new(id, lane, Cause::Lookup) });
         }
         if entries.is_empty() {
             return Ok(());

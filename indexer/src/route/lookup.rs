@@ -199,9 +199,7 @@ impl Lookup {
             waiting = failed.into_iter().chain(unasked).collect();
             // While the gateway can't be reached, nobody is judged.
             if unreachable == 0 {
-                let (kept, lost) = self.verdict(&pages, waiting, answered, stop).await?;
-                waiting = kept;
-                given_up.extend(lost);
+                given_up.extend(self.take_lost(&pages, &mut waiting, answered, stop).await?);
             }
             if waiting.is_empty() || stop.is_cancelled() {
                 return Ok(given_up);
@@ -292,17 +290,17 @@ impl Lookup {
         }
     }
 
-    /// Parts the keys that are tried again from those that are given up. Failures are the key's own where the query answered for
+    /// Takes the keys that are given up from those that are tried again. Failures are the key's own where the query answered for
     /// another one beside each of them; as long as it doesn't, everything waits.
-    async fn verdict(
+    async fn take_lost(
         &self,
         pages: &IdPages<'_>,
-        mut waiting: Vec<Asked>,
+        waiting: &mut Vec<Asked>,
         answered: bool,
         stop: &CancellationToken,
-    ) -> Result<(Vec<Asked>, Vec<Unanswered>), RouteError> {
+    ) -> Result<Vec<Unanswered>, RouteError> {
         let failures = waiting.iter().map(|asked| asked.failures).max().unwrap_or(0);
-        let is_vouched_for = match self.witness(&waiting) {
+        let is_vouched_for = match self.witness(waiting) {
             _ if answered => true,
             Some(witness) => {
                 let key = witness.to_variable(self.source.id_kind);
@@ -311,12 +309,12 @@ impl Lookup {
                     Some(Err(error)) => {
                         self.give_up_once(failures, error)?;
                         // Nobody is answered: what failed until now says nothing about any key.
-                        for asked in &mut waiting {
+                        for asked in waiting {
                             (asked.alone, asked.unvouched_since) = (0, None);
                         }
-                        return Ok((waiting, Vec::new()));
+                        return Ok(Vec::new());
                     }
-                    None => return Ok((waiting, Vec::new())),
+                    None => return Ok(Vec::new()),
                 }
             }
             None => self.give_up_after.is_some(),
@@ -333,8 +331,7 @@ impl Lookup {
         let lost = waiting
             .extract_if(.., |asked| is_lost(asked))
             .map(|Asked { key, reason, .. }| Unanswered { key, reason });
-        let lost = lost.collect();
-        Ok((waiting, lost))
+        Ok(lost.collect())
     }
 
     /// A key that was answered before, and is none of these.

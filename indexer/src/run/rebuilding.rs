@@ -223,14 +223,7 @@ impl Process {
             return Ok(());
         }
         let ids = due.iter().map(|(id, _)| id.clone()).collect();
-        let entry = |(id, wants)| Entry {
-            id,
-            lane: Lane::Live,
-            cause: Cause::Replay,
-            event_at: None,
-            deleted: false,
-            wants,
-        };
+        let entry = |(id, wants)| Entry { wants, ..Entry::new(id, Lane::Live, Cause::Replay) };
         // Marked after it is in the log: a crash in between replays twice, and never not at all.
         self.index
             .log

@@ -22,8 +22,9 @@ use super::{ONCE_GIVES_UP_AFTER, RunError, routing};
 use crate::{
     Index, StateError,
     endpoints::GraphEndpoint,
-    graph::{Graph, http::HttpGraph},
+    graph::Graph,
     index::World,
+    ledger::longest_deadline,
     log::{Append, KeptLetter, Lane, LetterNumber},
     route::{
         barrier::{Barrier, Mark},
@@ -84,8 +85,7 @@ struct Batch {
 impl Replay {
     /// Replays over the gateway at this address; asks it only where a source needs it.
     pub fn new(index: &Index, gateway: &GraphEndpoint) -> Result<Self, RunError> {
-        let graph = HttpGraph::new(gateway, index.request_timeout())?;
-        Ok(Self::over(index, Arc::new(graph)))
+        Ok(Self::over(index, index.gateway(gateway)?))
     }
 
     /// As [`Replay::new`], over another gateway.
@@ -96,9 +96,7 @@ impl Replay {
     /// How long a replay waits at most between its two lookups: until every fetch has ended that may have read the graph before.
     pub async fn longest_wait(&self) -> Result<Duration, StateError> {
         let figures = self.index.ledger.figures().await?;
-        let own = self.index.plan.graph.deadline_ms;
-        let longest = figures.iter().map(|figures| figures.deadline_ms).fold(own, u64::max);
-        Ok(Duration::from_millis(longest))
+        Ok(Duration::from_millis(longest_deadline(&figures, self.index.plan.graph.deadline_ms)))
     }
 
     /// Whether the dead letters of a source are looked up, and so wait.
