@@ -17,6 +17,7 @@ const { values: options } = parseArgs({
     events: { type: "string", default: process.env.EVENTS_DIR ?? join(CONFIG, "events") },
     data: { type: "string", default: join(CONFIG, "data") },
     "any-ports": { type: "boolean", default: false },
+    behind: { type: "string", multiple: true, default: [] },
     "ignore-stdin": { type: "boolean", default: false },
     ...Object.fromEntries(Object.keys(DEFAULT_PORTS).map((part) => [part, { type: "string" }])),
   },
@@ -47,9 +48,11 @@ async function serveGraphql(part, server) {
 
 await Promise.all(subgraphServers(world, failures, counts).map(([name, server]) => serveGraphql(name, server)));
 
-// The committed supergraph names the default ports; the process may listen elsewhere.
+// The committed supergraph names the default ports; the process may listen elsewhere, and a proxy may stand before it.
+const behind = Object.fromEntries(options.behind.map((text) => text.split("=")));
 const supergraphSdl = SUBGRAPHS.reduce(
-  (sdl, name) => sdl.replaceAll(`"${localUrl(DEFAULT_PORTS[name])}"`, `"http://127.0.0.1:${ports[name]}/graphql"`),
+  (sdl, name) =>
+    sdl.replaceAll(`"${localUrl(DEFAULT_PORTS[name])}"`, `"http://127.0.0.1:${behind[name] ?? ports[name]}/graphql"`),
   readFileSync(join(CONFIG, "supergraph.graphql"), "utf8"),
 );
 await serveGraphql(

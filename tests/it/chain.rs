@@ -13,7 +13,7 @@ use harness::{
     eventually,
     folder::{Folder, Running, assert_equal},
     graph::RealGraph,
-    link::Link,
+    link::{Break, Link},
     servers::{DATABASE, connect, elasticsearch, kafka, postgres, registry},
 };
 use serde_json::{Value, json};
@@ -220,7 +220,7 @@ fn a_snapshot_goes_to_the_throttled_lane(chains: &[&Chain]) {
 
 /// A process that starts knows no schema yet.
 fn a_registry_that_is_away_is_waited_for(chains: &[&Chain], studio: &Studio, link: &Link) -> Vec<Running> {
-    link.cut();
+    link.fail(Break::Cut);
     let runs: Vec<Running> = chains.iter().map(|chain| chain.folder.run()).collect();
     let snapshot = studio.documents();
     chains.iter().for_each(|chain| chain.equals_within(SETTLES, &snapshot));

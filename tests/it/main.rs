@@ -16,6 +16,7 @@ mod failures;
 mod generated;
 mod init;
 mod kafka_client;
+mod kills;
 mod ledger;
 mod memory;
 mod operating;

@@ -5,13 +5,14 @@ use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::Duration,
 };
 
 use serde_json::Value;
 
 use crate::{
+    difference::Difference,
     eventually,
     graph::RealGraph,
     program, repository,
@@ -70,7 +71,8 @@ impl Folder {
         folder
     }
 
-    fn ask(&mut self, graph: &RealGraph) {
+    /// Asks this graph from now on, by the schema that it has.
+    pub fn ask(&mut self, graph: &RealGraph) {
         fs::write(self.path("supergraph.graphql"), graph.supergraph()).expect("the folder is writable");
         self.connect(&graph.gateway);
     }
@@ -196,14 +198,26 @@ impl Folder {
         self.run_at((Ipv4Addr::UNSPECIFIED, free_address().port()).into(), &[])
     }
 
+    /// As [`Folder::run`], in an environment where these variables are set otherwise.
+    pub fn run_where(&self, variables: &[(&'static str, String)]) -> Running {
+        let mut command = self.command(&[]);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        self.spawn(command, free_address(), &[])
+    }
+
     fn run_at(&self, admin: SocketAddr, arguments: &[&str]) -> Running {
+        self.spawn(self.command(&[]), admin, arguments)
+    }
+
+    fn spawn(&self, mut command: Command, admin: SocketAddr, arguments: &[&str]) -> Running {
         let log = fs::File::options()
             .create(true)
             .append(true)
             .open(self.path("run.log"))
             .expect("the folder is writable");
-        let process = self
-            .command(&[&["run", "index.yaml", "--admin", &admin.to_string()], arguments].concat())
+        let process = command
+            .args(["run", "index.yaml", "--admin", &admin.to_string()])
+            .args(arguments)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -240,11 +254,16 @@ impl Folder {
         });
     }
 
-    /// Where a source is when it has read all of its file: bytes, or records of the topic that the file goes to.
+    /// Where a source is when it has read all of its file: bytes, or records of the topic that the file goes to. An inbox counts
+    /// otherwise: a test asks for its lag.
     fn length(&self, file: &Path) -> u64 {
         let text = fs::read(file).unwrap_or_default();
         let index = fs::read_to_string(self.path("index.yaml")).expect("the configuration");
         let is_shared = index.contains("\nkafka:");
+        let name = file.file_name().expect("a file").to_string_lossy();
+        if !is_shared && !index.contains(&*name) {
+            return 0;
+        }
         let length = if is_shared { text.iter().filter(|byte| **byte == b'\n').count() } else { text.len() };
         length as u64
     }
@@ -261,10 +280,17 @@ impl Folder {
 
     /// The documents of the served version as `export` prints them.
     pub fn exported(&self) -> BTreeMap<String, Value> {
+        self.exported_versions().into_iter().map(|(id, (_, document))| (id, document)).collect()
+    }
+
+    /// The same, each with its version.
+    pub fn exported_versions(&self) -> BTreeMap<String, (u64, Value)> {
         let mut documents = BTreeMap::new();
         for line in self.succeed(&["export", "index.yaml"]).lines() {
-            let row: Value = serde_json::from_str(line).expect("a line of JSON");
-            documents.insert(row["id"].as_str().expect("an id").to_owned(), row["document"].clone());
+            let mut row: Value = serde_json::from_str(line).expect("a line of JSON");
+            let text = |name: &str| row[name].as_str().expect("text").to_owned();
+            let (id, version) = (text("id"), text("version").parse().expect("a number"));
+            documents.insert(id, (version, row["document"].take()));
         }
         documents
     }
@@ -283,6 +309,11 @@ impl Running {
         let sent = Command::new("kill").args(["-TERM", &id]).status().expect("kill");
         assert!(sent.success(), "the process ended by itself before it was told to");
         self.process.wait().expect("it ends").code()
+    }
+
+    /// Where its admin port will listen.
+    pub fn address(&self) -> SocketAddr {
+        self.admin
     }
 
     /// Where its admin port listens, once it does.
@@ -332,6 +363,11 @@ impl Running {
         self.signal("-CONT");
     }
 
+    /// The code that it ended with by itself, or nothing while it runs.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().expect("it is ours")
+    }
+
     fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.process.id().to_string()]).status();
         assert!(sent.expect("kill").success(), "the process ended by itself");
@@ -353,24 +389,8 @@ impl Drop for Running {
 
 /// Says which documents differ, the first few whole; fails if any do.
 pub fn assert_equal(indexed: &BTreeMap<String, Value>, graph: &BTreeMap<String, Value>, log: &str) {
-    let ghosts: Vec<&String> = indexed.keys().filter(|id| !graph.contains_key(*id)).collect();
-    let missing: Vec<&String> = graph.keys().filter(|id| !indexed.contains_key(*id)).collect();
-    let stale: Vec<String> = graph
-        .iter()
-        .filter_map(|(id, now)| {
-            indexed.get(id).filter(|then| *then != now).map(|then| format!("{id}: {then}\n  graph: {now}"))
-        })
-        .collect();
-    let equal = ghosts.is_empty() && missing.is_empty() && stale.is_empty();
-    assert!(
-        equal,
-        "{} ghosts {ghosts:?}, {} missing {missing:?}, {} stale:\n{}\n{}",
-        ghosts.len(),
-        missing.len(),
-        stale.len(),
-        stale.iter().take(3).cloned().collect::<Vec<_>>().join("\n"),
-        tail(log),
-    );
+    let difference = Difference::between(indexed, graph);
+    assert!(difference.is_none(), "{difference}\n{}", tail(log));
 }
 
 /// A port that nobody has right now.

@@ -1,7 +1,7 @@
 //! The real graph: three Apollo subgraphs behind `@apollo/gateway`, in one Node process that ends with the test.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
@@ -11,10 +11,13 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use crate::{packages, repository};
+use crate::{link::Link, packages, repository, servers::free_port};
 
 /// Documents asked for in one request by the test itself.
 const BATCH: usize = 50;
+
+/// The subgraphs, by their names in the supergraph.
+pub const SUBGRAPHS: [&str; 3] = ["movies", "productions", "talent"];
 
 /// A running graph. Its stdin closes when this is dropped, and it ends.
 pub struct RealGraph {
@@ -28,11 +31,33 @@ pub struct RealGraph {
 impl RealGraph {
     /// Installs the packages where that wasn't done, and starts the graph with its events in this folder.
     pub fn start(events: &Path) -> Self {
+        Self::start_with(events, &[])
+    }
+
+    /// As [`RealGraph::start`], with only so many of the movies, and a way to each subgraph that can be broken.
+    pub fn start_linked(events: &Path, movies: usize) -> (Self, BTreeMap<&'static str, Link>) {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        write_first(movies, data.path());
+        let mut arguments = vec!["--data".to_owned(), data.path().display().to_string()];
+        let mut links = BTreeMap::new();
+        for subgraph in SUBGRAPHS {
+            let port = free_port();
+            let link = Link::to(&format!("http://127.0.0.1:{port}"));
+            arguments.extend([format!("--{subgraph}"), port.to_string()]);
+            arguments.extend(["--behind".to_owned(), format!("{subgraph}={}", link.address.port())]);
+            links.insert(subgraph, link);
+        }
+        // The data are read before the graph says that it is there.
+        (Self::start_with(events, &arguments), links)
+    }
+
+    fn start_with(events: &Path, arguments: &[String]) -> Self {
         packages::install(&repository().join("tests/gateway"), &[]);
         let mut process = Command::new("node")
             .arg("graph.mjs")
             .args(["--any-ports", "--events"])
             .arg(events)
+            .args(arguments)
             .current_dir(repository().join("tests/gateway"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -68,9 +93,15 @@ impl RealGraph {
 
     /// Deletes a movie with everything that hangs on it.
     pub fn delete_movie(&self, id: &str) {
+        let status = self.try_delete_movie(id);
+        assert!((200..300).contains(&status), "DELETE {id}: {status}");
+    }
+
+    /// The status of the answer to the deletion of a movie.
+    pub fn try_delete_movie(&self, id: &str) -> u16 {
         let response =
             self.client.delete(format!("{}/movies/{id}", self.admin)).send().expect("the admin API answers");
-        assert!(response.status().is_success(), "DELETE {id}: {}", response.status());
+        response.status().as_u16()
     }
 
     /// Makes a subgraph fail in this way, or heals it.
@@ -184,4 +215,25 @@ impl Drop for RealGraph {
 
 fn read(name: &str) -> String {
     std::fs::read_to_string(repository().join("configs/movies").join(name)).expect("a file of configs/movies")
+}
+
+/// Writes the graph's data files with the first movies alone, what is produced of them, and who is credited there.
+fn write_first(movies: usize, folder: &Path) {
+    let read = |domain: &str| -> Vec<Value> {
+        let text = read(&format!("data/{domain}.json"));
+        serde_json::from_str(&text).expect("a list")
+    };
+    let ids: BTreeSet<String> = (1..=movies).map(|n| format!("m{n}")).collect();
+    let is_there = |id: &Value| id.as_str().is_some_and(|id| ids.contains(id));
+    let mut talents = read("talents");
+    for talent in &mut talents {
+        talent["movies"].as_array_mut().expect("a list").retain(is_there);
+    }
+    talents.retain(|talent| talent["movies"] != json!([]));
+    let of_these = |rows: Vec<Value>| rows.into_iter().filter(|row| is_there(&row["movieId"])).collect();
+    let (movies, productions) = (of_these(read("movies")), of_these(read("productions")));
+    for (domain, rows) in [("movies", movies), ("productions", productions), ("talents", talents)] {
+        let text = Value::Array(rows).to_string();
+        std::fs::write(folder.join(format!("{domain}.json")), text).expect("the folder is writable");
+    }
 }

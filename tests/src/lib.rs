@@ -3,6 +3,7 @@
 //! Tests need Node, Python, Maven and two JDKs beside Rust. What is missing fails a test with a sentence that says so; nothing is skipped.
 
 pub mod avro;
+pub mod difference;
 pub mod federation;
 pub mod folder;
 pub mod graph;
@@ -13,7 +14,10 @@ pub mod load;
 pub mod markdown;
 pub mod openmetrics;
 pub mod packages;
+pub mod push;
+pub mod random;
 pub mod servers;
+pub mod storm;
 pub mod stream;
 pub mod tls;
 

@@ -1,24 +1,75 @@
-//! A way to a server that can be cut and mended, for servers that forget everything when they stop.
+//! A way to a server that can be broken and mended, as networks are: a small proxy that passes bytes on.
 
 use std::{
-    io,
-    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    fmt::{self, Display, Formatter},
+    io::{self, Read, Write},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
-/// A port that leads to a server until it is cut.
+/// What goes wrong on a way, until it is mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Break {
+    /// Every connection is closed, in the middle of whatever it carries, and nobody is let through.
+    Cut,
+    /// Nothing arrives in either direction and nobody is told. What was sent arrives once it is mended.
+    Stalled,
+    /// What is asked arrives, and no answer comes back before it is mended.
+    Unanswered,
+    /// The server loses the connections that there are, and who asked is never told, not even once it is mended. New ones
+    /// are good.
+    HalfOpen,
+}
+
+/// A port that leads to a server until it is broken.
 pub struct Link {
     /// The server's address by this way, such as `http://127.0.0.1:40123`.
     pub url: String,
-    way: Arc<Mutex<Way>>,
+    /// The same without a scheme.
+    pub address: SocketAddr,
+    way: Arc<Way>,
 }
 
-/// What goes through a link, and whether anything does.
-#[derive(Default)]
+/// What goes through a link, and what is wrong with it.
 struct Way {
-    is_cut: bool,
-    connections: Vec<TcpStream>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    server: String,
+    is_broken: Option<Break>,
+    connections: Vec<Connection>,
+}
+
+/// Both ends of one connection.
+struct Connection {
+    client: TcpStream,
+    server: TcpStream,
+    is_lost: Arc<AtomicBool>,
+    is_over: Arc<AtomicBool>,
+}
+
+/// Where bytes go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Asked,
+    Answered,
+}
+
+impl Display for Break {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cut => "cut",
+            Self::Stalled => "stalled",
+            Self::Unanswered => "unanswered",
+            Self::HalfOpen => "half open",
+        })
+    }
 }
 
 impl Link {
@@ -26,55 +77,117 @@ impl Link {
     pub fn to(url: &str) -> Self {
         let server = url.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("its address"));
-        let way: Arc<Mutex<Way>> = Arc::default();
+        let address = listener.local_addr().expect("its address");
+        let state = State { server, is_broken: None, connections: Vec::new() };
+        let way = Arc::new(Way { state: Mutex::new(state), changed: Condvar::new() });
         let shared = Arc::clone(&way);
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 // Who comes while it is cut, or while the server is away, is turned away.
-                let _ = pass_on(connection, &server, &shared);
+                let _ = shared.let_in(connection);
             }
         });
-        Self { url, way }
+        Self { url: format!("http://{address}"), address, way }
     }
 
-    /// Cuts every connection, and lets nobody through.
-    pub fn cut(&self) {
-        let mut way = held(&self.way);
-        way.is_cut = true;
-        for connection in way.connections.drain(..) {
-            let _ = connection.shutdown(Shutdown::Both);
+    /// Leads whoever comes from now on to the server at this address.
+    pub fn lead_to(&self, server: SocketAddr) {
+        self.way.state().server = server.to_string();
+    }
+
+    /// Breaks it in this way from now on.
+    pub fn fail(&self, how: Break) {
+        let mut state = self.way.state();
+        state.is_broken = Some(how);
+        for connection in &state.connections {
+            match how {
+                Break::Cut => connection.close(),
+                Break::HalfOpen => connection.lose(),
+                Break::Stalled | Break::Unanswered => {}
+            }
         }
+        self.way.changed.notify_all();
     }
 
     /// Lets everybody through again.
     pub fn mend(&self) {
-        held(&self.way).is_cut = false;
+        self.way.state().is_broken = None;
+        self.way.changed.notify_all();
     }
 }
 
-fn pass_on(connection: TcpStream, server: &str, way: &Mutex<Way>) -> io::Result<()> {
-    let mut way = held(way);
-    if way.is_cut {
-        return Ok(());
+impl Way {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    let server = TcpStream::connect(server)?;
-    for end in [&connection, &server] {
-        way.connections.push(end.try_clone()?);
+
+    fn let_in(self: &Arc<Self>, client: TcpStream) -> io::Result<()> {
+        let mut state = self.state();
+        state.connections.retain(|connection| !connection.is_over.load(Ordering::Relaxed));
+        if state.is_broken == Some(Break::Cut) {
+            return Ok(());
+        }
+        let server = TcpStream::connect(&state.server)?;
+        // Small packets are all that there is; each waits for the next one otherwise.
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        let (is_lost, is_over): (Arc<AtomicBool>, Arc<AtomicBool>) = Default::default();
+        for direction in [Direction::Asked, Direction::Answered] {
+            let (way, is_lost, is_over) = (Arc::clone(self), Arc::clone(&is_lost), Arc::clone(&is_over));
+            let (client, server) = (client.try_clone()?, server.try_clone()?);
+            thread::spawn(move || match direction {
+                Direction::Asked => {
+                    way.pass_on(direction, client, server, &is_lost);
+                    is_over.store(true, Ordering::Relaxed);
+                }
+                Direction::Answered => way.pass_on(direction, server, client, &is_lost),
+            });
+        }
+        state.connections.push(Connection { client, server, is_lost, is_over });
+        Ok(())
     }
-    copy(connection.try_clone()?, server.try_clone()?);
-    copy(server, connection);
-    Ok(())
+
+    /// Passes bytes on until either end closes, and then closes the other, unless nobody is to be told.
+    fn pass_on(&self, direction: Direction, mut from: TcpStream, mut to: TcpStream, is_lost: &AtomicBool) {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let read = from.read(&mut buffer).unwrap_or(0);
+            self.wait_until_whole(direction, is_lost);
+            let is_lost = is_lost.load(Ordering::Relaxed);
+            let is_heard = is_lost || to.write_all(&buffer[..read]).is_ok();
+            if read == 0 || !is_heard {
+                if !is_lost {
+                    let _ = to.shutdown(Shutdown::Write);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Waits while nothing passes in this direction; not for a connection that has no other end any more.
+    fn wait_until_whole(&self, direction: Direction, is_lost: &AtomicBool) {
+        let stands = |state: &mut State| {
+            let is_stopped = match state.is_broken {
+                Some(Break::Stalled) => true,
+                Some(Break::Unanswered) => direction == Direction::Answered,
+                Some(Break::Cut | Break::HalfOpen) | None => false,
+            };
+            is_stopped && !is_lost.load(Ordering::Relaxed)
+        };
+        drop(self.changed.wait_while(self.state(), stands));
+    }
 }
 
-/// Copies until either end closes, and then closes the other.
-fn copy(mut from: TcpStream, mut to: TcpStream) {
-    thread::spawn(move || {
-        let _ = io::copy(&mut from, &mut to);
-        let _ = to.shutdown(Shutdown::Write);
-    });
-}
+impl Connection {
+    fn close(&self) {
+        for end in [&self.client, &self.server] {
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    }
 
-fn held(way: &Mutex<Way>) -> MutexGuard<'_, Way> {
-    way.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Closes the server's end alone.
+    fn lose(&self) {
+        self.is_lost.store(true, Ordering::Relaxed);
+        let _ = self.server.shutdown(Shutdown::Both);
+    }
 }

@@ -18,7 +18,7 @@ use super::{
     maven,
     process::{Server, free_port, private_folder},
 };
-use crate::{repository, tls::Authority};
+use crate::{link::Link, repository, tls::Authority};
 
 const JARS: [&str; 3] = [
     "org.apache.kafka:kafka_2.13:4.1.1",
@@ -31,7 +31,6 @@ const SETTINGS: &str = "\
 process.roles=broker,controller
 node.id=1
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
@@ -71,9 +70,33 @@ pub struct Kafka {
     pub brokers: String,
 }
 
+/// A listener beside the tests' own.
+struct Listener {
+    name: String,
+    protocol: &'static str,
+    /// Where the broker listens.
+    address: String,
+    /// Where clients are told to go.
+    told: String,
+}
+
 /// A broker that lets everybody in.
 pub(super) fn start() -> Kafka {
-    launch(&private_folder("kafka"), "", "", &[])
+    launch(&private_folder("kafka"), &[], "", &[])
+}
+
+/// A broker with so many more listeners, each told as the address of a link to it.
+pub(super) fn start_linked(ways: usize) -> (Kafka, Vec<Link>) {
+    let mut links = Vec::new();
+    let mut listeners = Vec::new();
+    for way in 0..ways {
+        let address = format!("127.0.0.1:{}", free_port());
+        let link = Link::to(&address);
+        let name = format!("LINK{way}");
+        listeners.push(Listener { name, protocol: "PLAINTEXT", address, told: link.address.to_string() });
+        links.push(link);
+    }
+    (launch(&private_folder("kafka"), &listeners, "", &[]), links)
 }
 
 /// A broker with a second listener, for these users and their passwords; gives that one's address, too.
@@ -96,16 +119,24 @@ pub(super) fn start_for(users: &[(&str, &str)], authority: &Authority) -> (Kafka
         users.iter().map(|(user, password)| format!("SCRAM-SHA-256=[name={user},password={password}]"));
     let known: Vec<String> = known.flat_map(|user| ["--add-scram".to_owned(), user]).collect();
     let guarded = format!("127.0.0.1:{}", free_port());
-    (launch(&folder, &format!(",SASL_SSL://{guarded}"), &settings, &known), guarded)
+    let name = "SASL_SSL".to_owned();
+    let listener = Listener { name, protocol: "SASL_SSL", address: guarded.clone(), told: guarded.clone() };
+    (launch(&folder, &[listener], &settings, &known), guarded)
 }
 
-fn launch(folder: &Path, listener: &str, more: &str, users: &[String]) -> Kafka {
+fn launch(folder: &Path, listeners: &[Listener], more: &str, users: &[String]) -> Kafka {
     let jars = maven::cached("kafka-4.1.1", |folder| maven::jars(&JARS, folder));
     let (broker, controller) = (free_port(), free_port());
     let settings = folder.join("server.properties");
+    let each = |of: fn(&Listener) -> String| listeners.iter().map(of).collect::<String>();
+    let protocols = each(|listener| format!(",{}:{}", listener.name, listener.protocol));
+    let addresses = each(|listener| format!(",{}://{}", listener.name, listener.address));
+    let told = each(|listener| format!(",{}://{}", listener.name, listener.told));
     let own = format!(
         "inter.broker.listener.name=PLAINTEXT\n\
-         listeners=PLAINTEXT://127.0.0.1:{broker}{listener},CONTROLLER://127.0.0.1:{controller}\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}\n\
+         listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}{addresses}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{broker}{told}\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\n\
          log.dirs={}\n",
         folder.join("data").display()

@@ -19,8 +19,9 @@ mod topics;
 
 use std::sync::LazyLock;
 
-use crate::tls::Authority;
+use crate::{link::Link, tls::Authority};
 
+pub(crate) use self::process::free_port;
 pub use self::{
     kafka::{Kafka, produce},
     postgres::{DATABASE, Postgres},
@@ -76,6 +77,11 @@ pub fn kafka_of_its_own() -> Kafka {
 /// do only what [`Kafka::allow`] allows. Gives that listener's address, too. The broker ends when it is dropped.
 pub fn kafka_for(users: &[(&str, &str)], authority: &Authority) -> (Kafka, String) {
     kafka::start_for(users, authority)
+}
+
+/// A broker of one test's own, with so many ways to it that can be broken: whoever begins at the address of one stays on it.
+pub fn kafka_linked(ways: usize) -> (Kafka, Vec<Link>) {
+    kafka::start_linked(ways)
 }
 
 /// `PostgreSQL` with a log that Debezium reads, shared by the tests of this process.

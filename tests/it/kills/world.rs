@@ -1,0 +1,233 @@
+//! An index with its processes, its graph, and ways between them that can be broken, round after round.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    sync::Arc,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use harness::{
+    difference::Difference,
+    eventually,
+    folder::{Folder, Running},
+    graph::RealGraph,
+    link::Link,
+    openmetrics,
+    push::Push,
+    random::Random,
+    storm::{Storm, Subjects},
+};
+
+use super::fault::{self, Fault, Pace, Spell};
+
+/// Generous, for two shared cores: what takes this long has stopped.
+const SETTLES: Duration = Duration::from_mins(3);
+
+/// How long the graph is changed after the last fault is over.
+const AFTERWARDS: Duration = Duration::from_millis(300);
+
+/// A place for one process, with ways of its own to every server.
+pub(super) struct Seat {
+    /// In the order of the world's names of links.
+    pub(super) links: Vec<Link>,
+    /// What its process finds in its environment: where the links are.
+    pub(super) variables: Vec<(&'static str, String)>,
+    /// Nobody sits here while it is killed.
+    pub(super) run: Option<Running>,
+}
+
+/// A way to an index' inbox, and what is pushed there.
+pub(super) struct Inbox {
+    pub(super) link: Link,
+    pub(super) source: String,
+    pub(super) push: Push,
+}
+
+pub(super) struct World {
+    pub(super) folder: Folder,
+    pub(super) graph: Arc<RealGraph>,
+    pub(super) subgraphs: BTreeMap<&'static str, Link>,
+    pub(super) seats: Vec<Seat>,
+    pub(super) inboxes: Vec<Inbox>,
+    pub(super) pace: Pace,
+    /// Between two changes of the graph.
+    pub(super) pause: Duration,
+}
+
+/// What is remembered from round to round.
+struct Memory {
+    seed: u64,
+    subjects: Subjects,
+    /// The highest version that each document was seen with.
+    versions: BTreeMap<String, u64>,
+    /// How long each round took to converge.
+    times: Vec<Duration>,
+}
+
+impl World {
+    /// Backfills, and goes through so many rounds. The index is provisioned; afterwards every process still runs.
+    pub(super) fn goes_through(&mut self, rounds: u64, seed: u64) {
+        println!("KILLS_SEED={seed}");
+        for seat in 0..self.seats.len() {
+            self.sit(seat);
+        }
+        self.folder.succeed(&["backfill", "start", "index.yaml"]);
+        self.folder.settles_within(SETTLES);
+        let mut memory = Memory {
+            seed,
+            subjects: Subjects::of(&self.graph),
+            versions: BTreeMap::new(),
+            times: Vec::new(),
+        };
+        for round in 1..=rounds {
+            self.round(round, &mut memory);
+        }
+        memory.times.sort();
+        let longest = memory.times.last().copied().unwrap_or_default();
+        let median = memory.times.get(memory.times.len() / 2).copied().unwrap_or_default();
+        println!(
+            "{rounds} rounds: 0 lost, 0 stale, 0 ghosts; converged in {median:.1?} (p50), {longest:.1?} (max)"
+        );
+        self.folder.succeed(&["audit", "index.yaml", "--full"]);
+    }
+
+    /// Faults in a storm, then calm, and the index must equal the graph.
+    fn round(&mut self, round: u64, memory: &mut Memory) {
+        let mut random = Random::new(memory.seed.wrapping_mul(1_000_003).wrapping_add(round));
+        let logged = self.folder.log().len();
+        let spells = fault::spells(&self.pace, &mut random);
+        let told: Vec<String> = spells.iter().map(|spell| spell.told(self.pace.links).to_string()).collect();
+        let storm = Storm::over(&self.graph, memory.subjects.clone(), random.below(u64::MAX), self.pause);
+        if random.below(3) == 0 {
+            self.folder.succeed(&["backfill", "start", "index.yaml"]);
+        }
+        self.suffer(&spells);
+        sleep(AFTERWARDS);
+        let (subjects, changes) = storm.calm();
+        memory.subjects = subjects;
+        let start = Instant::now();
+        self.is_quiet();
+        let (took, wanted) = (start.elapsed(), self.graph.documents());
+        let found = self.folder.exported_versions();
+        let about = format!("KILLS_SEED={} round {round}: {}", memory.seed, told.join(", "));
+        let documents = found.iter().map(|(id, (_, document))| (id.clone(), document.clone())).collect();
+        let difference = Difference::between(&documents, &wanted);
+        if let Some(id) = difference.first() {
+            panic!("{about}\n{difference}\n{}", self.evidence(id, logged));
+        }
+        for (id, (version, _)) in found {
+            let before = memory.versions.insert(id.clone(), version).unwrap_or(0);
+            assert!(
+                before <= version,
+                "{about}\n{id}: {before} went back to {version}\n{}",
+                self.evidence(&id, logged)
+            );
+        }
+        memory.times.push(took);
+        println!(
+            "round {round}: {}; {changes} changes, converged in {took:.1?}: {} documents, 0 lost, 0 stale, 0 ghosts",
+            told.join(", "),
+            wanted.len()
+        );
+    }
+
+    /// Lets each fault begin and end at its time. All are over when this returns.
+    fn suffer(&mut self, spells: &[Spell]) {
+        let mut turns: Vec<(Duration, Fault, bool)> = Vec::new();
+        for spell in spells {
+            turns.push((spell.begins, spell.fault, true));
+            turns.push((spell.ends, spell.fault, false));
+        }
+        turns.sort_by_key(|(at, ..)| *at);
+        let start = Instant::now();
+        for (at, fault, begins) in turns {
+            sleep(at.saturating_sub(start.elapsed()));
+            if begins {
+                self.begin(fault);
+            } else {
+                self.end(fault);
+            }
+        }
+    }
+
+    fn begin(&mut self, fault: Fault) {
+        match fault {
+            Fault::Killed { seat } => self.seated(seat).kill(),
+            Fault::Frozen { seat } => {
+                let run = self.seated(seat);
+                run.freeze();
+                self.seats[seat].run = Some(run);
+            }
+            Fault::Broken { seat, link, how } => self.seats[seat].links[link].fail(how),
+            Fault::Apart { subgraph, how } => self.subgraphs[subgraph].fail(how),
+        }
+    }
+
+    fn end(&mut self, fault: Fault) {
+        match fault {
+            Fault::Killed { seat } => self.sit(seat),
+            Fault::Frozen { seat } => self.seats[seat].run.as_ref().expect("it was frozen").thaw(),
+            Fault::Broken { seat, link, .. } => self.seats[seat].links[link].mend(),
+            Fault::Apart { subgraph, .. } => self.subgraphs[subgraph].mend(),
+        }
+    }
+
+    /// The process of a seat, which nothing but a kill may end.
+    fn seated(&mut self, seat: usize) -> Running {
+        let mut run = self.seats[seat].run.take().expect("somebody sits there");
+        if let Some(status) = run.ended() {
+            panic!("#{seat} ended by itself, with {status}:\n{}", self.folder.log());
+        }
+        run
+    }
+
+    fn sit(&mut self, seat: usize) {
+        let run = self.folder.run_where(&self.seats[seat].variables);
+        for inbox in &self.inboxes {
+            inbox.link.lead_to(run.address());
+        }
+        self.seats[seat].run = Some(run);
+    }
+
+    /// Waits until all that was told is routed, rebuilt and released.
+    fn is_quiet(&mut self) {
+        for seat in 0..self.seats.len() {
+            let run = self.seated(seat);
+            eventually(SETTLES, || {
+                let waiting = self.inboxes.iter().find(|inbox| !inbox.is_empty(&run));
+                waiting
+                    .map_or(Ok(()), |inbox| Err(format!("{} is behind\n{}", inbox.source, self.folder.log())))
+            });
+            self.seats[seat].run = Some(run);
+        }
+        self.folder.settles_within(SETTLES);
+    }
+
+    /// What is known of a document that differs, and what was logged since this byte.
+    fn evidence(&self, id: &str, since: usize) -> String {
+        let trace = self.folder.output(&["trace", "index.yaml", id]);
+        let trace = String::from_utf8_lossy(&trace.stdout);
+        let log = fs::read(self.folder.path("run.log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(log.get(since..).unwrap_or_default());
+        format!("{trace}\n{:#}\n{log}", self.folder.status())
+    }
+
+    /// Ends every process as an operator would.
+    pub(super) fn ends(&mut self) {
+        for seat in 0..self.seats.len() {
+            let code = self.seated(seat).terminate();
+            assert_eq!(code, Some(0), "SIGTERM drains and exits 0: {}", self.folder.log());
+        }
+    }
+}
+
+impl Inbox {
+    /// Whether all is acknowledged, and nothing of it waits to be routed.
+    fn is_empty(&self, run: &Running) -> bool {
+        let (_, text) = run.get("/metrics");
+        let lag = openmetrics::value(&openmetrics::read(&text), "source_lag", &[("source", &self.source)]);
+        self.push.is_through() && lag == 0.0
+    }
+}
