@@ -71,12 +71,12 @@ fn one_process_and_its_file_lose_nothing() {
         inboxes.push(Inbox { link, source: source.to_owned(), push });
     }
     let (link, url) = gateway(&graph);
-    let seat = Seat { links: vec![link], variables: vec![("GATEWAY_URL", url)], run: None };
+    let seat = Seat { links: vec![link], variables: vec![("GATEWAY_URL", url)], run: None, is_new: true };
     let pace = Pace { seats: 1, links: &["gateway"], frozen: (2_500, 4_000), broken: (300, 4_000) };
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     let pause = Duration::from_millis(20);
     let mut world = World { folder, graph, subgraphs, seats: vec![seat], inboxes, pace, pause };
-    world.goes_through(rounds() * 3 / 5, seed());
+    world.goes_through(rounds() * 3 / 5, seed(), |line| println!("{line}"));
     world.ends();
 }
 
@@ -106,7 +106,7 @@ fn three_processes_over_kafka_lose_nothing() {
             ("STORE_URL", store.url.clone()),
             ("BROKERS", broker.address.to_string()),
         ];
-        Seat { links: vec![gateway, store, broker], variables, run: None }
+        Seat { links: vec![gateway, store, broker], variables, run: None, is_new: true }
     });
     let pace = Pace {
         seats: SEATS,
@@ -116,7 +116,7 @@ fn three_processes_over_kafka_lose_nothing() {
     };
     let (seats, pause) = (seats.collect(), Duration::from_millis(40));
     let mut world = World { folder, graph, subgraphs, seats, inboxes: Vec::new(), pace, pause };
-    world.goes_through(rounds() - rounds() * 3 / 5, seed());
+    world.goes_through(rounds() - rounds() * 3 / 5, seed(), |line| println!("{line}"));
     versions_only_grow(&kafka, name);
     world.ends();
 }

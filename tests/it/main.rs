@@ -7,7 +7,6 @@ mod chain;
 mod compiled;
 mod conformance;
 mod convergence;
-mod crashes;
 mod debezium;
 mod doctor;
 mod documentation;

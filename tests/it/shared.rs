@@ -1,15 +1,12 @@
-//! The index that many processes share over Kafka equals the graph, whatever becomes of any of them.
+//! The index over Kafka equals the graph, whatever becomes of its servers; `kills.rs` has what becomes of its processes.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, thread::sleep, time::Duration};
 
 use harness::{
     eventually,
     folder::{Folder, assert_equal},
-    graph::RealGraph,
     servers::{Rest, elasticsearch, kafka, kafka_of_its_own, registry},
+    storm::{Storm, Subjects},
 };
 use indexer::documents::DocumentSchema;
 use serde_json::{Value, json};
@@ -75,118 +72,31 @@ fn logged_documents(folder: &Folder, registry: &Rest, name: &str) -> BTreeMap<St
 #[test]
 fn servers_that_go_and_come_back_are_waited_for() {
     let (folder, graph) = Folder::with_graph();
+    let graph = Arc::new(graph);
     let (name, broker) = ("shared-faults", kafka_of_its_own());
     folder.keep_on("elasticsearch", &elasticsearch().url, name);
     let _stream = folder.share_over(&broker, None, name);
     folder.succeed(&["provision", "index.yaml", "--yes"]);
-    let mut edits = Edits::new(11);
+    let storm = Storm::over(&graph, Subjects::of(&graph), 11, Duration::from_millis(100));
     let run = folder.run();
     folder.succeed(&["backfill", "start", "index.yaml"]);
-    edits.go_on_for(Duration::from_secs(8), &graph);
+    sleep(Duration::from_secs(8));
     broker.kill();
-    edits.go_on_for(Duration::from_secs(8), &graph);
+    sleep(Duration::from_secs(8));
     broker.start_again();
-    edits.go_on_for(Duration::from_secs(5), &graph);
+    sleep(Duration::from_secs(5));
 
     let block = |is_blocked: Value| {
         let body = json!({"index": {"blocks": {"read_only_allow_delete": is_blocked}}});
         elasticsearch().succeed("PUT", &format!("/{name}-000001/_settings"), &body);
     };
     block(json!(true));
-    edits.go_on_for(Duration::from_secs(8), &graph);
+    sleep(Duration::from_secs(8));
     block(Value::Null);
+    storm.calm();
     folder.settles_within(SETTLES);
     assert_equal(&folder.exported(), &graph.documents(), &folder.log());
     assert_eq!(run.terminate(), Some(0), "SIGTERM drains and exits 0: {}", folder.log());
-}
-
-/// Three processes share the partitions. One is killed, one is frozen until everybody has given it up and then let go on, one
-/// joins, while the graph changes all the time.
-#[test]
-fn processes_come_and_go() {
-    let (folder, graph) = Folder::with_graph();
-    let name = "shared-many";
-    folder.keep_on("elasticsearch", &elasticsearch().url, name);
-    let _stream = folder.share_over(kafka(), None, name);
-    folder.succeed(&["provision", "index.yaml", "--yes"]);
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7_u64);
-    println!("SEED={seed}");
-    let mut edits = Edits::new(seed);
-
-    let [killed, frozen, steady] = ["killed", "frozen", "steady"].map(|_| folder.run());
-    folder.succeed(&["backfill", "start", "index.yaml"]);
-    edits.go_on_for(Duration::from_secs(15), &graph);
-    killed.kill();
-    edits.go_on_for(Duration::from_secs(10), &graph);
-    frozen.freeze();
-    let thaws_at = Instant::now() + FROZEN;
-    edits.go_on_for(Duration::from_secs(20), &graph);
-    let joined = folder.run();
-    edits.go_on_for(thaws_at.saturating_duration_since(Instant::now()), &graph);
-    frozen.thaw();
-    edits.go_on_for(Duration::from_secs(15), &graph);
-
-    folder.settles_within(SETTLES);
-    assert_equal(&folder.exported(), &graph.documents(), &folder.log());
-    versions_only_grow(&folder, name);
-    for run in [frozen, steady, joined] {
-        assert_eq!(run.terminate(), Some(0), "SIGTERM drains and exits 0: {}", folder.log());
-    }
-}
-
-/// How long the zombie is frozen: longer than its session, its fetches' deadline and the index's memory of deletes.
-const FROZEN: Duration = Duration::from_secs(90);
-
-/// Whoever reads the documents log sees each document only grow newer.
-fn versions_only_grow(folder: &Folder, name: &str) {
-    let mut newest: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
-    let documents = kafka().records(&format!("studio-search\\.{name}\\.documents\\..*"));
-    assert!(documents.len() >= 3_201, "{} documents were appended", documents.len());
-    for record in documents {
-        let header = record.headers.iter().find(|header| header.name == "studio-search.version");
-        let text = header.and_then(|header| header.value.clone()).expect("each says its version");
-        let version: u64 = String::from_utf8(text).expect("digits").parse().expect("a number");
-        let key = record.key.expect("each has its id");
-        let before = newest.insert(key.clone(), version).unwrap_or(0);
-        let id = String::from_utf8_lossy(&key);
-        assert!(before < version, "{id}: {version} follows {before}\n{}", folder.log());
-    }
-}
-
-/// Random edits of everything that documents are made of.
-struct Edits(u64);
-
-impl Edits {
-    fn new(seed: u64) -> Self {
-        Self(seed | 1)
-    }
-
-    /// A number below `end`, by xorshift.
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-
-    fn go_on_for(&mut self, time: Duration, graph: &RealGraph) {
-        let end = Instant::now() + time;
-        while Instant::now() < end {
-            let (n, value) = (self.below(200) + 1, self.below(1_000_000));
-            match self.below(3) {
-                0 => graph.post(&format!("/edit/movies/m{n}"), &json!({"title": format!("Title {value}")})),
-                1 => graph.post(
-                    &format!("/edit/productions/p{n}"),
-                    &json!({"status": (["IN_PHOTOGRAPHY", "WRAPPED"][usize::from(value % 2 == 0)])}),
-                ),
-                _ => graph.post(
-                    &format!("/edit/talents/t{}", n % 50 + 1),
-                    &json!({"name": format!("Name {value}")}),
-                ),
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
 }
 
 /// The first source's events name their ids elsewhere than the configuration believes, until that is corrected.

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{BufRead, BufReader},
+    net::Ipv4Addr,
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -11,7 +12,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use crate::{link::Link, packages, repository, servers::free_port};
+use crate::{link::Link, packages, repository};
 
 /// Documents asked for in one request by the test itself.
 const BATCH: usize = 50;
@@ -26,6 +27,8 @@ pub struct RealGraph {
     /// The gateway's URL.
     pub gateway: String,
     admin: String,
+    /// Where each part listens, by its name.
+    ports: BTreeMap<String, u16>,
 }
 
 impl RealGraph {
@@ -41,14 +44,17 @@ impl RealGraph {
         let mut arguments = vec!["--data".to_owned(), data.path().display().to_string()];
         let mut links = BTreeMap::new();
         for subgraph in SUBGRAPHS {
-            let port = free_port();
-            let link = Link::to(&format!("http://127.0.0.1:{port}"));
-            arguments.extend([format!("--{subgraph}"), port.to_string()]);
+            // Led there once the port is known.
+            let link = Link::to("127.0.0.1:1");
             arguments.extend(["--behind".to_owned(), format!("{subgraph}={}", link.address.port())]);
             links.insert(subgraph, link);
         }
         // The data are read before the graph says that it is there.
-        (Self::start_with(events, &arguments), links)
+        let graph = Self::start_with(events, &arguments);
+        for (subgraph, link) in &links {
+            link.lead_to((Ipv4Addr::LOCALHOST, graph.ports[*subgraph]).into());
+        }
+        (graph, links)
     }
 
     fn start_with(events: &Path, arguments: &[String]) -> Self {
@@ -69,9 +75,10 @@ impl RealGraph {
         let told: Value =
             serde_json::from_str(&line).unwrap_or_else(|_| panic!("the graph did not start: {line:?}"));
         let text = |name: &str| told[name].as_str().expect("an address").to_owned();
+        let ports = BTreeMap::deserialize(&told["ports"]).expect("a number for each part");
         let client =
             reqwest::blocking::Client::builder().timeout(Duration::from_mins(1)).build().expect("a client");
-        Self { process, client, gateway: text("gateway"), admin: text("admin") }
+        Self { process, client, gateway: text("gateway"), admin: text("admin"), ports }
     }
 
     /// One call of the admin API; fails on anything but success.

@@ -191,3 +191,108 @@ impl Connection {
         let _ = self.server.shutdown(Shutdown::Both);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, time::Duration};
+
+    use super::*;
+
+    /// A server that says everything again, and tells what it heard; an empty text for the end of a connection.
+    fn echo() -> (SocketAddr, mpsc::Receiver<Vec<u8>>) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, heard) = mpsc::channel();
+        thread::spawn(move || {
+            for mut connection in listener.incoming().flatten() {
+                let tell = tell.clone();
+                thread::spawn(move || {
+                    let mut buffer = [0; 16];
+                    while let read @ 1.. = connection.read(&mut buffer).unwrap_or(0) {
+                        tell.send(buffer[..read].to_vec()).unwrap();
+                        connection.write_all(&buffer[..read]).unwrap();
+                    }
+                    tell.send(Vec::new()).unwrap();
+                });
+            }
+        });
+        (address, heard)
+    }
+
+    /// A connection that waits a moment for an answer.
+    fn client(link: &Link) -> TcpStream {
+        let client = TcpStream::connect(link.address).unwrap();
+        client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        client
+    }
+
+    /// What comes next; nothing where nothing comes.
+    fn answer(mut client: &TcpStream) -> Option<Vec<u8>> {
+        let mut buffer = [0; 16];
+        client.read(&mut buffer).ok().map(|read| buffer[..read].to_vec())
+    }
+
+    fn heard(of: &mpsc::Receiver<Vec<u8>>) -> Option<Vec<u8>> {
+        of.recv_timeout(Duration::from_millis(200)).ok()
+    }
+
+    /// A link with a client that has been answered.
+    fn linked() -> (Link, TcpStream, mpsc::Receiver<Vec<u8>>) {
+        let (server, told) = echo();
+        let link = Link::to(&server.to_string());
+        let mut client = client(&link);
+        client.write_all(b"hello").unwrap();
+        assert_eq!((answer(&client), heard(&told)), (Some(b"hello".to_vec()), Some(b"hello".to_vec())));
+        (link, client, told)
+    }
+
+    #[test]
+    fn a_cut_link_closes_what_there_is_and_turns_newcomers_away() {
+        let (link, before, told) = linked();
+        link.fail(Break::Cut);
+        assert_eq!((answer(&before), heard(&told)), (Some(Vec::new()), Some(Vec::new())));
+        assert_eq!(answer(&client(&link)), Some(Vec::new()));
+        link.mend();
+        let mut after = client(&link);
+        after.write_all(b"again").unwrap();
+        assert_eq!(answer(&after), Some(b"again".to_vec()));
+    }
+
+    #[test]
+    fn a_stalled_link_delivers_everything_later() {
+        let (link, before, told) = linked();
+        link.fail(Break::Stalled);
+        let newcomer = client(&link);
+        for mut client in [&before, &newcomer] {
+            client.write_all(b"later").unwrap();
+        }
+        assert_eq!((answer(&before), answer(&newcomer), heard(&told)), (None, None, None));
+        link.mend();
+        assert_eq!(answer(&before), Some(b"later".to_vec()));
+        assert_eq!(answer(&newcomer), Some(b"later".to_vec()));
+    }
+
+    #[test]
+    fn a_link_without_answers_delivers_questions() {
+        let (link, mut client, told) = linked();
+        link.fail(Break::Unanswered);
+        client.write_all(b"heard").unwrap();
+        assert_eq!((answer(&client), heard(&told)), (None, Some(b"heard".to_vec())));
+        link.mend();
+        assert_eq!(answer(&client), Some(b"heard".to_vec()));
+    }
+
+    #[test]
+    fn a_half_open_connection_stays_silent_for_ever() {
+        let (link, mut before, told) = linked();
+        link.fail(Break::HalfOpen);
+        assert_eq!(heard(&told), Some(Vec::new()), "the server is told");
+        let mut newcomer = client(&link);
+        newcomer.write_all(b"new").unwrap();
+        assert_eq!(answer(&newcomer), Some(b"new".to_vec()));
+        link.mend();
+        before.write_all(b"lost").unwrap();
+        assert_eq!((answer(&before), heard(&told)), (None, Some(b"new".to_vec())));
+        assert_eq!(heard(&told), None);
+    }
+}

@@ -3,8 +3,10 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::{self, Write},
+    net::TcpStream,
     sync::Arc,
-    thread::sleep,
+    thread::{self, sleep},
     time::{Duration, Instant},
 };
 
@@ -25,6 +27,9 @@ use super::fault::{self, Fault, Pace, Spell};
 /// Generous, for two shared cores: what takes this long has stopped.
 const SETTLES: Duration = Duration::from_mins(3);
 
+/// The exit code of a command that can't reach a server.
+const UNREACHABLE: i32 = 69;
+
 /// How long the graph is changed after the last fault is over.
 const AFTERWARDS: Duration = Duration::from_millis(300);
 
@@ -36,6 +41,8 @@ pub(super) struct Seat {
     pub(super) variables: Vec<(&'static str, String)>,
     /// Nobody sits here while it is killed.
     pub(super) run: Option<Running>,
+    /// Whether its process began in this round.
+    pub(super) is_new: bool,
 }
 
 /// A way to an index' inbox, and what is pushed there.
@@ -67,9 +74,9 @@ struct Memory {
 }
 
 impl World {
-    /// Backfills, and goes through so many rounds. The index is provisioned; afterwards every process still runs.
-    pub(super) fn goes_through(&mut self, rounds: u64, seed: u64) {
-        println!("KILLS_SEED={seed}");
+    /// Backfills, goes through so many rounds, and tells of each. The index is provisioned; afterwards every process still runs.
+    pub(super) fn goes_through(&mut self, rounds: u64, seed: u64, tell: impl Fn(&str)) {
+        tell(&format!("KILLS_SEED={seed}"));
         for seat in 0..self.seats.len() {
             self.sit(seat);
         }
@@ -82,23 +89,23 @@ impl World {
             times: Vec::new(),
         };
         for round in 1..=rounds {
-            self.round(round, &mut memory);
+            tell(&self.round(round, &mut memory));
         }
         memory.times.sort();
         let longest = memory.times.last().copied().unwrap_or_default();
         let median = memory.times.get(memory.times.len() / 2).copied().unwrap_or_default();
-        println!(
-            "{rounds} rounds: 0 lost, 0 stale, 0 ghosts; converged in {median:.1?} (p50), {longest:.1?} (max)"
-        );
+        tell(&format!("{rounds} rounds converged in {median:.1?} (p50), {longest:.1?} (max)"));
         self.folder.succeed(&["audit", "index.yaml", "--full"]);
     }
 
-    /// Faults in a storm, then calm, and the index must equal the graph.
-    fn round(&mut self, round: u64, memory: &mut Memory) {
+    /// Faults in a storm, then calm, and the index must equal the graph. Gives what happened.
+    fn round(&mut self, round: u64, memory: &mut Memory) -> String {
         let mut random = Random::new(memory.seed.wrapping_mul(1_000_003).wrapping_add(round));
         let logged = self.folder.log().len();
         let spells = fault::spells(&self.pace, &mut random);
         let told: Vec<String> = spells.iter().map(|spell| spell.told(self.pace.links).to_string()).collect();
+        let about = format!("KILLS_SEED={} round {round}: {}", memory.seed, told.join(", "));
+        let _said = OnPanic(&about);
         let storm = Storm::over(&self.graph, memory.subjects.clone(), random.below(u64::MAX), self.pause);
         if random.below(3) == 0 {
             self.folder.succeed(&["backfill", "start", "index.yaml"]);
@@ -111,26 +118,25 @@ impl World {
         self.is_quiet();
         let (took, wanted) = (start.elapsed(), self.graph.documents());
         let found = self.folder.exported_versions();
-        let about = format!("KILLS_SEED={} round {round}: {}", memory.seed, told.join(", "));
         let documents = found.iter().map(|(id, (_, document))| (id.clone(), document.clone())).collect();
         let difference = Difference::between(&documents, &wanted);
         if let Some(id) = difference.first() {
-            panic!("{about}\n{difference}\n{}", self.evidence(id, logged));
+            panic!("{difference}\n{}", self.evidence(id, logged));
         }
         for (id, (version, _)) in found {
             let before = memory.versions.insert(id.clone(), version).unwrap_or(0);
             assert!(
                 before <= version,
-                "{about}\n{id}: {before} went back to {version}\n{}",
+                "{id}: {before} went back to {version}\n{}",
                 self.evidence(&id, logged)
             );
         }
         memory.times.push(took);
-        println!(
+        format!(
             "round {round}: {}; {changes} changes, converged in {took:.1?}: {} documents, 0 lost, 0 stale, 0 ghosts",
             told.join(", "),
             wanted.len()
-        );
+        )
     }
 
     /// Lets each fault begin and end at its time. All are over when this returns.
@@ -174,13 +180,34 @@ impl World {
         }
     }
 
-    /// The process of a seat, which nothing but a kill may end.
+    /// The process of a seat, which nothing but a kill may end. One that began while a server was away may say so and go, as a
+    /// command does: whoever watches over it starts it again.
     fn seated(&mut self, seat: usize) -> Running {
-        let mut run = self.seats[seat].run.take().expect("somebody sits there");
-        if let Some(status) = run.ended() {
-            panic!("#{seat} ended by itself, with {status}:\n{}", self.folder.log());
+        loop {
+            let mut run = self.seats[seat].run.take().expect("somebody sits there");
+            match run.ended() {
+                None => return run,
+                Some(status) if status.code() == Some(UNREACHABLE) && self.seats[seat].is_new => {
+                    self.sit(seat);
+                }
+                Some(status) => panic!("#{seat} ended by itself, with {status}:\n{}", self.folder.log()),
+            }
         }
-        run
+    }
+
+    /// The process of a seat, once it works.
+    fn settled(&mut self, seat: usize) -> Running {
+        let start = Instant::now();
+        loop {
+            let run = self.seated(seat);
+            if TcpStream::connect(run.address()).is_ok() {
+                self.seats[seat].is_new = false;
+                return run;
+            }
+            assert!(start.elapsed() < SETTLES, "#{seat} does not begin:\n{}", self.folder.log());
+            self.seats[seat].run = Some(run);
+            sleep(Duration::from_millis(100));
+        }
     }
 
     fn sit(&mut self, seat: usize) {
@@ -189,12 +216,13 @@ impl World {
             inbox.link.lead_to(run.address());
         }
         self.seats[seat].run = Some(run);
+        self.seats[seat].is_new = true;
     }
 
     /// Waits until all that was told is routed, rebuilt and released.
     fn is_quiet(&mut self) {
         for seat in 0..self.seats.len() {
-            let run = self.seated(seat);
+            let run = self.settled(seat);
             eventually(SETTLES, || {
                 let waiting = self.inboxes.iter().find(|inbox| !inbox.is_empty(&run));
                 waiting
@@ -229,5 +257,16 @@ impl Inbox {
         let (_, text) = run.get("/metrics");
         let lag = openmetrics::value(&openmetrics::read(&text), "source_lag", &[("source", &self.source)]);
         self.push.is_through() && lag == 0.0
+    }
+}
+
+/// Says which round it was where anything in it fails.
+struct OnPanic<'s>(&'s str);
+
+impl Drop for OnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = writeln!(io::stderr(), "in {}", self.0);
+        }
     }
 }

@@ -21,7 +21,6 @@ use std::sync::LazyLock;
 
 use crate::{link::Link, tls::Authority};
 
-pub(crate) use self::process::free_port;
 pub use self::{
     kafka::{Kafka, produce},
     postgres::{DATABASE, Postgres},

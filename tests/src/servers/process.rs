@@ -37,7 +37,7 @@ pub(super) fn private_folder(name: &str) -> PathBuf {
 }
 
 /// A port that nobody has right now; for servers that can't choose one themselves.
-pub(crate) fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("its address").port()
 }
