@@ -79,6 +79,8 @@ impl World {
         tell(&format!("KILLS_SEED={seed}"));
         for seat in 0..self.seats.len() {
             self.sit(seat);
+            let run = self.settled(seat);
+            self.seats[seat].run = Some(run);
         }
         self.folder.succeed(&["backfill", "start", "index.yaml"]);
         self.folder.settles_within(SETTLES);
@@ -254,9 +256,11 @@ impl World {
 impl Inbox {
     /// Whether all is acknowledged, and nothing of it waits to be routed.
     fn is_empty(&self, run: &Running) -> bool {
+        if !self.push.is_through() {
+            return false;
+        }
         let (_, text) = run.get("/metrics");
-        let lag = openmetrics::value(&openmetrics::read(&text), "source_lag", &[("source", &self.source)]);
-        self.push.is_through() && lag == 0.0
+        openmetrics::value(&openmetrics::read(&text), "source_lag", &[("source", &self.source)]) == 0.0
     }
 }
 
