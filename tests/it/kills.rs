@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, env, sync::Arc, time::Duration};
 use harness::{
     folder::Folder,
     graph::RealGraph,
-    link::Link,
+    link::{Link, NOBODY},
     push::Push,
     servers::{Kafka, elasticsearch, kafka_linked},
 };
@@ -19,7 +19,7 @@ use serde_json::json;
 
 use self::{
     fault::Pace,
-    world::{Inbox, Seat, World},
+    world::{INBOX, Inbox, Seat, World},
 };
 
 /// Few, so that changes meet each other, and a round compares all of them in a second.
@@ -62,19 +62,19 @@ fn gateway(graph: &RealGraph) -> (Link, String) {
 fn one_process_and_its_file_lose_nothing() {
     let (folder, graph, subgraphs) = hurried();
     // Edges come over HTTP, rows by files.
+    let inbox = Link::to(NOBODY);
     let mut inboxes = Vec::new();
     for (table, source) in [("talents", "talent-changes"), ("cast", "cast-changes")] {
         let file = format!("file: ${{EVENTS_DIR:-./events}}/{table}.ndjson");
         folder.edit("index.yaml", &file, "http: true");
-        // Led to whoever runs.
-        let link = Link::to("127.0.0.1:1");
-        let url = format!("{}/events/movies/{source}", link.url);
+        let url = format!("{}/events/movies/{source}", inbox.url);
         let push = Push::start(folder.path("events").join(format!("{table}.ndjson")), url);
-        inboxes.push(Inbox { link, source: source.to_owned(), push });
+        inboxes.push(Inbox { source: source.to_owned(), push });
     }
-    let (link, url) = gateway(&graph);
-    let seat = Seat { links: vec![link], variables: vec![("GATEWAY_URL", url)], run: None, is_new: true };
-    let pace = Pace { seats: 1, links: &["gateway"], frozen: (2_500, 4_000), broken: (300, 4_000) };
+    let (gateway, url) = gateway(&graph);
+    let variables = vec![("GATEWAY_URL", url)];
+    let seat = Seat { links: vec![gateway, inbox], variables, run: None, is_new: true };
+    let pace = Pace { seats: 1, links: &["gateway", INBOX], frozen: (2_500, 4_000), broken: (300, 4_000) };
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     let pause = Duration::from_millis(20);
     let mut world = World { folder, graph, subgraphs, seats: vec![seat], inboxes, pace, pause };

@@ -12,7 +12,10 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use crate::{link::Link, packages, repository};
+use crate::{
+    link::{Link, NOBODY},
+    packages, repository,
+};
 
 /// Documents asked for in one request by the test itself.
 const BATCH: usize = 50;
@@ -44,8 +47,7 @@ impl RealGraph {
         let mut arguments = vec!["--data".to_owned(), data.path().display().to_string()];
         let mut links = BTreeMap::new();
         for subgraph in SUBGRAPHS {
-            // Led there once the port is known.
-            let link = Link::to("127.0.0.1:1");
+            let link = Link::to(NOBODY);
             arguments.extend(["--behind".to_owned(), format!("{subgraph}={}", link.address.port())]);
             links.insert(subgraph, link);
         }

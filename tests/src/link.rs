@@ -25,6 +25,9 @@ pub enum Break {
     HalfOpen,
 }
 
+/// Where a link leads until its server's address is known. Nobody listens on port 1.
+pub const NOBODY: &str = "127.0.0.1:1";
+
 /// A port that leads to a server until it is broken.
 pub struct Link {
     /// The server's address by this way, such as `http://127.0.0.1:40123`.

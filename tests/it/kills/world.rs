@@ -30,6 +30,9 @@ const SETTLES: Duration = Duration::from_mins(3);
 /// The exit code of a command that can't reach a server.
 const UNREACHABLE: i32 = 69;
 
+/// The name of a link that leads to the process itself.
+pub(super) const INBOX: &str = "inbox";
+
 /// How long the graph is changed after the last fault is over.
 const AFTERWARDS: Duration = Duration::from_millis(300);
 
@@ -45,9 +48,8 @@ pub(super) struct Seat {
     pub(super) is_new: bool,
 }
 
-/// A way to an index' inbox, and what is pushed there.
+/// A source whose events are pushed to whoever sits on the only seat.
 pub(super) struct Inbox {
-    pub(super) link: Link,
     pub(super) source: String,
     pub(super) push: Push,
 }
@@ -214,8 +216,8 @@ impl World {
 
     fn sit(&mut self, seat: usize) {
         let run = self.folder.run_where(&self.seats[seat].variables);
-        for inbox in &self.inboxes {
-            inbox.link.lead_to(run.address());
+        if let Some(inbox) = self.pace.links.iter().position(|name| *name == INBOX) {
+            self.seats[seat].links[inbox].lead_to(run.address());
         }
         self.seats[seat].run = Some(run);
         self.seats[seat].is_new = true;
