@@ -117,11 +117,15 @@ fn index_plan(config: &Config, texts: &Texts, diagnostics: &mut Vec<Diagnostic>)
     template.add_typenames(&schema);
     let template = &template;
     let root = fetch::root_field(template).map_err(|diagnostic| diagnostics.push(diagnostic)).ok()?;
-    let fetch = fetch::plan(config, &schema, template, &root, diagnostics);
+    let mut fetch = fetch::plan(config, &schema, template, &root, diagnostics);
     let entity = entity?;
     answers_entity(config, &schema, template, &root, diagnostics)?;
     let mut roots = taken(shape::build(&schema, template, Some(&entity.name)), diagnostics)?;
-    let document = std::mem::take(&mut roots.first_mut()?.children);
+    let answered = roots.first_mut()?;
+    let document = std::mem::take(&mut answered.children);
+    if let Some(fetch) = &mut fetch {
+        fetch.owners = answered.owners.iter().cloned().collect();
+    }
     reserve_names(template, &document, diagnostics);
 
     let root_key = root.field.response_key().node.as_str();

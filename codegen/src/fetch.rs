@@ -58,7 +58,9 @@ pub(crate) fn plan(
     let variable = id_variable(template, ty.list_depth() > 0, diagnostics)?;
     let mode = mode(config, template, root, ty.name(), variable, diagnostics)?;
     let query = print::document(template);
-    Some(FetchPlan { operation_name: template.name.clone(), query_hash: short_hash(&query), query, mode })
+    let operation_name = template.name.clone();
+    // Owners are told with the shape of the answer.
+    Some(FetchPlan { operation_name, query_hash: short_hash(&query), query, mode, owners: Vec::new() })
 }
 
 /// The variable that takes the id, or the list of ids; every other one must have a default.

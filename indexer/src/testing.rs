@@ -31,12 +31,13 @@ pub(crate) fn movies() -> IndexPlan {
         "key": {"field": "movieId", "path": "movieId", "kind": "string"},
         "fetch": {
             "operation_name": "MovieIndex", "query_hash": "0123456789abcdef",
+            "owners": ["movies"],
             "query": "query MovieIndex($id: ID!) { movie(movieId: $id) { movieId } }",
             "mode": {"mode": "alias", "variable_type": "ID!", "other_variables": "", "variable": "id", "root_key": "movie",
                 "root": ["movie(movieId: $id", ") { ...F }"], "fragments": "fragment F on Movie { movieId }"},
         },
         "graph": {"batch_size": 25, "max_concurrency": 4, "timeout_ms": 2000, "deadline_ms": 5000},
-        "subgraphs": {"movies": "http://m/", "talent": "http://t/"},
+        "subgraphs": {"movies": "http://m/", "productions": "http://p/", "talent": "http://t/"},
         "fields": [
             field("movieId", "movieId", "leaf", "movies", "keyword", json!([])),
             field("title", "title", "leaf", "movies", "keyword", json!([])),

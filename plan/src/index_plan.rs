@@ -90,6 +90,9 @@ pub struct FetchPlan {
     pub query: String,
     /// How several documents are asked for in one request.
     pub mode: FetchMode,
+    /// The subgraphs that can answer the root field, sorted; empty where the schema doesn't tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<String>,
 }
 
 /// How several documents share one request.

@@ -3,11 +3,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { ApolloGateway } from "@apollo/gateway";
+import { ApolloGateway, RemoteGraphQLDataSource } from "@apollo/gateway";
 import { ApolloServer } from "@apollo/server";
 import { EventFiles } from "./events.mjs";
 import { Failures } from "./failures.mjs";
-import { graphqlHandler, jsonHandler, listen } from "./http.mjs";
+import { close, graphqlHandler, jsonHandler, listen, reopen } from "./http.mjs";
 import { CONFIG, DEFAULT_PORTS, SUBGRAPHS, localUrl } from "./places.mjs";
 import { subgraphServers } from "./subgraphs.mjs";
 import { World } from "./world.mjs";
@@ -34,6 +34,7 @@ const failures = new Failures();
 const world = new World(options.data);
 const events = new EventFiles(options.events);
 const ports = {};
+const servers = {};
 
 const wantedPort = (part) => Number(options[part] ?? (options["any-ports"] ? 0 : DEFAULT_PORTS[part]));
 
@@ -43,7 +44,28 @@ async function serveGraphql(part, server) {
     counts[part].requests += 1;
     return failures.intercept(part, response);
   });
-  ports[part] = await listen(wantedPort(part), handler);
+  servers[part] = await listen(wantedPort(part), handler);
+  ports[part] = servers[part].address().port;
+}
+
+/** Breaks a subgraph, or heals it. */
+async function fail(failure) {
+  const listens = failures.set(failure);
+  const server = servers[failure.subgraph];
+  if (listens && !server.listening) await reopen(server, ports[failure.subgraph]);
+  if (!listens && server.listening) await close(server);
+  return failure;
+}
+
+// Gives up on a subgraph that was made slow after the `patience` of that failure; of itself it waits for ever.
+function subgraphClient({ name, url }) {
+  const service = new RemoteGraphQLDataSource({ url });
+  const { fetcher } = service;
+  service.fetcher = (address, request) => {
+    const timeout = failures.patience(name);
+    return fetcher(address, timeout ? { ...request, timeout } : request);
+  };
+  return service;
 }
 
 await Promise.all(subgraphServers(world, failures, counts).map(([name, server]) => serveGraphql(name, server)));
@@ -58,8 +80,9 @@ const supergraphSdl = SUBGRAPHS.reduce(
 await serveGraphql(
   "gateway",
   new ApolloServer({
-    gateway: new ApolloGateway({ supergraphSdl }),
+    gateway: new ApolloGateway({ supergraphSdl, buildService: subgraphClient }),
     introspection: true,
+    formatError: (error) => failures.shown(error),
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,
   }),
@@ -67,7 +90,7 @@ await serveGraphql(
 
 // An event must never be ahead of the graph: the world has changed before the event is told.
 const tell = (changes) => ({ events: events.append(changes) });
-ports.admin = await listen(
+servers.admin = await listen(
   wantedPort("admin"),
   jsonHandler({
     "POST /edit/movies/:id": (id, patch) => tell(world.edit("movies", id, patch)),
@@ -76,15 +99,18 @@ ports.admin = await listen(
     "POST /move": (_, move) => tell(world.move(move)),
     "POST /movies": (_, movie) => tell(world.createMovie(movie)),
     "DELETE /movies/:id": (id) => tell(world.deleteMovie(id)),
-    "POST /fail": (_, failure) => {
-      failures.set(failure);
-      return failure;
+    "POST /fail": (_, failure) => fail(failure),
+    "POST /hide": (_, hiding) => {
+      failures.hide(hiding);
+      return hiding;
     },
     "GET /supergraph": () => ({ sdl: supergraphSdl }),
     "GET /counts": () => counts,
     "POST /counts/reset": () => Object.assign(counts, zeroCounts()),
   }),
 );
+
+ports.admin = servers.admin.address().port;
 
 const stop = () => process.exit(0);
 process.on("SIGTERM", stop);

@@ -8,7 +8,7 @@ async function bodyOf(request) {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-/** Listens on the port (0: any free one) of the loopback interface and answers with the port. */
+/** Listens on the port (0: any free one) of the loopback interface and answers with the server. */
 export async function listen(port, handle) {
   // A caller may send on a connection at the moment when an idle timeout closes it; connections end with their callers here.
   const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
@@ -17,11 +17,24 @@ export async function listen(port, handle) {
       response.end(`${error.message}\n`);
     });
   });
-  await new Promise((resolve, reject) => {
+  await reopen(server, port);
+  return server;
+}
+
+/** Listens on the port, for the first time or again. */
+export function reopen(server, port) {
+  return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, "127.0.0.1", resolve);
+    server.listen(port, "127.0.0.1", () => resolve(server.off("error", reject)));
   });
-  return server.address().port;
+}
+
+/** Listens no more: who connects is refused. */
+export function close(server) {
+  return new Promise((resolve) => {
+    server.close(resolve);
+    server.closeAllConnections();
+  });
 }
 
 /** Answers POST and GET on any path as Apollo Server would; `before` may answer first and say so with true. */
@@ -65,7 +78,7 @@ export function jsonHandler(routes) {
     if (!route) return answer(404, { error: "no such route", routes: Object.keys(routes) });
     try {
       const text = await bodyOf(request);
-      return answer(200, route(id, text ? JSON.parse(text) : {}));
+      return answer(200, await route(id, text ? JSON.parse(text) : {}));
     } catch (error) {
       return answer(error.status ?? (error instanceof SyntaxError ? 400 : 500), { error: error.message });
     }

@@ -20,6 +20,9 @@ function resolvers(world, failures, counts) {
   };
   const production = (ptpId) => failures.entity("productions", ptpId, world.production(ptpId));
   const talent = (talentId) => failures.entity("talent", talentId, world.talent(talentId));
+  // One leaf of each subgraph throws, and one that is never null says null; none of a talent's may be null.
+  const throwing = (subgraph, key, name) => (row) => failures.leaf(subgraph, row[key], row[name], { throws: true });
+  const required = (subgraph, key, name) => (row) => failures.leaf(subgraph, row[key], row[name], { throws: false });
   return {
     movies: {
       Query: {
@@ -32,11 +35,19 @@ function resolvers(world, failures, counts) {
           return { edges, pageInfo: { hasNextPage, endCursor: edges.at(-1)?.cursor ?? null }, totalCount };
         },
       },
-      Movie: { __resolveReference: ({ movieId }) => movie(movieId) },
+      Movie: {
+        __resolveReference: ({ movieId }) => movie(movieId),
+        genre: throwing("movies", "movieId", "genre"),
+        title: required("movies", "movieId", "title"),
+      },
     },
     productions: {
       Query: { production: (_, { ptpId }) => production(ptpId) },
-      Production: { __resolveReference: ({ ptpId }) => production(ptpId) },
+      Production: {
+        __resolveReference: ({ ptpId }) => production(ptpId),
+        distributor: throwing("productions", "ptpId", "distributor"),
+        status: required("productions", "ptpId", "status"),
+      },
       Movie: {
         __resolveReference: ({ movieId }) => failures.entity("productions", movieId, stub(movieId)),
         production: ({ movieId }) => world.productionOf(movieId),
@@ -46,6 +57,8 @@ function resolvers(world, failures, counts) {
       Query: { talent: (_, { talentId }) => talent(talentId) },
       Talent: {
         __resolveReference: ({ talentId }) => talent(talentId),
+        name: throwing("talent", "talentId", "name"),
+        role: required("talent", "talentId", "role"),
         movies: ({ talentId }) => world.moviesOf(talentId).map(stub),
       },
       Movie: {

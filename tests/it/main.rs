@@ -1,6 +1,7 @@
 //! End-to-end tests: the real program against a real federated graph, and the rules of the workspace.
 
 mod analyzers;
+mod attribution;
 mod audit;
 mod avro;
 mod chain;

@@ -57,6 +57,13 @@ impl AnswerError {
     pub fn names(&self) -> Vec<&str> {
         self.path.iter().flatten().filter_map(Value::as_str).filter(|name| *name != "@").collect()
     }
+
+    /// The path below the document: what follows the root field, and the index in its list. Apollo Router's `@`, which stands
+    /// for any index, is left out.
+    pub fn below_root(&self) -> Vec<&Value> {
+        let below = self.path.iter().flatten().skip(1).filter(|step| *step != "@");
+        below.skip_while(|step| step.is_number()).collect()
+    }
 }
 
 impl<'a> Answer<'a> {

@@ -40,7 +40,7 @@ pub(super) fn weigh(plan: &IndexPlan, ticket: &Ticket, verdict: Verdict, metrics
 
 fn cause(plan: &IndexPlan, behind: &Behind) -> HoldCause {
     HoldCause {
-        subgraph: owners_of(plan, Some(&behind.path)),
+        subgraph: owners_of(plan, &behind.path),
         code: SS409.id.to_owned(),
         path: Some(behind.path.clone()),
         message: behind.to_string(),

@@ -87,20 +87,19 @@ fn judge_roots(
         .zip(&keys)
         .map(|(id, key)| {
             let errors = by_root.get(key.as_str()).map_or(&[][..], Vec::as_slice);
+            let document = answer.data.as_ref().and_then(|data| data.get(key.as_str()).copied());
             if let (Some(error), true) = (pathless, errors.is_empty()) {
                 return if alone {
-                    Verdict::Held(cause_of(plan, error, &[]))
+                    Verdict::Held(cause_of(plan, error, &[], document))
                 } else {
                     Verdict::Again { alone: true }
                 };
             }
-            match &answer.data {
-                Some(data) => match data.get(key.as_str()) {
-                    Some(raw) => judge_value(plan, id, raw, errors, 1),
-                    None => Verdict::Held(missing_root(key)),
-                },
+            match document {
+                Some(raw) => judge_value(plan, id, raw, errors),
+                None if answer.data.is_some() => Verdict::Held(missing_root(key)),
                 // A null in a non-null place emptied the whole answer. Who has an error is to blame, the others aren't.
-                None if !errors.is_empty() => judge_null(plan, errors, 1),
+                None if !errors.is_empty() => judge_null(plan, errors, None),
                 None if alone => Verdict::Held(missing_root(key)),
                 None => Verdict::Again { alone: true },
             }
@@ -117,7 +116,7 @@ fn judge_list(plan: &IndexPlan, ids: &[DocumentId], answer: &Answer<'_>, root: &
         // The list itself is null: the errors, if any, speak of all.
         let verdict = match alone {
             true if errors.is_empty() => Verdict::Held(missing_root(root)),
-            true => judge_null(plan, &errors, 1),
+            true => judge_null(plan, &errors, None),
             false => Verdict::Again { alone: true },
         };
         return vec![verdict; ids.len()];
@@ -142,14 +141,16 @@ fn judge_list(plan: &IndexPlan, ids: &[DocumentId], answer: &Answer<'_>, root: &
             Some((index, raw)) => {
                 let errors = by_index.get(index).map_or(&[][..], Vec::as_slice);
                 match unplaced {
-                    Some(error) if errors.is_empty() && alone => Verdict::Held(cause_of(plan, error, &[])),
+                    Some(error) if errors.is_empty() && alone => {
+                        Verdict::Held(cause_of(plan, error, &[], Some(raw)))
+                    }
                     Some(_) if errors.is_empty() => Verdict::Again { alone: true },
-                    _ => judge_value(plan, id, raw, errors, 1),
+                    _ => judge_value(plan, id, raw, errors),
                 }
             }
             None if !alone => Verdict::Again { alone: true },
             // Asked for alone, every error concerns it, and only nulls may stand where it should be.
-            None if !errors.is_empty() => judge_null(plan, &errors, 1),
+            None if !errors.is_empty() => judge_null(plan, &errors, list.first().copied()),
             None => match list.iter().find(|raw| !is_null(raw)) {
                 Some(other) => Verdict::Held(other_key(plan, id, other)),
                 None => gone(plan),
@@ -158,19 +159,12 @@ fn judge_list(plan: &IndexPlan, ids: &[DocumentId], answer: &Answer<'_>, root: &
         .collect()
 }
 
-/// One document's value with the errors that concern it; `skip` names of an error's path lead to the document.
-fn judge_value(
-    plan: &IndexPlan,
-    id: &DocumentId,
-    raw: &RawValue,
-    errors: &[&AnswerError],
-    skip: usize,
-) -> Verdict {
+/// One document's value with the errors that concern it.
+fn judge_value(plan: &IndexPlan, id: &DocumentId, raw: &RawValue, errors: &[&AnswerError]) -> Verdict {
     if is_null(raw) {
-        return judge_null(plan, errors, skip);
+        return judge_null(plan, errors, Some(raw));
     }
-    let cause =
-        errors.first().map(|error| cause_of(plan, error, error.names().get(skip..).unwrap_or_default()));
+    let cause = errors.first().map(|error| cause_of(plan, error, &error.below_root(), Some(raw)));
     let key = field_of(raw, &plan.key.path).and_then(|key| DocumentId::from_json(plan.key.kind, &key).ok());
     if key.as_ref() != Some(id) {
         // A key that is null beside an error failed; any other is somebody else's document.
@@ -183,7 +177,7 @@ fn judge_value(
         PartialPolicy::Hold => Verdict::Held(cause),
         PartialPolicy::Index => {
             let mut missing: Vec<String> =
-                errors.iter().map(|error| error.names().get(skip..).unwrap_or_default().join(".")).collect();
+                errors.iter().map(|error| error.names().get(1..).unwrap_or_default().join(".")).collect();
             missing.sort_unstable();
             missing.dedup();
             Verdict::Found { body: body_of(raw), missing, hold: Some(cause) }
@@ -192,14 +186,15 @@ fn judge_value(
 }
 
 /// A null document: gone where no error says otherwise, or where an error on the root itself says "not found".
-fn judge_null(plan: &IndexPlan, errors: &[&AnswerError], skip: usize) -> Verdict {
+/// `raw` is that null; `None` where more of the answer is null than the document.
+fn judge_null(plan: &IndexPlan, errors: &[&AnswerError], raw: Option<&RawValue>) -> Verdict {
     let says_gone = |error: &&AnswerError| {
         let not_found =
             error.code().is_some_and(|code| plan.errors.not_found_codes.iter().any(|known| known == code));
-        not_found && error.names().len() <= skip
+        not_found && error.names().len() <= 1
     };
     match errors.iter().find(|error| !says_gone(error)) {
-        Some(error) => Verdict::Held(cause_of(plan, error, error.names().get(skip..).unwrap_or_default())),
+        Some(error) => Verdict::Held(cause_of(plan, error, &error.below_root(), raw)),
         None => gone(plan),
     }
 }

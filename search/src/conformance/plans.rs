@@ -67,6 +67,7 @@ pub fn plan(mut fields: Vec<Field>) -> IndexPlan {
             query_hash: "0123456789abcdef".to_owned(),
             query: String::new(),
             mode: FetchMode::Single { variable: "id".to_owned(), root: "movie".to_owned() },
+            owners: Vec::new(),
         },
         graph: GraphPolicy { batch_size: 1, max_concurrency: 1, timeout_ms: 1, deadline_ms: 1 },
         subgraphs: BTreeMap::new(),
