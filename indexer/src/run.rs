@@ -3,6 +3,7 @@
 mod error;
 #[cfg(feature = "kafka")]
 mod gaps;
+mod healing;
 mod rebuilding;
 pub mod replaying;
 mod routing;

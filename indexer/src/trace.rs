@@ -1,6 +1,6 @@
 //! One document as it is now on both sides, with what happened to it lately.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use plan::{DocumentId, DocumentVersion};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::{
     audit::{Difference, Look, compare},
     graph::{Graph, GraphError},
     history::{Because, Step},
-    ledger::{Held, held_among},
+    ledger::Held,
     rebuild::judge::Verdict,
 };
 
@@ -95,7 +95,7 @@ impl Trace {
 /// Errors: the index or the ledger can't be read.
 pub async fn trace(index: &Index, graph: Arc<dyn Graph>, id: &DocumentId) -> Result<Trace, StateError> {
     let steps = index.ledger.history(id).await?;
-    let held = held_among(index.ledger.as_ref(), &HashSet::from([id])).await?.pop();
+    let held = index.ledger.held_among(std::slice::from_ref(id)).await?.pop();
     let look = Look::new(Arc::clone(&index.plan), graph, index.store.clone());
     let (graph, stored, body) = match look.at(std::slice::from_ref(id)).await? {
         Ok(mut sides) => {

@@ -265,9 +265,9 @@ fn a_held_document_is_shown_replayed_and_dropped() {
         "export",
     ], @r#"
     $ studio-search errors list
-    held document  subgraph  code                      path   tries  next try              message
-    m2             talent    DOWNSTREAM_SERVICE_ERROR  title      1  [time]  the titles are away
-    m3             unknown   SS404                                1  [time]  no  [31mmovies
+    held document  subgraph  code                      path   tries  next try        message
+    m2             talent    DOWNSTREAM_SERVICE_ERROR  title      1  when asked for  the titles are away
+    m3             unknown   SS404                                1  when asked for  no  [31mmovies
     --- exit 0
     $ studio-search errors list --by subgraph
     subgraph  held  last
@@ -286,12 +286,12 @@ fn a_held_document_is_shown_replayed_and_dropped() {
     tries          1
     held since     [time]
     failed last    [time]
-    next try       [time]
+    next try       when it is asked for: `errors.auto_replay` is false
     in the index   nothing yet
-    help           mend its cause; it is tried again by itself; at once with `studio-search errors replay`
+    help           mend its cause; then `studio-search errors replay`
     --- exit 0
     $ studio-search errors show --id m3 -o json
-    {"json_version":"1","data":{"success":true,"held":{"id":"m3","subgraph":null,"code":"SS404","path":null,"message":"no \u001b[31mmovies","attempts":1,"first_at":[ms],"last_at":[ms],"next_at":[ms],"help":"mend its cause; it is tried again by itself; then `studio-search errors replay`. More: studio-search explain SS404","indexed":null},"dead_letter":null},"error":null}
+    {"json_version":"1","data":{"success":true,"held":{"id":"m3","subgraph":null,"code":"SS404","path":null,"message":"no \u001b[31mmovies","attempts":1,"first_at":[ms],"last_at":[ms],"next_at":[ms],"help":"mend its cause; then `studio-search errors replay`. More: studio-search explain SS404","indexed":null},"dead_letter":null},"error":null}
     --- exit 0
     $ studio-search errors show --id m1
     --- stderr
@@ -309,14 +309,14 @@ fn a_held_document_is_shown_replayed_and_dropped() {
     $ studio-search errors drop --id m3
     --- stderr
     error: 1 document is held, and no dead letter
-      help: a held document is tried again by itself, or now with `studio-search errors replay`; to forget it all the same, add --forget-held: its last good content stays in the index, which may be stale, and nobody fetches it again before its next event or a backfill
+      help: a held document is tried again with `studio-search errors replay`; to forget it all the same, add --forget-held: its last good content stays in the index, which may be stale, and nobody fetches it again before its next event or a backfill
     --- exit 1
     $ studio-search errors drop --id m3 --forget-held
     1 held document is forgotten: its last good content stays in the index, which may be stale, and nobody fetches it again before its next event or a backfill
     --- exit 0
     $ studio-search errors list
-    held document  subgraph  code                      path   tries  next try              message
-    m2             talent    DOWNSTREAM_SERVICE_ERROR  title      2  [time]  the titles are away
+    held document  subgraph  code                      path   tries  next try        message
+    m2             talent    DOWNSTREAM_SERVICE_ERROR  title      2  when asked for  the titles are away
     --- exit 0
     $ studio-search export
     {"id":"m1","version":"[ms]","document":{"movieId":"m1","title":"Alien","status":"RELEASED"}}

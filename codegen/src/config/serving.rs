@@ -141,12 +141,19 @@ pub(super) fn read_auth(
 ) -> Option<StoreAuth> {
     let mut section = reader.section(item)?;
     let mut given = BTreeMap::new();
+    let mut is_readable = true;
     for key in keys {
+        let Some(item) = section.take(key) else { continue };
+        let text = reader.text(&item);
+        is_readable &= text.is_some();
         // `${ES_API_KEY:-}` without the variable means "no key", not "the empty key".
-        let text = section.read(reader, key, Reader::text).filter(|text| !text.value.is_empty());
-        given.extend(text.map(|text| (*key, text.value)));
+        given.extend(text.filter(|text| !text.value.is_empty()).map(|text| (*key, text.value)));
     }
     section.finish(reader);
+    // What can't be read was told; what else is given says nothing without it.
+    if !is_readable {
+        return None;
+    }
     let is_basic = given.contains_key("username") || given.contains_key("password");
     let is_token = |key: &str| matches!(key, "bearer" | "api_key");
     let tokens = given.keys().filter(|key| is_token(key)).count();

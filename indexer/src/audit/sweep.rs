@@ -17,7 +17,7 @@ use crate::{
     backfill::Backfills,
     graph::{Graph, GraphError},
     heartbeat,
-    ledger::{IndexState, figures::Meter, held_among},
+    ledger::{IndexState, figures::Meter},
     log::{Append, Cause, Ends, Entry, Lane},
     now_ms,
     rebuild::breaker::Pace,
@@ -349,8 +349,8 @@ impl Auditor {
         sweep: &mut Sweep,
         confirmed: Vec<(Sides, Sight)>,
     ) -> Result<(), AuditError> {
-        let ids = confirmed.iter().map(|(sides, _)| &sides.id).collect();
-        let held = held_among(self.index.ledger.as_ref(), &ids).await?.into_iter().map(|held| held.id);
+        let ids: Vec<DocumentId> = confirmed.iter().map(|(sides, _)| sides.id.clone()).collect();
+        let held = self.index.ledger.held_among(&ids).await?.into_iter().map(|held| held.id);
         let held: HashSet<DocumentId> = held.collect();
         let report = &mut sweep.row.report;
         let mut entries = Vec::new();

@@ -1,4 +1,4 @@
-//! The gateway: that it answers the index's own operation, whether its errors say whose they are, and its clock.
+//! The gateway: that it answers the index's own operation, and its clock.
 
 use std::time::Duration;
 
@@ -17,31 +17,39 @@ use crate::{
 };
 
 const GATEWAY: &str = "gateway";
-const REDACTION: &str = "gateway errors";
 
-/// What makes Apollo Router tell whose an error is.
-const TELL: &str = "of Apollo Router, set `include_subgraph_errors: { all: true }`; of another gateway, let errors carry \
-                    the subgraph's name as `extensions.service`; else a held document only tells who might be to blame";
+/// What was found, and the errors beside the answer; `None` where it didn't answer.
+pub(super) struct Examined {
+    pub(super) findings: Vec<Finding>,
+    pub(super) errors: Option<Vec<AnswerError>>,
+}
 
 /// Asks for a document that doesn't exist.
-pub(super) async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
+pub(super) async fn examine(patient: &Patient<'_>) -> Examined {
+    let (findings, errors) = asked(patient).await;
+    Examined { findings, errors }
+}
+
+async fn asked(patient: &Patient<'_>) -> (Vec<Finding>, Option<Vec<AnswerError>>) {
     let plan = patient.plan;
     let timeout = Duration::from_millis(plan.graph.timeout_ms);
     let graph = match HttpGraph::new(patient.graph, timeout) {
         Ok(graph) => graph,
         Err(error) => {
             let code = plan::code::fetch::SS401;
-            return vec![Finding::failed(GATEWAY, code, error.to_string(), "mend it under `graph:`")];
+            let finding = Finding::failed(GATEWAY, code, error.to_string(), "mend it under `graph:`");
+            return (vec![finding], None);
         }
     };
     let request = DocumentRequests::new(plan.clone().into()).documents(&[nobody(plan.key.kind)]);
     let asked = now_ms();
     let exchanged = graph.exchange(&request).await;
     let answered = now_ms();
-    let mut findings = match &exchanged {
+    let (finding, errors) = match &exchanged {
         Ok(reply) => answer(plan, &reply.body),
-        Err(error) => vec![refusal(error)],
+        Err(error) => (refusal(error), None),
     };
+    let mut findings = vec![finding];
     if let Some(theirs) = exchanged.ok().and_then(|reply| reply.date) {
         findings.push(clock::compared("gateway clock", theirs, asked, answered));
     }
@@ -52,7 +60,7 @@ pub(super) async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
             "name the supergraph's file under `graph.schema`; then introspection may be off",
         ));
     }
-    findings
+    (findings, errors)
 }
 
 /// An id that no document has.
@@ -64,11 +72,11 @@ fn nobody(kind: IdKind) -> DocumentId {
     DocumentId::new(text).expect("it is short, and no placeholder")
 }
 
-/// What an answer tells.
-fn answer(plan: &IndexPlan, body: &[u8]) -> Vec<Finding> {
+/// What an answer tells, and its errors.
+fn answer(plan: &IndexPlan, body: &[u8]) -> (Finding, Option<Vec<AnswerError>>) {
     let answer = match Answer::parse(body) {
         Ok(answer) => answer,
-        Err(error) => return vec![refusal(&error)],
+        Err(error) => return (refusal(&error), None),
     };
     let is_absence = |error: &AnswerError| {
         error.code().is_some_and(|code| plan.errors.not_found_codes.iter().any(|known| known == code))
@@ -84,22 +92,7 @@ fn answer(plan: &IndexPlan, body: &[u8]) -> Vec<Finding> {
             Finding::warning(GATEWAY, message, mend)
         }
     };
-    vec![operation, redaction(plan, &answer.errors)]
-}
-
-/// Whether errors say whose they are.
-fn redaction(plan: &IndexPlan, errors: &[AnswerError]) -> Finding {
-    if errors.is_empty() {
-        return Finding::ok(
-            REDACTION,
-            "not seen: it answered without an error (Apollo Router hides the subgraph's name unless \
-             `include_subgraph_errors` is set)",
-        );
-    }
-    match errors.iter().find_map(|error| named_subgraph(plan, error)) {
-        Some(name) => Finding::ok(REDACTION, format!("they name the subgraph that failed ({name})")),
-        None => Finding::warning(REDACTION, "they don't name the subgraph that failed", TELL),
-    }
+    (operation, Some(answer.errors))
 }
 
 fn refusal(error: &GraphError) -> Finding {
@@ -117,19 +110,13 @@ mod tests {
     use super::{super::Status, *};
     use crate::testing;
 
-    /// The answer of an Apollo Router 2 with its default settings.
     #[test]
-    fn redacted_errors_are_told_with_the_setting() {
+    fn an_error_is_told_with_whose_it_is() {
         let plan = testing::movies();
-        let redacted =
-            br#"{"data": {"d0": null}, "errors": [{"message": "Subgraph errors redacted", "path": ["d0"]}]}"#;
-        let found = answer(&plan, redacted);
-        assert_eq!(found[1].status, Status::Warning);
-        assert!(found[1].help.as_deref().is_some_and(|help| help.contains("include_subgraph_errors")));
         let named = br#"{"data": {"d0": null}, "errors": [{"message": "no", "path": ["d0"], "extensions": {"service": "talent"}}]}"#;
-        let found = answer(&plan, named);
-        assert_eq!((found[0].status, found[1].status), (Status::Warning, Status::Ok));
-        assert!(found[0].message.contains("(talent)"), "{found:?}");
+        let (finding, errors) = answer(&plan, named);
+        assert_eq!((finding.status, errors.unwrap().len()), (Status::Warning, 1));
+        assert!(finding.message.contains("(talent)"), "{finding:?}");
     }
 
     #[test]
@@ -138,7 +125,7 @@ mod tests {
         let body =
             br#"{"errors": [{"message": "no field", "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"}}]}"#;
         let found = answer(&plan, body);
-        assert_eq!(found[0].code.map(|code| code.id), Some("SS402"));
-        assert_eq!(answer(&plan, br#"{"data": {"d0": null}}"#)[0].status, Status::Ok);
+        assert_eq!(found.0.code.map(|code| code.id), Some("SS402"));
+        assert_eq!(answer(&plan, br#"{"data": {"d0": null}}"#).0.status, Status::Ok);
     }
 }

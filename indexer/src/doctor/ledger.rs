@@ -3,7 +3,7 @@
 use super::{Finding, Patient};
 use crate::{
     Index, StateError,
-    ledger::IndexState,
+    ledger::{Held, IndexState},
     provision::{self, Change},
 };
 
@@ -11,7 +11,12 @@ use crate::{
 pub(super) struct Examined {
     pub(super) findings: Vec<Finding>,
     pub(super) version: Change,
+    /// Some of the documents that are held.
+    pub(super) held: Vec<Held>,
 }
+
+/// Held documents that are looked at. They are many where one thing failed, and say the same then.
+const HELD: usize = 200;
 
 /// Reads the ledger.
 pub(super) async fn examine(patient: &Patient<'_>) -> Examined {
@@ -24,15 +29,16 @@ pub(super) async fn examine(patient: &Patient<'_>) -> Examined {
         Err(error) => (vec![Finding::of_error("ledger", &error)], provision::version_change(None, plan)),
     };
     // What isn't provisioned, or doesn't answer, was told above.
-    if let Ok(found) = run(patient).await {
-        findings.extend(found);
+    let mut held = Vec::new();
+    if let Ok(index) = Index::open(&plan.name, place).await {
+        findings.extend(run(&index).await.unwrap_or_default());
+        held = index.ledger.held(None, HELD).await.unwrap_or_default();
     }
-    Examined { findings, version }
+    Examined { findings, version, held }
 }
 
 /// Whether processes work on the index, and whether it paused itself.
-async fn run(patient: &Patient<'_>) -> Result<Vec<Finding>, StateError> {
-    let index = Index::open(&patient.plan.name, patient.place).await?;
+async fn run(index: &Index) -> Result<Vec<Finding>, StateError> {
     let processes = index.ledger.figures().await?.len();
     let process = match processes {
         0 => Finding::ok("run", "no `run` works on the index now"),

@@ -8,6 +8,7 @@ mod gateway;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod ledger;
+mod redaction;
 mod registry;
 mod state;
 mod store;
@@ -135,7 +136,8 @@ impl Finding {
 /// Looks at everything.
 pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     let (gateway, ledger) = futures::join!(gateway::examine(patient), ledger::examine(patient));
-    let mut findings = gateway;
+    let mut findings = gateway.findings;
+    findings.extend(redaction::examine(patient.plan, gateway.errors.as_deref(), &ledger.held));
     if patient.plan.kafka.is_none() {
         findings.extend(state::examine(patient));
     }

@@ -129,23 +129,30 @@ impl Ledger for MemoryLedger {
         Ok(())
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<(DocumentId, Wants)>, StateError> {
+    async fn due(&self, limit: usize, without: &[String]) -> Result<Vec<Held>, StateError> {
         let (kept, now) = (self.kept(), now_ms());
-        let mut due: Vec<&Held> =
-            kept.held.values().map(|row| &row.held).filter(|held| held.next_at <= now).collect();
+        let is_wanted =
+            |held: &&Held| held.subgraph.as_ref().is_none_or(|subgraph| !without.contains(subgraph));
+        let rows = kept.held.values().map(|row| &row.held);
+        let mut due: Vec<&Held> = rows.filter(|held| held.next_at <= now).filter(is_wanted).collect();
         due.sort_by_key(|held| held.next_at);
-        Ok(due.into_iter().take(limit).map(|held| (held.id.clone(), held.wants.clone())).collect())
+        Ok(due.into_iter().take(limit).cloned().collect())
     }
 
-    async fn mark_replayed(&self, ids: Vec<DocumentId>) -> Result<(), StateError> {
+    async fn mark_replayed(&self, holds: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError> {
         let (mut kept, next_at) = (self.kept(), now_ms().saturating_add(self.retry.longest()));
-        for id in ids {
-            if let Some(row) = kept.held.get_mut(&id) {
+        for (id, version) in holds {
+            if let Some(row) = kept.held.get_mut(&id).filter(|row| row.held.version == version) {
                 row.held.next_at = next_at;
                 row.replayed = true;
             }
         }
         Ok(())
+    }
+
+    async fn held_among(&self, ids: &[DocumentId]) -> Result<Vec<Held>, StateError> {
+        let kept = self.kept();
+        Ok(ids.iter().filter_map(|id| kept.held.get(id)).map(|row| row.held.clone()).collect())
     }
 
     async fn forget(&self, holds: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError> {

@@ -13,8 +13,6 @@ mod retry;
 pub(crate) mod settled;
 pub mod sqlite;
 
-use std::collections::HashSet;
-
 use async_trait::async_trait;
 use plan::{
     Code, DocumentId, DocumentVersion, Epoch, IndexPlan,
@@ -267,12 +265,15 @@ pub trait Ledger: Send + Sync {
     /// they answer again. Where very much is held, at least a thousand of them; their own releases bring the next.
     async fn release(&self, completed: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError>;
 
-    /// At most `limit` held ids that are due, each with what its document must show.
-    async fn due(&self, limit: usize) -> Result<Vec<(DocumentId, Wants)>, StateError>;
+    /// At most `limit` held documents that are due, the longest due first, without those that these subgraphs made fail.
+    async fn due(&self, limit: usize, without: &[String]) -> Result<Vec<Held>, StateError>;
 
-    /// Notes that these held ids were appended to the log: they are due again only after the longest pause, or when their
-    /// fetch has failed.
-    async fn mark_replayed(&self, ids: Vec<DocumentId>) -> Result<(), StateError>;
+    /// Notes that these holds, each of the version that was seen, are in the log again: they are due only after the longest
+    /// pause, or when their fetch has failed. A hold that a newer fetch wrote meanwhile stays as it is.
+    async fn mark_replayed(&self, holds: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError>;
+
+    /// Those of these documents that are held, in no order.
+    async fn held_among(&self, ids: &[DocumentId]) -> Result<Vec<Held>, StateError>;
 
     /// Held documents in the order of their ids, after an id.
     async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError>;
@@ -328,27 +329,4 @@ pub trait Ledger: Send + Sync {
     /// Writes how far an audit is, unless the row of its kind tells of a newer one or is further already: an executor that was
     /// overtaken must not set it back.
     async fn save_audit(&self, audit: &AuditRow) -> Result<(), StateError>;
-}
-
-/// Those of these documents that are held.
-pub(crate) async fn held_among(
-    ledger: &dyn Ledger,
-    ids: &HashSet<&DocumentId>,
-) -> Result<Vec<Held>, StateError> {
-    const PAGE: usize = 1_000;
-    let mut held = Vec::new();
-    let Some(last) = ids.iter().max() else { return Ok(held) };
-    if ledger.held_count().await? == 0 {
-        return Ok(held);
-    }
-    let mut after = None;
-    loop {
-        let page = ledger.held(after.as_ref(), PAGE).await?;
-        let is_last = page.len() < PAGE;
-        after = page.last().map(|row| row.id.clone());
-        held.extend(page.into_iter().filter(|row| ids.contains(&row.id)));
-        if is_last || after.as_ref().is_some_and(|after| after >= *last) {
-            return Ok(held);
-        }
-    }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion, Epoch};
 
 use super::{Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger};
-use crate::{StateError, audit::AuditRow, history::Step, patience::Patience, revision::Wants};
+use crate::{StateError, audit::AuditRow, history::Step, patience::Patience};
 
 /// A ledger as a process sees it that has nothing better to do than to wait. Every method may be repeated.
 pub(crate) struct PatientLedger {
@@ -32,12 +32,16 @@ impl Ledger for PatientLedger {
         self.patience.try_until_done(|| self.ledger.release(completed.clone())).await
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<(DocumentId, Wants)>, StateError> {
-        self.patience.try_until_done(|| self.ledger.due(limit)).await
+    async fn due(&self, limit: usize, without: &[String]) -> Result<Vec<Held>, StateError> {
+        self.patience.try_until_done(|| self.ledger.due(limit, without)).await
     }
 
-    async fn mark_replayed(&self, ids: Vec<DocumentId>) -> Result<(), StateError> {
-        self.patience.try_until_done(|| self.ledger.mark_replayed(ids.clone())).await
+    async fn mark_replayed(&self, holds: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError> {
+        self.patience.try_until_done(|| self.ledger.mark_replayed(holds.clone())).await
+    }
+
+    async fn held_among(&self, ids: &[DocumentId]) -> Result<Vec<Held>, StateError> {
+        self.patience.try_until_done(|| self.ledger.held_among(ids)).await
     }
 
     async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError> {

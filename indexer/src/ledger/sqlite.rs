@@ -21,6 +21,10 @@ use crate::{
 
 mod lately;
 
+/// What [`read_held`] reads.
+const HELD_COLUMNS: &str =
+    "id, version, subgraph, code, path, message, attempts, first_at, last_at, next_at, wants";
+
 /// The ledger of the embedded world.
 #[derive(Clone)]
 pub struct SqliteLedger {
@@ -145,37 +149,49 @@ impl Ledger for SqliteLedger {
             .await
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<(DocumentId, Wants)>, StateError> {
-        let sql = "SELECT id, wants FROM held WHERE next_at <= ?1 ORDER BY next_at LIMIT ?2";
+    async fn due(&self, limit: usize, without: &[String]) -> Result<Vec<Held>, StateError> {
+        let (without, sql) = (
+            as_json(&without),
+            format!(
+                "SELECT {HELD_COLUMNS} FROM held WHERE next_at <= ?1
+             AND (subgraph IS NULL OR subgraph NOT IN (SELECT value FROM json_each(?2)))
+             ORDER BY next_at LIMIT ?3"
+            ),
+        );
         self.state
             .read(move |conn| {
-                let ids = params![now_ms(), limit];
-                conn.prepare_cached(sql)?
-                    .query_map(ids, |row| Ok((read_id(row, 0)?, read_wants(row, 1)?)))?
-                    .collect()
+                let asked = params![now_ms(), without, limit];
+                conn.prepare_cached(&sql)?.query_map(asked, read_held)?.collect()
             })
             .await
     }
 
-    async fn mark_replayed(&self, ids: Vec<DocumentId>) -> Result<(), StateError> {
+    async fn mark_replayed(&self, holds: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError> {
         let next_at = now_ms().saturating_add(self.retry.longest());
         self.state
             .write(move |tx| {
-                let mut mark =
-                    tx.prepare_cached("UPDATE held SET next_at = ?2, replayed = 1 WHERE id = ?1")?;
-                ids.iter().try_for_each(|id| mark.execute(params![id.as_str(), next_at]).map(drop))
+                let sql = "UPDATE held SET next_at = ?3, replayed = 1 WHERE id = ?1 AND version = ?2";
+                let mut mark = tx.prepare_cached(sql)?;
+                holds.iter().try_for_each(|(id, version)| {
+                    mark.execute(params![id.as_str(), version.get(), next_at]).map(drop)
+                })
             })
             .await
+    }
+
+    async fn held_among(&self, ids: &[DocumentId]) -> Result<Vec<Held>, StateError> {
+        let ids: Vec<&str> = ids.iter().map(DocumentId::as_str).collect();
+        let ids = as_json(&ids);
+        let sql = format!("SELECT {HELD_COLUMNS} FROM held WHERE id IN (SELECT value FROM json_each(?1))");
+        self.state.read(move |conn| conn.prepare_cached(&sql)?.query_map([ids], read_held)?.collect()).await
     }
 
     async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError> {
         let after = after.map(|id| id.as_str().to_owned()).unwrap_or_default();
-        let sql =
-            "SELECT id, version, subgraph, code, path, message, attempts, first_at, last_at, next_at, wants
-                   FROM held WHERE id > ?1 ORDER BY id LIMIT ?2";
+        let sql = format!("SELECT {HELD_COLUMNS} FROM held WHERE id > ?1 ORDER BY id LIMIT ?2");
         self.state
             .read(move |conn| {
-                conn.prepare_cached(sql)?.query_map(params![after, limit], read_held)?.collect()
+                conn.prepare_cached(&sql)?.query_map(params![after, limit], read_held)?.collect()
             })
             .await
     }

@@ -9,7 +9,11 @@ use plan::{DocumentVersion, Epoch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{ONCE_GIVES_UP_AFTER, Process, RunError, Tasks, joined, sleeps_through};
+use super::{
+    ONCE_GIVES_UP_AFTER, Process, RunError, Tasks,
+    healing::{self, Healing},
+    joined, sleeps_through,
+};
 use crate::{
     StateError,
     audit::schedule::Audits,
@@ -17,16 +21,9 @@ use crate::{
     graph::request::DocumentRequests,
     heartbeat::{self, waiting},
     ledger::IndexState,
-    log::{Append, Cause, Entry, Lane, Ownership, Tenure},
+    log::{Lane, Ownership, Tenure},
     rebuild::{Rebuild, Signals, batch::Batches, gone::GoneGuard},
 };
-
-/// Held documents that are tried again at once, each half second: enough to heal thousands in a minute, too few to push
-/// live changes aside.
-const REPLAYS: usize = 200;
-
-/// How often held documents are looked at.
-const REPLAY_POLL: Duration = Duration::from_millis(500);
 
 /// How long what runs may take to end when a share is asked back. Then it is abandoned: the next owner fetches it anew.
 /// Kafka waits for five minutes (`max.poll.interval.ms`), but nobody rebuilds these ids meanwhile.
@@ -78,13 +75,16 @@ impl Rebuilding {
         let backfills = Arc::new(self.backfills(&ended));
         let mut executing = Tasks::new();
         if tenure.is_executor() {
-            self.process.replay_due().await?;
+            let replays = self.process.index.plan.errors.auto_replay;
+            if replays && self.once && self.process.can_replay().await? {
+                healing::replay_once(&*self.process.index.ledger, &*self.process.index.log).await?;
+            }
             let enumerating = Arc::clone(&backfills);
             let heartbeat = heartbeat::beside("backfills");
             executing.spawn(heartbeat.drive(async move { Ok(enumerating.run(give_up_after).await?) }));
-            if self.process.index.plan.errors.auto_replay && !self.once {
+            if replays && !self.once {
                 let heartbeat = heartbeat::beside("trying held documents again");
-                executing.spawn(heartbeat.drive(Arc::clone(&self.process).replay_until(ended.clone())));
+                executing.spawn(heartbeat.drive(Arc::clone(&self.process).heal_until(ended.clone())));
             }
             if let (Some(audits), false) = (self.audits(&ended), self.once) {
                 let heartbeat = heartbeat::beside("audits");
@@ -211,31 +211,20 @@ async fn overdue(tenure: &dyn Tenure) {
 }
 
 impl Process {
-    /// Appends held ids that are due, unless the index waits for something or live changes are behind.
-    async fn replay_due(&self) -> Result<(), StateError> {
+    /// Whether held documents may be tried again: not while the index waits for something, or live changes are behind.
+    async fn can_replay(&self) -> Result<bool, StateError> {
         let is_running =
             self.index.ledger.state().await? == IndexState::Running && self.meter.waiting().is_none();
-        if !is_running || self.index.log.lag(Lane::Live).await? > REPLAYS as u64 {
-            return Ok(());
-        }
-        let due = self.index.ledger.due(REPLAYS).await?;
-        if due.is_empty() {
-            return Ok(());
-        }
-        let ids = due.iter().map(|(id, _)| id.clone()).collect();
-        let entry = |(id, wants)| Entry { wants, ..Entry::new(id, Lane::Live, Cause::Replay) };
-        // Marked after it is in the log: a crash in between replays twice, and never not at all.
-        self.index
-            .log
-            .append(Append { entries: due.into_iter().map(entry).collect(), ..Append::default() })
-            .await?;
-        self.index.ledger.mark_replayed(ids).await
+        Ok(is_running && self.index.log.lag(Lane::Live).await? <= healing::WAVE as u64)
     }
 
-    async fn replay_until(self: Arc<Self>, stop: CancellationToken) -> Result<(), RunError> {
-        while !sleeps_through(REPLAY_POLL, &stop).await {
+    async fn heal_until(self: Arc<Self>, stop: CancellationToken) -> Result<(), RunError> {
+        let mut healing = Healing::new();
+        while !sleeps_through(healing::POLL, &stop).await {
             heartbeat::beat();
-            self.replay_due().await?;
+            if self.can_replay().await? {
+                healing.step(&*self.index.ledger, &*self.index.log).await?;
+            }
         }
         Ok(())
     }

@@ -13,7 +13,11 @@ super::codes! {
          unknown caller must not empty an index.";
     SS404 "part of the graph failed"
         "The gateway answered with errors for this document. The last good document stays as it is; the id is held with the path, the \
-         code and the subgraph that failed, and is fetched again by itself.";
+         code and the subgraph that failed, and is fetched again by itself. Routers hide the subgraph unless they are told not to: of Apollo \
+         Router, set `include_subgraph_errors: { all: true }`; of WunderGraph Cosmo, `subgraph_error_propagation: { attach_service_name: \
+         true, omit_extensions: false }`; of Hive Router, let `error_masking.all.extensions` keep the key `service`; of Hive Gateway, set \
+         `maskedErrors: false`; of Apollo Server, let `formatError` keep `extensions.serviceName`. What stays hidden is told from the path \
+         and from what is null, as one of several where that leaves several.";
     SS405 "the answer is not a GraphQL response"
         "What came back is not JSON with `data` or `errors`, or it was cut, or it is larger than 32 MiB. Check that `graph.url` is the \
          GraphQL endpoint and not a web page before it.";

@@ -49,9 +49,12 @@ pub(crate) async fn drop(
             "{} held, and no dead letter",
             amount(held.len(), "document is", "documents are")
         ));
+        let again = match index.plan.errors.auto_replay {
+            true => "by itself, or now with `studio-search errors replay`",
+            false => "with `studio-search errors replay`",
+        };
         return Err(failure.help(format!(
-            "a held document is tried again by itself, or now with `studio-search errors replay`; to forget it all the same, \
-             add --forget-held: {FORGETTING}"
+            "a held document is tried again {again}; to forget it all the same, add --forget-held: {FORGETTING}"
         )));
     }
     let dead_letters: Vec<LetterNumber> = rows.iter().map(|row| row.number).collect();

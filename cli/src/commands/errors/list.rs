@@ -75,7 +75,7 @@ pub(crate) async fn list(
     output.answer(&listed, |paint| {
         let mut parts = Vec::new();
         if !held.is_empty() {
-            parts.push(held_table(&held, paint));
+            parts.push(held_table(&held, index.plan.errors.auto_replay, paint));
         }
         if !letters.is_empty() {
             parts.push(letter_table(&letters, paint));
@@ -138,7 +138,7 @@ fn group_table(by: By, groups: &[Group], paint: Paint) -> String {
     table.render(paint)
 }
 
-fn held_table(held: &[Held], paint: Paint) -> String {
+fn held_table(held: &[Held], replays: bool, paint: Paint) -> String {
     let mut table =
         Table::new(&["held document", "subgraph", "code", "path", ">tries", "next try", "message"]);
     for held in held {
@@ -148,7 +148,7 @@ fn held_table(held: &[Held], paint: Paint) -> String {
             held.code.clone(),
             held.path.clone().unwrap_or_default(),
             held.attempts.to_string(),
-            moment(held.next_at),
+            if replays { moment(held.next_at) } else { "when asked for".to_owned() },
             held.message.clone(),
         ]);
     }

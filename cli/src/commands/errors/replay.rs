@@ -73,7 +73,7 @@ async fn append(index: &Index, held: &[Held]) -> Result<(), Failure> {
         let entries = page.iter().map(entry).collect();
         index.log.append(Append { entries, ..Append::default() }).await?;
         // Afterwards: what was noted and not appended would wait for the longest pause.
-        index.ledger.mark_replayed(page.iter().map(|held| held.id.clone()).collect()).await?;
+        index.ledger.mark_replayed(page.iter().map(|held| (held.id.clone(), held.version)).collect()).await?;
     }
     Ok(())
 }

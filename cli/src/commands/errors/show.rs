@@ -39,6 +39,9 @@ struct ShownDocument<'s> {
     held: &'s Held,
     help: String,
     indexed: Option<Indexed>,
+    /// Whether it is tried again by itself.
+    #[serde(skip)]
+    replays: bool,
 }
 
 #[derive(Serialize)]
@@ -114,13 +117,14 @@ pub(crate) async fn show(
     let wanted = Selection { ids: one.id.iter().cloned().collect(), ..Selection::default() };
     let held = held(&index, &wanted).await?;
     let held = held.first().expect("an id that is not held is a failure");
+    let replays = index.plan.errors.auto_replay;
     let stored = index.store.get(&held.id).await?;
     let indexed = stored.map(|stored| Indexed {
         version: stored.version.to_string(),
         fetched_at: stored.fetched_at_ms,
         deleted: stored.body.is_none(),
     });
-    let document = ShownDocument { held, help: mend(&held.code), indexed };
+    let document = ShownDocument { held, help: mend(&held.code, replays), indexed, replays };
     let shown = Shown { success: true, held: Some(document), dead_letter: None };
     output.answer(&shown, |paint| {
         shown.held.as_ref().map(|held| document_text(held, paint)).unwrap_or_default()
@@ -133,7 +137,7 @@ async fn show_letter(index: &Index, number: LetterNumber, output: &mut Output) -
     let letter = kept.into_iter().next().ok_or_else(|| no_letter(number))?;
     let cut = letter.may_be_cut();
     let dead_letter =
-        ShownLetter { row: &letter.row, help: mend(&letter.row.code), cut, record: record(&letter) };
+        ShownLetter { row: &letter.row, help: mend(&letter.row.code, false), cut, record: record(&letter) };
     let shown = Shown { success: true, held: None, dead_letter: Some(dead_letter) };
     output.answer(&shown, |paint| {
         shown.dead_letter.as_ref().map(|letter| letter_text(letter, paint)).unwrap_or_default()
@@ -157,8 +161,8 @@ fn record(letter: &KeptLetter) -> ShownRecord {
     }
 }
 
-/// What to do about it.
-fn mend(code: &str) -> String {
+/// What to do about it, where it is tried again by itself or isn't.
+fn mend(code: &str, replays: bool) -> String {
     let mend = match code {
         "SS301" => {
             "compare it with the source's `format` and `encoding`; correct and provision them, or the producer"
@@ -169,14 +173,16 @@ fn mend(code: &str) -> String {
         "SS304" => "mend what the gateway says",
         "SS323" => "register the schema that it names, or correct and provision the source's `encoding`",
         "SS603" => "correct the ids where they are enumerated, and start a backfill again",
-        _ => "mend its cause; it is tried again by itself",
+        _ if replays => "mend its cause; it is tried again by itself",
+        _ => "mend its cause",
     };
     match (code, Code::find(code)) {
         ("SS603", _) => mend.to_owned(),
         (_, Some(_)) => {
             format!("{mend}; then `studio-search errors replay`. More: studio-search explain {code}")
         }
-        (_, None) => format!("{mend}; at once with `studio-search errors replay`"),
+        (_, None) if replays => format!("{mend}; at once with `studio-search errors replay`"),
+        (_, None) => format!("{mend}; then `studio-search errors replay`"),
     }
 }
 
@@ -194,7 +200,10 @@ fn document_text(document: &ShownDocument<'_>, paint: Paint) -> String {
     line("tries", &held.attempts.to_string());
     line("held since", &moment(held.first_at));
     line("failed last", &moment(held.last_at));
-    line("next try", &moment(held.next_at));
+    match document.replays {
+        true => line("next try", &moment(held.next_at)),
+        false => line("next try", "when it is asked for: `errors.auto_replay` is false"),
+    }
     let indexed = match &document.indexed {
         Some(Indexed { deleted: true, fetched_at, .. }) => {
             format!("nothing: deleted at {}", moment(*fetched_at))

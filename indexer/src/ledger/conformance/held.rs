@@ -21,6 +21,8 @@ pub(super) async fn run(world: &dyn World) {
     a_subgraph_that_heals_makes_its_documents_due(world).await;
     many_are_held_and_heal(world).await;
     what_is_forgotten_is_not_tried_again(world).await;
+    only_the_hold_that_was_seen_is_marked(world).await;
+    what_sick_subgraphs_made_fail_is_left_out(world).await;
 }
 
 async fn held(ledger: &dyn Ledger) -> Vec<Held> {
@@ -28,7 +30,8 @@ async fn held(ledger: &dyn Ledger) -> Vec<Held> {
 }
 
 async fn due(ledger: &dyn Ledger) -> Vec<DocumentId> {
-    let mut due: Vec<DocumentId> = ledger.due(10_000).await.unwrap().into_iter().map(|(id, _)| id).collect();
+    let mut due: Vec<DocumentId> =
+        ledger.due(10_000, &[]).await.unwrap().into_iter().map(|held| held.id).collect();
     due.sort_unstable();
     due
 }
@@ -79,7 +82,7 @@ async fn only_what_is_newer_changes_a_hold(world: &dyn World) {
         release(&*ledgers.open(), at).await;
         assert_eq!(held(&*owner).await, before, "a fetch at {at} is not newer");
     }
-    zombie.mark_replayed(vec![m1.clone()]).await.unwrap();
+    zombie.mark_replayed(vec![(m1.clone(), version(high + 1))]).await.unwrap();
     assert_eq!(held(&*owner).await[0].version, version(high + 1), "a note keeps the version");
     // The fetch that failed last is the one that is told of, in whatever order they come.
     owner.hold(vec![failed(&m1, high + 3, None), failed(&id("m2"), 5, None)]).await.unwrap();
@@ -132,7 +135,7 @@ async fn every_id_can_be_held(world: &dyn World) {
     }
     assert_eq!(paged, ids);
     assert_eq!(due(&*ledger).await, ids);
-    ledger.mark_replayed(ids.clone()).await.unwrap();
+    ledger.mark_replayed(ids.iter().map(|id| (id.clone(), version(1))).collect()).await.unwrap();
     ledger.release(ids.iter().map(|id| (id.clone(), version(2))).collect()).await.unwrap();
     assert_eq!(held(&*ledger).await, Vec::new());
 }
@@ -143,8 +146,8 @@ async fn what_is_due_is_told_as_often_as_asked(world: &dyn World) {
     let [m1, m2, m3] = ["m1", "m2", "m3"].map(id);
     ledger.hold([&m1, &m2, &m3].map(|id| failed(id, 1, Some("talent"))).to_vec()).await.unwrap();
     assert_eq!(due(&*other).await, [m1.clone(), m2.clone(), m3.clone()]);
-    assert_eq!(other.due(2).await.unwrap().len(), 2);
-    assert_eq!(other.due(0).await.unwrap().len(), 0);
+    assert_eq!(other.due(2, &[]).await.unwrap().len(), 2);
+    assert_eq!(other.due(0, &[]).await.unwrap().len(), 0);
     assert_eq!(due(&*ledger).await.len(), 3, "asking changes nothing");
 }
 
@@ -163,11 +166,11 @@ async fn a_hold_keeps_what_is_wanted(world: &dyn World) {
     ledger.hold(vec![wanting(2, wants(&[("t1", 4), ("t2", 7)]))]).await.unwrap();
     ledger.hold(vec![failed(&m1, 3, None)]).await.unwrap();
     let all = wants(&[("t1", 5), ("t2", 7)]);
-    assert_eq!(ledgers.open().due(10).await.unwrap(), [(m1.clone(), all.clone())]);
+    assert_eq!(ledgers.open().due(10, &[]).await.unwrap()[0].wants, all);
     assert_eq!(held(&*ledgers.open()).await[0].wants, all);
     ledger.release(vec![(m1.clone(), version(4))]).await.unwrap();
     ledger.hold(vec![failed(&m1, 5, None)]).await.unwrap();
-    assert_eq!(ledgers.open().due(10).await.unwrap(), [(m1, Wants::default())]);
+    assert_eq!(ledgers.open().due(10, &[]).await.unwrap()[0].wants, Wants::default());
 }
 
 async fn a_subgraph_that_heals_makes_its_documents_due(world: &dyn World) {
@@ -187,7 +190,7 @@ async fn a_subgraph_that_heals_makes_its_documents_due(world: &dyn World) {
         .unwrap();
     assert_eq!(due(&*other).await, []);
     // What is on its way already needs no second wish.
-    other.mark_replayed(vec![marked.clone(), id("never-held")]).await.unwrap();
+    other.mark_replayed(vec![(marked.clone(), version(1)), (id("never-held"), version(1))]).await.unwrap();
     ledger.release(vec![(nobody, version(2))]).await.unwrap();
     assert_eq!(due(&*other).await, [], "who can't be attributed tells nothing about others");
     ledger.release(vec![(healed, version(1))]).await.unwrap();
@@ -195,7 +198,7 @@ async fn a_subgraph_that_heals_makes_its_documents_due(world: &dyn World) {
     let healed = held(&*ledger).await.remove(0).id;
     other.release(vec![(healed, version(2))]).await.unwrap();
     assert_eq!(due(&*ledger).await, std::slice::from_ref(&same));
-    ledger.mark_replayed(vec![same.clone()]).await.unwrap();
+    ledger.mark_replayed(vec![(same.clone(), version(1))]).await.unwrap();
     assert_eq!(due(&*other).await, []);
     let rows = held(&*ledger).await;
     let waits = i64::try_from(LONG.max_ms).unwrap();
@@ -221,11 +224,11 @@ async fn many_are_held_and_heal(world: &dyn World) {
     assert!(due(&*ledger).await.len() >= 1_000);
     for _ in 0..MANY {
         let replayed: Vec<DocumentId> =
-            ledger.due(200).await.unwrap().into_iter().map(|(id, _)| id).collect();
+            ledger.due(200, &[]).await.unwrap().into_iter().map(|held| held.id).collect();
         if replayed.is_empty() {
             break;
         }
-        ledger.mark_replayed(replayed.clone()).await.unwrap();
+        ledger.mark_replayed(replayed.iter().map(|id| (id.clone(), version(1))).collect()).await.unwrap();
         left.retain(|id| !replayed.contains(id));
         ledger.release(replayed.into_iter().map(|id| (id, version(2))).collect()).await.unwrap();
     }
@@ -243,4 +246,35 @@ async fn what_is_forgotten_is_not_tried_again(world: &dyn World) {
     assert_eq!((ledger.held_count().await.unwrap(), due(&*ledger).await), (1, vec![m2]));
     ledger.hold(vec![failed(&m1, 11, None)]).await.unwrap();
     assert_eq!(held(&*ledger).await[0].attempts, 1, "the next failure holds it anew");
+}
+
+/// A fetch that fails between the append of a replay and its mark is on nobody's way any more.
+async fn only_the_hold_that_was_seen_is_marked(world: &dyn World) {
+    let ledgers = world.provisioned(LONG).await;
+    let (ledger, [m1, m2]) = (ledgers.open(), ["m1", "m2"].map(id));
+    ledger.hold(vec![failed(&m1, 1, Some("talent")), failed(&m2, 1, Some("talent"))]).await.unwrap();
+    ledger.hold(vec![failed(&m1, 2, Some("talent"))]).await.unwrap();
+    let before = held(&*ledger).await;
+    ledgers.open().mark_replayed(vec![(m1.clone(), version(1))]).await.unwrap();
+    assert_eq!(held(&*ledger).await, before, "it is tried again after its own pause");
+    ledger.release(vec![(m2, version(2))]).await.unwrap();
+    assert_eq!(due(&*ledger).await, [m1], "and at once when its subgraph answers");
+}
+
+async fn what_sick_subgraphs_made_fail_is_left_out(world: &dyn World) {
+    let ledgers = world.provisioned(NONE).await;
+    let (ledger, [m1, m2, m3, m4]) = (ledgers.open(), ["m1", "m2", "m3", "m4"].map(id));
+    let several = "one of movies, talent";
+    let holds = [(&m1, Some("talent")), (&m2, Some("movies")), (&m3, None), (&m4, Some(several))];
+    ledger.hold(holds.map(|(id, subgraph)| failed(id, 1, subgraph)).to_vec()).await.unwrap();
+    let without = async |subgraphs: &[&str]| {
+        let subgraphs: Vec<String> = subgraphs.iter().map(|&name| name.to_owned()).collect();
+        let rows = ledger.due(10, &subgraphs).await.unwrap();
+        rows.into_iter().map(|held| held.id).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(without(&["talent"]).await, [m2.clone(), m3.clone(), m4.clone()].into());
+    assert_eq!(without(&["talent", several, "nobody"]).await, [m2.clone(), m3.clone()].into());
+    let among = ledger.held_among(&[m4.clone(), id("m5"), m1.clone()]).await.unwrap();
+    assert_eq!(among.into_iter().map(|held| held.id).collect::<BTreeSet<_>>(), [m1, m4].into());
+    assert_eq!(ledger.held_among(&[]).await.unwrap(), []);
 }

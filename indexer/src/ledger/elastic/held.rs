@@ -182,18 +182,34 @@ impl HeldDocuments {
         self.note(rows, |row| row.next_at = 0).await
     }
 
-    /// The ids that are due, the longest due first.
-    pub(super) async fn due(&self, limit: usize) -> Result<Vec<(DocumentId, Wants)>, ElasticError> {
-        let is_due = [json!({ "range": { "next_at": { "lte": now_ms() } } })];
+    /// What is due and not of these subgraphs, the longest due first.
+    pub(super) async fn due(&self, limit: usize, without: &[String]) -> Result<Vec<Held>, ElasticError> {
+        let is_due = [
+            json!({ "range": { "next_at": { "lte": now_ms() } } }),
+            json!({ "bool": { "must_not": { "terms": { "subgraph": without } } } }),
+        ];
         let rows = self.find(&is_due, vec!["next_at", "id"], Vec::new(), limit).await?;
-        Ok(rows.into_iter().map(|row| (row.id, row.body.wants)).collect())
+        Ok(rows.into_iter().map(Held::from).collect())
     }
 
-    /// Notes that these are in the log again.
-    pub(super) async fn mark_replayed(&self, ids: &[DocumentId]) -> Result<(), ElasticError> {
+    /// Those of these documents that are held.
+    pub(super) async fn among(&self, ids: &[DocumentId]) -> Result<Vec<Held>, ElasticError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.read(ids.iter()).await?.into_values().map(Held::from).collect())
+    }
+
+    /// Notes that these holds are in the log again.
+    pub(super) async fn mark_replayed(
+        &self,
+        holds: &[(DocumentId, DocumentVersion)],
+    ) -> Result<(), ElasticError> {
         let next_at = now_ms().saturating_add(self.retry.longest());
-        let rows = self.read(ids.iter()).await?;
-        self.note(rows.into_values().collect(), |row| {
+        let mut rows = self.read(holds.iter().map(|(id, _)| id)).await?;
+        let seen =
+            holds.iter().filter_map(|(id, version)| rows.remove(id).filter(|row| row.version == *version));
+        self.note(seen.collect(), |row| {
             row.replayed = true;
             row.next_at = next_at;
         })

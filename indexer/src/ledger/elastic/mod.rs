@@ -21,7 +21,7 @@ use self::{held::HeldDocuments, lately::Histories, processes::Processes};
 use super::{Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses};
 #[cfg(feature = "kafka")]
 use crate::ledger::settled::{Reach, Settled};
-use crate::{StateError, audit::AuditRow, history::Step, revision::Wants};
+use crate::{StateError, audit::AuditRow, history::Step};
 
 /// The ledger of the shared world.
 pub struct ElasticLedger {
@@ -106,12 +106,16 @@ impl Ledger for ElasticLedger {
         self.held.release(completed).await.map_err(told)
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<(DocumentId, Wants)>, StateError> {
-        self.held.due(limit).await.map_err(told)
+    async fn due(&self, limit: usize, without: &[String]) -> Result<Vec<Held>, StateError> {
+        self.held.due(limit, without).await.map_err(told)
     }
 
-    async fn mark_replayed(&self, ids: Vec<DocumentId>) -> Result<(), StateError> {
-        self.held.mark_replayed(&ids).await.map_err(told)
+    async fn mark_replayed(&self, holds: Vec<(DocumentId, DocumentVersion)>) -> Result<(), StateError> {
+        self.held.mark_replayed(&holds).await.map_err(told)
+    }
+
+    async fn held_among(&self, ids: &[DocumentId]) -> Result<Vec<Held>, StateError> {
+        self.held.among(ids).await.map_err(told)
     }
 
     async fn held(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<Held>, StateError> {
