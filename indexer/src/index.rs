@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     StateError, StateFile,
+    audit::{AuditKind, AuditRow, Report},
     endpoints::{GraphEndpoint, Place},
     graph::{Graph, http::HttpGraph},
     ledger::{
@@ -90,6 +91,8 @@ pub struct Status {
     pub dead_letters: u64,
     /// The newest backfill.
     pub backfill: Option<BackfillProgress>,
+    /// The newest audit of each kind, running or ended.
+    pub audits: Vec<AuditProgress>,
     /// How far each source is routed.
     pub sources: Vec<SourceProgress>,
     /// Why the gateway is not asked right now.
@@ -113,6 +116,34 @@ pub struct BackfillProgress {
     pub backfill: Backfill,
     /// Ids that were enumerated and are rebuilt, superseded or held.
     pub rebuilt: u64,
+}
+
+/// An audit with what it found so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AuditProgress {
+    /// Its kind.
+    pub kind: AuditKind,
+    /// When it began, milliseconds of Unix time.
+    pub started_at: i64,
+    /// When it ended; nothing while it runs.
+    pub ended_at: Option<i64>,
+    /// Ids that were looked at.
+    pub looked: u64,
+    /// The graph has them, the index doesn't.
+    pub missing: u64,
+    /// Their values are others.
+    pub stale: u64,
+    /// The index has them, the graph doesn't.
+    pub ghosts: u64,
+    /// Ids that were appended to the log because of it.
+    pub repaired: u64,
+}
+
+impl From<AuditRow> for AuditProgress {
+    fn from(AuditRow { kind, started_at, ended_at, report, .. }: AuditRow) -> Self {
+        let Report { looked, missing, stale, ghosts, repaired, .. } = report;
+        Self { kind, started_at, ended_at, looked, missing, stale, ghosts, repaired }
+    }
 }
 
 /// How far a source is routed.
@@ -229,9 +260,17 @@ impl Index {
             held,
             dead_letters,
             backfill: self.newest_backfill().await?,
+            audits: self.audits().await?,
             sources,
             waiting: figures.into_iter().find_map(|figures| figures.waiting),
         })
+    }
+
+    /// The newest audit of each kind. A new index has a row of a full one that never was: its time is counted from there.
+    async fn audits(&self) -> Result<Vec<AuditProgress>, StateError> {
+        let rows = self.ledger.audits().await?.into_iter();
+        let happened = rows.filter(|row| row.ended_at.is_none() || row.report.looked > 0);
+        Ok(happened.map(AuditProgress::from).collect())
     }
 
     /// The newest backfill with its progress.

@@ -80,7 +80,7 @@ fn a_topic_that_is_deleted_is_told_and_waited_for() {
     assert_eq!(run.terminate(), Some(0), "{}", folder.log());
 }
 
-/// A source with `on_gap: backfill` and one with `on_gap: pause` lose what nobody has read yet.
+/// A source with `on_gap: backfill`, one with `on_gap: audit` and one with `on_gap: pause` lose what nobody has read yet.
 #[test]
 fn records_that_expired_unread_are_told_and_answered() {
     let (folder, graph) = Folder::with_graph();
@@ -89,6 +89,9 @@ fn records_that_expired_unread_are_told_and_answered() {
     let _stream = folder.share_over(kafka(), None, name);
     folder.edit("index.yaml", "    id: key.movie_id\n", "    id: key.movie_id\n    on_gap: pause\n");
     folder.edit("index.yaml", "    id: key.ptp_id\n", "    id: key.ptp_id\n    on_gap: backfill\n");
+    let of_talents = "    id: key.talent_id\n";
+    folder.edit("index.yaml", of_talents, &format!("{of_talents}    on_gap: audit\n"));
+    folder.edit("index.yaml", "backfill:\n", "audit: { sample: 1/h, confirm_after: 1s }\nbackfill:\n");
     let ids: Vec<String> = (1..=40).map(|n| format!("m{n}")).collect();
     std::fs::write(folder.path("ids.txt"), ids.join("\n")).expect("the folder is writable");
     folder.edit("index.yaml", "ids: { query: ./movie-ids.graphql }", "ids: { file: ./ids.txt }");
@@ -121,6 +124,20 @@ fn records_that_expired_unread_are_told_and_answered() {
     edit("movies/m8", json!({"title": "Eighth"}));
     is_fresh(&folder, &graph, "m8");
     folder.settles_within(SETTLES);
+    assert_eq!(backfills(&folder), 2, "{}", folder.log());
+
+    let run = loses(run, "talents", &|| edit("talents/t1", json!({"name": "Renamed Unread"})));
+    eventually(SETTLES, || {
+        let status = folder.status();
+        let audits = status["audits"].as_array().expect("a list");
+        let after_gap = audits.iter().find(|audit| audit["kind"] == "after_gap");
+        match after_gap {
+            Some(audit) if audit["ended_at"].is_i64() && audit["repaired"].as_u64() > Some(0) => Ok(()),
+            _ => Err(format!("{status:#}\n{}", folder.log())),
+        }
+    });
+    folder.settles_within(SETTLES);
+    assert_eq!(folder.exported(), graph.documents_of(&ids), "{}", folder.log());
     assert_eq!(backfills(&folder), 2, "{}", folder.log());
 
     let run = loses(run, "movies", &|| edit("movies/m5", json!({"title": "Second"})));

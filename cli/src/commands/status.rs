@@ -5,13 +5,25 @@ use std::{
     time::Duration,
 };
 
-use indexer::{Index, index::Status, ledger::IndexState};
+use indexer::{
+    Index,
+    audit::AuditKind,
+    index::{AuditProgress, Status},
+    ledger::IndexState,
+};
 use plan::index_plan::FreshnessPolicy;
 use serde::Serialize;
 
 use crate::{
-    environment::Environment, exit::Exit, failure::Failure, moment::span, output::Output, paint::Paint,
-    project::Project, table::Table,
+    amount::counted,
+    environment::Environment,
+    exit::Exit,
+    failure::Failure,
+    moment::{moment, span},
+    output::Output,
+    paint::Paint,
+    project::Project,
+    table::Table,
 };
 
 /// How often `--watch` looks: figures are published as often.
@@ -150,6 +162,30 @@ fn table(statuses: &[Status], paint: Paint) -> String {
     table.render(paint)
 }
 
+/// An audit in a line: how far it is, or what it found.
+fn audited(name: &str, audit: &AuditProgress, paint: Paint) -> String {
+    let kind = match audit.kind {
+        AuditKind::ScheduledSample => "sampling audit",
+        AuditKind::ScheduledFull => "full audit",
+        AuditKind::AfterGap => "audit after a gap",
+        AuditKind::AskedSample => "sample that was asked for",
+        AuditKind::AskedFull => "full audit that was asked for",
+    };
+    let AuditProgress { looked, missing, stale, ghosts, repaired, .. } = audit;
+    let found = match missing + stale + ghosts {
+        0 => "none differs".to_owned(),
+        _ => format!(
+            "{missing} missing, {stale} stale, {}; {repaired} are fetched anew",
+            counted(*ghosts, "ghost")
+        ),
+    };
+    let looked = counted(*looked, "document");
+    match audit.ended_at {
+        None => format!("{name}: the {kind} of {} has looked at {looked}: {found}", moment(audit.started_at)),
+        Some(at) => paint.faint(&format!("{name}: the {kind} ended {}: of {looked} {found}", moment(at))),
+    }
+}
+
 /// What a table has no room for, a line each.
 fn notes(statuses: &[Status], paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
@@ -168,6 +204,7 @@ fn notes(statuses: &[Status], paint: Paint) -> Vec<String> {
             let (number, ids) = (newest.backfill.number, newest.backfill.enumerated);
             lines.push(format!("{name}: backfill {number} has rebuilt {} of {ids}", newest.rebuilt));
         }
+        lines.extend(status.audits.iter().map(|audit| audited(name, audit, paint)));
         if status.processes == 0 {
             lines.push(paint.faint(&format!("nothing works on {name}: studio-search run")));
         }

@@ -31,6 +31,8 @@ pub enum AuditKind {
     ScheduledSample,
     /// `audit.full`: every document of the index, and every id of the graph.
     ScheduledFull,
+    /// Everything, because records of a source expired before they were read (`on_gap: audit`); what differs is fetched anew.
+    AfterGap,
     /// A person's, some documents of the index.
     AskedSample,
     /// A person's, all of it.
@@ -39,14 +41,15 @@ pub enum AuditKind {
 
 impl AuditKind {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::ScheduledSample, Self::ScheduledFull, Self::AskedSample, Self::AskedFull];
+    pub const ALL: [Self; 5] =
+        [Self::ScheduledSample, Self::ScheduledFull, Self::AfterGap, Self::AskedSample, Self::AskedFull];
 
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::ScheduledSample => "scheduled_sample",
             Self::ScheduledFull => "scheduled_full",
+            Self::AfterGap => "after_gap",
             Self::AskedSample => "asked_sample",
             Self::AskedFull => "asked_full",
         }
@@ -54,7 +57,7 @@ impl AuditKind {
 
     /// Whether it looks at everything.
     pub fn is_full(self) -> bool {
-        matches!(self, Self::ScheduledFull | Self::AskedFull)
+        matches!(self, Self::ScheduledFull | Self::AfterGap | Self::AskedFull)
     }
 }
 

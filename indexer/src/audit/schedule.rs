@@ -1,4 +1,5 @@
-//! `audit:` of the plan, done by the one executor: a full audit when its time has come, and a sample all the time.
+//! `audit:` of the plan, done by the one executor: a full audit when its time has come or a source lost records, and a sample
+//! all the time.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -18,7 +19,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// How often it is written where a full audit stands.
 const CHECKPOINT: Duration = Duration::from_secs(5);
 
-/// The scheduled audits of an index.
+/// The audits of an index that nobody asks for by hand.
 pub(crate) struct Audits {
     pub(crate) plan: AuditPlan,
     pub(crate) index: Index,
@@ -31,18 +32,11 @@ pub(crate) struct Audits {
 impl Audits {
     /// Does what is due until it is stopped.
     pub(crate) async fn run(self) -> Result<(), StateError> {
-        let meter = Arc::clone(&self.meter);
-        let mut auditor = Auditor::new(
-            &self.index,
-            Arc::clone(&self.graph),
-            self.ids_file.clone(),
-            Gate::Run(meter),
-            self.plan.repair,
-            self.stop.clone(),
-        );
+        let mut auditor = self.auditor(self.plan.repair);
         let mut next_sample = Instant::now() + self.between_samples(auditor.batch()).unwrap_or_default();
         loop {
             let worked = match self.full_that_is_due().await? {
+                Some(row) if row.kind == AuditKind::AfterGap => self.full(&mut self.auditor(true), row).await,
                 Some(row) => self.full(&mut auditor, row).await,
                 None => match self.between_samples(auditor.batch()) {
                     Some(pause) if Instant::now() >= next_sample => {
@@ -68,6 +62,11 @@ impl Audits {
         }
     }
 
+    fn auditor(&self, repair: bool) -> Auditor {
+        let (gate, stop) = (Gate::Run(Arc::clone(&self.meter)), self.stop.clone());
+        Auditor::new(&self.index, Arc::clone(&self.graph), self.ids_file.clone(), gate, repair, stop)
+    }
+
     /// The time between two samples of one request each.
     fn between_samples(&self, batch: usize) -> Option<Duration> {
         #[expect(clippy::cast_precision_loss, reason = "a batch is small")]
@@ -75,10 +74,11 @@ impl Audits {
         Duration::try_from_secs_f64(seconds).ok()
     }
 
-    /// The full audit that has begun and not ended, or whose time has come. Of a new index everything is about to be fetched, so
+    /// The full audit that has begun and not ended, or whose time has come; what a gap hides goes first. Of a new index everything is about to be fetched, so
     /// the first one has its time a whole span later.
     async fn full_that_is_due(&self) -> Result<Option<AuditRow>, StateError> {
-        let Some(every) = self.plan.full else { return Ok(None) };
+        let after_gap = self.newest(AuditKind::AfterGap).await?.filter(|row| row.ended_at.is_none());
+        let Some(every) = self.plan.full.filter(|_| after_gap.is_none()) else { return Ok(after_gap) };
         let now = now_ms();
         Ok(match self.newest(AuditKind::ScheduledFull).await? {
             None => {

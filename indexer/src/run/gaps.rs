@@ -6,6 +6,7 @@ use plan::{code::kafka::SS312, kafka_plan::OnGap};
 
 use super::{RunError, topics::TopicRouting};
 use crate::{
+    audit::AuditKind,
     kafka::{Gap, Share},
     ledger::{self, BackfillIds, IndexState},
     log::{Append, Progress, ReindexLog},
@@ -76,7 +77,15 @@ impl TopicRouting {
         match source.on_gap {
             OnGap::Pause => {}
             OnGap::Audit | OnGap::Backfill if !can_backfill => {}
-            OnGap::Audit | OnGap::Backfill => {
+            OnGap::Audit => {
+                tracing::error!(
+                    code = SS312.id,
+                    "{what}; everything is audited, and what differs is fetched anew"
+                );
+                index.ledger.save_audit(&AuditKind::AfterGap.begin()).await?;
+                return Ok(true);
+            }
+            OnGap::Backfill => {
                 tracing::error!(code = SS312.id, "{what}; every document is fetched anew");
                 index.ledger.start_backfill(BackfillIds::Enumerated).await?;
                 return Ok(true);

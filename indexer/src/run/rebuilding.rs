@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use plan::{DocumentVersion, Epoch};
+use plan::{DocumentVersion, Epoch, audit_plan::AuditPlan};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -177,11 +177,13 @@ impl Rebuilding {
         }
     }
 
-    /// The audits that the plan schedules.
+    /// The audits that the plan schedules, and those that a gap of a topic may want.
     fn audits(&self, stop: &CancellationToken) -> Option<Audits> {
         let Process { index, graph, endpoints, meter, .. } = &*self.process;
+        let unscheduled = || AuditPlan { sample_per_second: None, full: None, ..AuditPlan::default() };
+        let plan = index.plan.audit.clone().or_else(|| index.plan.kafka.as_ref().map(|_| unscheduled()))?;
         Some(Audits {
-            plan: index.plan.audit.clone()?,
+            plan,
             index: index.clone(),
             graph: Arc::clone(graph),
             ids_file: endpoints.ids_file.clone(),

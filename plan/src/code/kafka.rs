@@ -30,8 +30,9 @@ super::codes! {
          its connector is yours to write. Sources in another format than `debezium`, `debezium-flat` or `outbox` have none.";
     SS312 "records expired before they were read"
         "The topic deleted records that this index had not read yet: it was down for longer than the topic keeps them, or the topic was \
-         made anew. Which changes they told of, nobody knows. With `on_gap: backfill` (or `audit`) every document is fetched anew by \
-         itself, if `backfill.ids` says where ids come from; otherwise the index is paused: `studio-search resume` goes on with what is \
+         made anew. Which changes they told of, nobody knows. With `on_gap: audit` the whole index is compared with the graph and what \
+         differs is fetched anew, with `on_gap: backfill` every document is; both by themselves, if `backfill.ids` says where ids come from. \
+         Otherwise the index is paused: `studio-search resume` goes on with what is \
          left, then `studio-search backfill start` finds what was missed. Let the topic keep its records for longer.";
     SS320 "the schema registry does not answer"
         "Records in Avro can't be read without the schemas that they name, and documents can't be written without theirs. There was no \
