@@ -256,6 +256,12 @@ pub(crate) enum Command {
         /// Append what differs to the log, so that `run` fetches it anew
         #[arg(long)]
         repair: bool,
+        /// Compare nothing; send a heartbeat through each source and wait until `run` has read it
+        ///
+        /// It is a record with the header `studio-search-heartbeat`, a key and no value, which asks for nothing. Other readers of the
+        /// topic meet it, too. A file is its producer's, so that nothing is written there.
+        #[arg(long, conflicts_with_all = ["sample", "full", "repair"])]
+        heartbeat: bool,
     },
     /// Play through the tests of a configuration: real routing, storing and searching, with mocks for the graph
     ///

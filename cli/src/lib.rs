@@ -151,7 +151,10 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
             commands::search::search(&file, wish, env, output).await
         }
         Command::Trace { file, id } => commands::trace::trace(&file, &id, env, output).await,
-        Command::Audit { file, sample, full, repair } => {
+        Command::Audit { file, heartbeat: true, .. } => {
+            commands::heartbeat::heartbeat(&file, env, output).await
+        }
+        Command::Audit { file, sample, full, repair, heartbeat: false } => {
             let wanted = commands::audit::Wanted::of(sample, full);
             commands::audit::audit(&file, wanted, repair, env, output).await
         }

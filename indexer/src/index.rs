@@ -25,6 +25,7 @@ use crate::{
     log::{Lane, ReindexLog, sqlite::SqliteLog},
     provision::version_name,
     run::RunError,
+    source::pulse::{self, Pulse},
     store::{Store, elastic::ElasticStore, sqlite::SqliteStore},
 };
 #[cfg(feature = "kafka")]
@@ -155,6 +156,9 @@ pub struct SourceProgress {
     pub position: Option<i64>,
     /// Why it is not read at all right now.
     pub waiting: Option<String>,
+    /// What came through it lately, of processes that run.
+    #[serde(flatten)]
+    pub pulse: Pulse,
 }
 
 impl Index {
@@ -240,11 +244,13 @@ impl Index {
         let figures = self.ledger.figures().await?;
         let held = self.ledger.held_count().await?;
         let dead_letters = self.log.dead_letter_count().await?;
+        let pulses = pulse::merged(figures.iter().map(|figures| &figures.pulses));
         let mut sources = Vec::new();
         for source in &self.plan.sources {
             let position = self.log.source_position(&source.name).await?;
             let waiting = self.log.source_waits_for(&source.name).await?;
-            sources.push(SourceProgress { name: source.name.clone(), position, waiting });
+            let pulse = pulses.get(&source.name).copied().unwrap_or_default();
+            sources.push(SourceProgress { name: source.name.clone(), position, waiting, pulse });
         }
         Ok(Status {
             name: self.plan.name.clone(),

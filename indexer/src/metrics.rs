@@ -74,6 +74,8 @@ pub enum Skip {
     Snapshot,
     /// It is the connector's own: a heartbeat, the border of a transaction.
     Connector,
+    /// It is a heartbeat that was sent through the source.
+    Heartbeat,
     /// It names nobody: a row that belongs to nothing, or a tombstone where ids are read from rows.
     NoId,
     /// It could not be understood, and is a dead letter.
@@ -81,14 +83,15 @@ pub enum Skip {
 }
 
 impl Skip {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Filter, Self::Snapshot, Self::Connector, Self::NoId, Self::DeadLetter];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Filter, Self::Snapshot, Self::Connector, Self::Heartbeat, Self::NoId, Self::DeadLetter];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Filter => "filter",
             Self::Snapshot => "snapshot",
             Self::Connector => "connector",
+            Self::Heartbeat => "heartbeat",
             Self::NoId => "no_id",
             Self::DeadLetter => "dead_letter",
         }

@@ -34,6 +34,26 @@ fn events_over_http_are_durable_before_they_are_acknowledged() {
         other => Err(format!("{other:?} documents\n{}", folder.log())),
     });
     assert_eq!(folder.exported()["m7"]["title"], graph.documents()["m7"]["title"]);
+    // A heartbeat goes the same way, and only where the way is ours.
+    let before = folder.status()["dead_letters"].clone();
+    let heard = folder.json(&["audit", "index.yaml", "--heartbeat"]);
+    let took = |name: &str| {
+        let sources = heard["sources"].as_array().expect("a list");
+        sources.iter().find(|source| source["name"] == name).expect("each source")["took_ms"].as_i64()
+    };
+    assert!(took("movie-changes").is_some_and(|took| took < 30_000), "{heard:#}");
+    assert_eq!(took("cast-changes"), None, "a file is its producer's: {heard:#}");
+    let status = folder.status();
+    let source =
+        status["sources"].as_array().and_then(|all| all.iter().find(|one| one["name"] == "movie-changes"));
+    let source = source.expect("each source");
+    assert!(source["heartbeat"]["arrived_at"].is_i64(), "{status:#}");
+    assert_eq!((&status["dead_letters"], &status["documents"]), (&before, &json!(40)), "it asks for nothing");
+    let (_, metrics) = run.get("/metrics");
+    let beat =
+        "studio_search_source_heartbeat_timestamp_seconds{index=\"movies\",source=\"movie-changes\"} 1";
+    assert!(metrics.contains(beat), "{metrics}");
+
     let url = format!("http://{}/events/movies/nobody", run.admin());
     assert_eq!(post(&url, &lines).0, 404);
     assert_eq!(run.terminate(), Some(0));

@@ -10,6 +10,7 @@ pub(crate) mod errors;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod generate;
+pub(crate) mod heartbeat;
 pub(crate) mod init;
 pub(crate) mod pause;
 pub(crate) mod plan;

@@ -8,9 +8,11 @@ use std::{
 use indexer::{
     Index,
     audit::AuditKind,
-    index::{AuditProgress, Status},
+    index::{AuditProgress, SourceProgress, Status},
     ledger::IndexState,
+    source::pulse::Pulse,
 };
+use jiff::Timestamp;
 use plan::index_plan::FreshnessPolicy;
 use serde::Serialize;
 
@@ -162,6 +164,16 @@ fn table(statuses: &[Status], paint: Paint) -> String {
     table.render(paint)
 }
 
+/// When something came through a source, where a heartbeat was ever sent through it: then somebody wants to know.
+fn heard(name: &str, source: &SourceProgress, paint: Paint) -> Option<String> {
+    let Pulse { newest_at, heartbeat: Some(heartbeat) } = source.pulse else { return None };
+    let ago = |at: i64| format!("{} ago", span(Timestamp::now().as_millisecond().saturating_sub(at).max(0)));
+    let (arrived, took) = (ago(heartbeat.arrived_at), span(heartbeat.took_ms()));
+    let newest = newest_at.map_or_else(|| "none since the process began".to_owned(), ago);
+    let line = format!("{} of {name}: heartbeat {arrived}, took {took}; newest record {newest}", source.name);
+    Some(paint.faint(&line))
+}
+
 /// An audit in a line: how far it is, or what it found.
 fn audited(name: &str, audit: &AuditProgress, paint: Paint) -> String {
     let kind = match audit.kind {
@@ -204,6 +216,7 @@ fn notes(statuses: &[Status], paint: Paint) -> Vec<String> {
             let (number, ids) = (newest.backfill.number, newest.backfill.enumerated);
             lines.push(format!("{name}: backfill {number} has rebuilt {} of {ids}", newest.rebuilt));
         }
+        lines.extend(status.sources.iter().filter_map(|source| heard(name, source, paint)));
         lines.extend(status.audits.iter().map(|audit| audited(name, audit, paint)));
         if status.processes == 0 {
             lines.push(paint.faint(&format!("nothing works on {name}: studio-search run")));

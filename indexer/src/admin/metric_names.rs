@@ -52,7 +52,7 @@ metrics! {
     EVENTS = Counter "events" ["source"]
         "Records read from sources";
     SKIPPED_EVENTS = Counter "skipped_events" ["source", "reason"]
-        "Records that asked for nothing, by why: filter (`where` is false), snapshot (ignored), connector (its own record), no_id (it names nobody), dead_letter (not understood)";
+        "Records that asked for nothing, by why: filter (`where` is false), snapshot (ignored), connector (its own record), heartbeat (sent through the source to see it arrive), no_id (it names nobody), dead_letter (not understood)";
     LOOKUP_FAN_OUT = Histogram "lookup_fan_out" []
         "Documents found by the lookups of one batch of related entities' events";
     FETCH_REQUESTS = Counter "fetch_requests" ["outcome"]
@@ -75,6 +75,12 @@ metrics! {
         "Entries of the index' reindex log that aren't complete, by lane: live, backfill";
     SOURCE_LAG = Gauge "source_lag" ["source"]
         "What a source holds and isn't routed yet: records of a topic, bytes of a file, events of an inbox; of the index";
+    SOURCE_NEWEST = Gauge "source_newest_record_timestamp_seconds" ["source"]
+        "When the newest record of a source was read, by processes that run; 0 before the first. Where tables change and this doesn't, their change capture is dead";
+    SOURCE_HEARTBEAT = Gauge "source_heartbeat_timestamp_seconds" ["source"]
+        "When the newest heartbeat arrived through a source; 0 before the first";
+    SOURCE_HEARTBEAT_TOOK = Gauge "source_heartbeat_duration_seconds" ["source"]
+        "Seconds that the newest heartbeat of a source was on its way; 0 before the first";
     HELD = Gauge "held" []
         "Documents of the index that failed for now";
     DEAD_LETTERS = Gauge "dead_letters" []

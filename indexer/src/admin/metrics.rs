@@ -1,6 +1,6 @@
 //! `/metrics`, in the text format of `OpenMetrics`, which Prometheus reads. [`super::metric_names`] holds every name.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::atomic::AtomicU64, time::Duration};
 
 use axum::{
     extract::State,
@@ -138,6 +138,8 @@ fn register_index(registry: &mut Registry, Scraped { status, source_lag }: &Scra
     let of_source = |(source, lag): (&String, &u64)| (vec![("source", source.clone())], *lag);
     gauge(names::SOURCE_LAG, source_lag.iter().map(of_source).collect());
     gauge(names::HELD, alone(status.held));
+    register_pulses(registry, &status.sources);
+    let mut gauge = |name, samples| register(registry, name, self::gauge(samples));
     gauge(names::DEAD_LETTERS, alone(status.dead_letters));
     let backfill = status.backfill.as_ref();
     gauge(names::BACKFILL_ENUMERATED, alone(backfill.map_or(0, |progress| progress.backfill.enumerated)));
@@ -147,6 +149,23 @@ fn register_index(registry: &mut Registry, Scraped { status, source_lag }: &Scra
     gauge(names::BACKFILL_RUNNING, alone(u64::from(is_backfilling)));
     gauge(names::RUNNING, alone(u64::from(status.state == IndexState::Running)));
     gauge(names::PROCESSES, alone(status.processes as u64));
+}
+
+/// When something came through each source.
+fn register_pulses(registry: &mut Registry, sources: &[SourceProgress]) {
+    let mut seconds = |name, milliseconds: &dyn Fn(&SourceProgress) -> Option<i64>| {
+        let family = Family::<Labels, Gauge<f64, AtomicU64>>::default();
+        for source in sources {
+            let milliseconds = milliseconds(source).unwrap_or(0);
+            #[expect(clippy::cast_precision_loss, reason = "a time in milliseconds has 41 bits")]
+            let seconds = milliseconds as f64 / 1_000.0;
+            family.get_or_create(&vec![("source", source.name.clone())]).set(seconds);
+        }
+        register(registry, name, family);
+    };
+    seconds(names::SOURCE_NEWEST, &|source| source.pulse.newest_at);
+    seconds(names::SOURCE_HEARTBEAT, &|source| source.pulse.heartbeat.map(|beat| beat.arrived_at));
+    seconds(names::SOURCE_HEARTBEAT_TOOK, &|source| source.pulse.heartbeat.map(|beat| beat.took_ms()));
 }
 
 fn register(registry: &mut Registry, name: MetricName, metric: impl Metric) {

@@ -1,13 +1,16 @@
 //! The figures of one process, which `status` merges: counters since it started, lags and freshness now.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{history::History, metrics::Metrics};
+use crate::{history::History, metrics::Metrics, source::pulse::Pulse};
 
 /// How many of the newest freshness samples are kept. Enough for a p99; 32 KB.
 const SAMPLES: usize = 4_096;
@@ -45,6 +48,8 @@ pub struct Figures {
     pub waiting: Option<String>,
     /// How long a fetch of this process may take from its start to the acknowledgement of its write, in milliseconds.
     pub deadline_ms: u64,
+    /// What came through each source lately.
+    pub pulses: BTreeMap<String, Pulse>,
 }
 
 /// The longest deadline of these processes and one's own, in milliseconds: by then each fetch that runs anywhere is acknowledged
@@ -87,6 +92,7 @@ pub struct Meter {
     pub history: History,
     samples: Mutex<(Vec<i64>, usize)>,
     waiting: Mutex<Option<String>>,
+    pulses: Mutex<BTreeMap<String, Pulse>>,
 }
 
 impl Meter {
@@ -106,6 +112,12 @@ impl Meter {
             samples[*next] = milliseconds;
         }
         *next = (*next + 1) % SAMPLES;
+    }
+
+    /// Notes what came through a source.
+    pub(crate) fn pulse(&self, source: &str, pulse: Pulse) {
+        let mut pulses = self.pulses.lock().unwrap_or_else(PoisonError::into_inner);
+        pulses.entry(source.to_owned()).or_default().merge(pulse);
     }
 
     /// Says why the gateway is not asked right now, or that it is.
@@ -135,6 +147,7 @@ impl Meter {
             freshness: self.freshness(),
             waiting: self.waiting(),
             deadline_ms: 0,
+            pulses: self.pulses.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 

@@ -98,6 +98,17 @@ impl KafkaLog {
         &self.0.topics
     }
 
+    /// Appends a record without a value to some topic.
+    pub(crate) async fn send(
+        &self,
+        topic: &str,
+        key: &str,
+        headers: Vec<(String, Vec<u8>)>,
+    ) -> Result<(), StateError> {
+        let (topic, key) = (topic.into(), Some(key.as_bytes().to_vec()));
+        self.appender()?.append(&[Outgoing { topic, key, payload: None, headers, partition: None }]).await
+    }
+
     /// What decodes the records of a source.
     pub(crate) fn decoder(&self, source: &SourcePlan) -> RecordDecoder {
         RecordDecoder::new(source.encoding, self.0.schemas.clone())

@@ -73,17 +73,17 @@ fn named<'a>(plan: &'a IndexPlan, error: &'a AnswerError) -> Suspects<'a> {
     let is_known = |name: &&str| plan.subgraphs.is_empty() || plan.subgraphs.contains_key(*name);
     let names = NAMES.iter().filter_map(|key| error.extensions.get(*key)?.as_str());
     let told = SENTENCES.iter().filter_map(|start| quoted(error.message.strip_prefix(start)?));
-    let names: Suspects<'_> = names.chain(told).filter(is_known).collect();
-    if !names.is_empty() {
-        return names;
+    let told: Suspects<'_> = names.chain(told).filter(is_known).collect();
+    if !told.is_empty() {
+        return told;
     }
     let asked = error.extensions.get("response").and_then(|response| response.get("url")?.as_str());
     let is_asked = |url: &str| asked.is_some_and(|asked| asked.trim_end_matches('/') == url);
     // A request that failed before it was answered tells its address in the message alone.
     let is_told = |url: &str| asked.is_none() && error.path.is_none() && mentions(&error.message, url);
     let addresses = plan.subgraphs.iter().map(|(name, url)| (name, url.trim_end_matches('/')));
-    let named = addresses.filter(|(_, url)| !url.is_empty() && (is_asked(url) || is_told(url)));
-    named.map(|(name, _)| name.as_str()).collect()
+    let addresses = addresses.filter(|(_, url)| !url.is_empty() && (is_asked(url) || is_told(url)));
+    addresses.map(|(name, _)| name.as_str()).collect()
 }
 
 /// What stands in quotes at the beginning of a text.

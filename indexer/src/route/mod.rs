@@ -33,7 +33,11 @@ use crate::{
     ledger::{Ledger, figures::Meter},
     log::{Append, DeadLetter, Entry, Progress, ReindexLog},
     metrics::Skip,
-    source::{Records, Source, SourceError, SourceRecord},
+    now_ms,
+    source::{
+        Records, Source, SourceError, SourceRecord,
+        pulse::{self, Heartbeat, Pulse},
+    },
 };
 
 /// Records read at once, or fewer where they are large ([`MAX_READ_BYTES`](crate::source::MAX_READ_BYTES)). They share their
@@ -181,6 +185,7 @@ impl Route {
                     () = waiting(self.source.arrived()) => continue,
                 }
             }
+            let records = self.without_heartbeats(records);
             Meter::add(&self.meter.events, records.len());
             self.meter.metrics.events(&name, records.len());
             let routed = self.understand(records);
@@ -210,6 +215,25 @@ impl Route {
             }
         }
         Ok(())
+    }
+
+    /// Takes heartbeats out, and notes when the source was heard.
+    fn without_heartbeats(&self, mut records: Vec<SourceRecord>) -> Vec<SourceRecord> {
+        let (source, arrived_at) = (&self.lookup.source.name, now_ms());
+        let read = records.len();
+        records.retain(|record| {
+            let sent_at = record.content.as_ref().ok().and_then(pulse::sent_at);
+            let heartbeat = sent_at.map(|sent_at| Heartbeat { sent_at, arrived_at });
+            if heartbeat.is_some() {
+                self.meter.pulse(source, Pulse { heartbeat, newest_at: None });
+            }
+            heartbeat.is_none()
+        });
+        self.meter.metrics.skipped(source, Skip::Heartbeat, (read - records.len()) as u64);
+        if !records.is_empty() {
+            self.meter.pulse(source, Pulse { newest_at: Some(arrived_at), heartbeat: None });
+        }
+        records
     }
 
     fn understand(&self, records: Vec<SourceRecord>) -> Routed {

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use plan::{DocumentVersion, Epoch, audit_plan::AuditPlan};
+use plan::{DocumentVersion, Epoch, index_plan::AuditPlan};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 

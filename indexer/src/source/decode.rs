@@ -3,7 +3,7 @@
 use plan::{Code, Record, code::kafka as codes, kafka_plan::Encoding};
 use serde_json::{Map, Value};
 
-use super::BadRecord;
+use super::{BadRecord, pulse};
 use crate::{
     log::MAX_DEAD_LETTER_BYTES,
     registry::{RegistryError, SchemaId, Schemas},
@@ -53,6 +53,9 @@ impl RecordDecoder {
     ///
     /// Errors: the registry doesn't answer, or refuses to. They say nothing about the record, which is to be read again.
     pub async fn decode(&self, raw: &RawRecord<'_>) -> Result<Result<Record, BadRecord>, RegistryError> {
+        if let Some(heartbeat) = pulse::of_headers(raw.headers, raw.timestamp) {
+            return Ok(Ok(heartbeat));
+        }
         let bad = |code, reason: String| BadRecord {
             code,
             reason,

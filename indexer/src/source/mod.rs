@@ -4,6 +4,7 @@ pub mod decode;
 pub mod file;
 pub mod inbox;
 pub mod line;
+pub mod pulse;
 #[cfg(feature = "kafka")]
 pub mod topic;
 
