@@ -16,7 +16,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use crate::registry::RegistryError;
 
 /// The layout of the tables below; a file of another layout is refused.
-const LAYOUT: i64 = 4;
+const LAYOUT: i64 = 5;
 
 /// How long a command waits for another process' transaction. Ours are bounded by a batch, so this is never reached
 /// unless something is stuck.
@@ -50,6 +50,9 @@ CREATE TABLE IF NOT EXISTS dead_letter (
 CREATE TABLE IF NOT EXISTS backfill (
     number INTEGER PRIMARY KEY AUTOINCREMENT, state TEXT NOT NULL, ids TEXT NOT NULL, cursor TEXT, enumerated INTEGER NOT NULL,
     through TEXT NOT NULL, error TEXT, started_at INTEGER NOT NULL, ended_at INTEGER);
+CREATE TABLE IF NOT EXISTS fan_out (
+    source TEXT NOT NULL, found_in TEXT NOT NULL, is_idle INTEGER NOT NULL, fan_outs TEXT NOT NULL,
+    PRIMARY KEY (source, found_in)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS history (
     id TEXT NOT NULL, writer TEXT NOT NULL, at INTEGER NOT NULL, steps TEXT NOT NULL, PRIMARY KEY (id, writer)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS history_at ON history (at);

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan};
 
 use super::{
-    Backfill, BackfillIds, BackfillState, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses,
-    figures::FIGURES_ARE_FRESH_MS,
+    Backfill, BackfillIds, BackfillState, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState,
+    IndexVersion, Ledger, RetryPauses, figures::FIGURES_ARE_FRESH_MS,
 };
 use crate::{
     StateError,
@@ -25,6 +25,9 @@ use crate::{
 pub struct MemoryLedger {
     retry: RetryPauses,
     kept: Arc<Mutex<Kept>>,
+    /// For a simulation that breaks a rule: what is asked for during a run is taken for done by it.
+    #[cfg(test)]
+    pub(crate) takes_asked_for_done: bool,
 }
 
 #[derive(Debug)]
@@ -36,6 +39,7 @@ struct Kept {
     figures: BTreeMap<String, Figures>,
     /// Number 1 first.
     backfills: Vec<Backfill>,
+    fan_outs: BTreeMap<Fanning, FanOuts>,
     /// By document and writer.
     history: BTreeMap<(DocumentId, String), Vec<Step>>,
     audits: BTreeMap<AuditKind, AuditRow>,
@@ -58,10 +62,23 @@ impl MemoryLedger {
             held: BTreeMap::new(),
             figures: BTreeMap::new(),
             backfills: Vec::new(),
+            fan_outs: BTreeMap::new(),
             history: BTreeMap::new(),
             audits: BTreeMap::new(),
         };
-        Self { retry, kept: Arc::new(Mutex::new(kept)) }
+        Self {
+            retry,
+            kept: Arc::new(Mutex::new(kept)),
+            #[cfg(test)]
+            takes_asked_for_done: false,
+        }
+    }
+
+    /// How many runs of wide fan-outs there ever were.
+    #[cfg(test)]
+    pub(crate) fn fan_out_runs(&self) -> usize {
+        let runs = self.kept().fan_outs.values().map(|fan_outs| fan_outs.runs).sum::<u64>();
+        usize::try_from(runs).expect("few runs")
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -237,6 +254,20 @@ impl Ledger for MemoryLedger {
             matches!(backfill.state, BackfillState::Enumerating | BackfillState::Rebuilding)
         };
         Ok(self.kept().backfills.iter().filter(is_open).cloned().collect())
+    }
+
+    async fn fan_outs(&self) -> Result<Vec<FanOuts>, StateError> {
+        Ok(self.kept().fan_outs.values().filter(|fan_outs| !fan_outs.is_idle()).cloned().collect())
+    }
+
+    async fn step_fan_outs(&self, of: &Fanning, step: FanOutStep) -> Result<Option<FanOuts>, StateError> {
+        let mut kept = self.kept();
+        let fan_outs = kept.fan_outs.entry(of.clone()).or_insert_with(|| FanOuts::new(of.clone()));
+        #[cfg(test)]
+        if self.takes_asked_for_done && fan_outs.running.is_some() && matches!(step, FanOutStep::Ask(_)) {
+            return Ok(Some(fan_outs.clone()));
+        }
+        Ok(fan_outs.take(step).then(|| fan_outs.clone()))
     }
 
     async fn note_history(

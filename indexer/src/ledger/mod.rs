@@ -3,6 +3,7 @@
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 pub mod elastic;
+pub mod fan_outs;
 pub mod figures;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
@@ -26,6 +27,7 @@ use plan::{
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    fan_outs::{FanOutRun, FanOutStep, FanOuts, Fanning, FoundIn, WideKey, WideKeys},
     figures::{Figures, longest_deadline},
     retry::RetryPauses,
 };
@@ -314,6 +316,13 @@ pub trait Ledger: Send + Sync {
 
     /// The backfills that are enumerating or rebuilding, the oldest first.
     async fn open_backfills(&self) -> Result<Vec<Backfill>, StateError>;
+
+    /// The fan-outs of all sources of which something is left to be done.
+    async fn fan_outs(&self) -> Result<Vec<FanOuts>, StateError>;
+
+    /// Takes one step with the fan-outs of a source, all or nothing, whoever else takes one. Gives what they are then; `None`
+    /// where the step was refused.
+    async fn step_fan_outs(&self, of: &Fanning, step: FanOutStep) -> Result<Option<FanOuts>, StateError>;
 
     /// Adds steps to the rings of documents that this writer keeps: the newest [`RING`](crate::history::RING) of each, of
     /// some [`DOCUMENTS`](crate::history::DOCUMENTS) documents. One writer writes at a time.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion, Epoch};
 
-use super::{Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger};
+use super::{
+    Backfill, BackfillIds, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState, IndexVersion,
+    Ledger,
+};
 use crate::{StateError, audit::AuditRow, history::Step, patience::Patience};
 
 /// A ledger as a process sees it that has nothing better to do than to wait. Every method may be repeated.
@@ -102,6 +105,14 @@ impl Ledger for PatientLedger {
 
     async fn open_backfills(&self) -> Result<Vec<Backfill>, StateError> {
         self.patience.try_until_done(|| self.ledger.open_backfills()).await
+    }
+
+    async fn fan_outs(&self) -> Result<Vec<FanOuts>, StateError> {
+        self.patience.try_until_done(|| self.ledger.fan_outs()).await
+    }
+
+    async fn step_fan_outs(&self, of: &Fanning, step: FanOutStep) -> Result<Option<FanOuts>, StateError> {
+        self.patience.try_until_done(|| self.ledger.step_fan_outs(of, step.clone())).await
     }
 
     /// Nobody waits for what happened to be told.

@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses,
-    figures::FIGURES_ARE_FRESH_MS, read_plan,
+    Backfill, BackfillIds, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState, IndexVersion,
+    Ledger, RetryPauses, figures::FIGURES_ARE_FRESH_MS, read_plan,
 };
 use crate::{
     StateError, StateFile,
@@ -19,6 +19,7 @@ use crate::{
     state::not_provisioned,
 };
 
+mod fan_outs;
 mod lately;
 
 /// What [`read_held`] reads.
@@ -305,6 +306,15 @@ impl Ledger for SqliteLedger {
 
     async fn open_backfills(&self) -> Result<Vec<Backfill>, StateError> {
         self.state.read(|conn| backfills_in(conn, false)).await
+    }
+
+    async fn fan_outs(&self) -> Result<Vec<FanOuts>, StateError> {
+        self.state.read(fan_outs::open).await
+    }
+
+    async fn step_fan_outs(&self, of: &Fanning, step: FanOutStep) -> Result<Option<FanOuts>, StateError> {
+        let of = of.clone();
+        self.state.write(move |tx| fan_outs::step(tx, of, step)).await
     }
 
     async fn note_history(

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a suite of tests fails by panicking")]
 
+mod fan_outs;
 mod held;
 mod lately;
 mod shared;
@@ -41,6 +42,7 @@ impl Ledgers {
 /// Runs all of it.
 pub async fn run(world: &dyn World) {
     shared::run(world).await;
+    fan_outs::run(world).await;
     held::run(world).await;
     lately::run(world).await;
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::audit::AuditKind;
+use crate::{audit::AuditKind, ledger::Fanning};
 
 /// The layout of the rows; a ledger of another layout is refused.
 pub(crate) const LAYOUT: i64 = 1;
@@ -33,6 +33,8 @@ pub(super) enum Kind {
     Held,
     /// A backfill.
     Backfill,
+    /// The wide fan-outs of a source.
+    FanOuts,
     /// The figures of a process.
     Figures,
     /// What a process did to a document lately.
@@ -98,7 +100,7 @@ pub(crate) fn mappings(index: &str) -> Value {
             "subgraph": { "type": "keyword", "ignore_above": MAX_KEYWORD },
             "replayed": { "type": "boolean" },
             "next_at": { "type": "long" },
-            // A backfill, an index version, a partition of dead letters.
+            // A backfill, an index version, a partition of dead letters; fan-outs.
             "number": { "type": "long" },
             "ended": { "type": "boolean" },
             // Figures, the steps of a document.
@@ -136,6 +138,11 @@ fn row_of(kind: &str, name: &str) -> String {
 /// The row of a backfill.
 pub(super) fn backfill_row(number: i64) -> String {
     format!("backfill:{number}")
+}
+
+/// The row of the wide fan-outs of a source.
+pub(super) fn fan_outs_row(Fanning { source, found_in }: &Fanning) -> String {
+    row_of("fan_outs", &format!("{}:{source}", found_in.name()))
 }
 
 /// The row of the settled dead letters of a partition.

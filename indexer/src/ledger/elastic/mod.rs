@@ -4,6 +4,7 @@
 //! Reads see every write that was acknowledged before them, by whomever.
 
 mod backfills;
+mod fan_outs;
 mod held;
 mod lately;
 pub(crate) mod layout;
@@ -18,7 +19,10 @@ use search::elastic::{Client, ElasticError, Rows, Trouble};
 
 pub(crate) use self::meta::{serve, served_version};
 use self::{held::HeldDocuments, lately::Histories, processes::Processes};
-use super::{Backfill, BackfillIds, Figures, Held, Hold, IndexState, IndexVersion, Ledger, RetryPauses};
+use super::{
+    Backfill, BackfillIds, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState, IndexVersion,
+    Ledger, RetryPauses,
+};
 #[cfg(feature = "kafka")]
 use crate::ledger::settled::{Reach, Settled};
 use crate::{StateError, audit::AuditRow, history::Step};
@@ -168,6 +172,14 @@ impl Ledger for ElasticLedger {
 
     async fn open_backfills(&self) -> Result<Vec<Backfill>, StateError> {
         backfills::list(&self.rows, false).await.map_err(told)
+    }
+
+    async fn fan_outs(&self) -> Result<Vec<FanOuts>, StateError> {
+        fan_outs::open(&self.rows).await.map_err(told)
+    }
+
+    async fn step_fan_outs(&self, of: &Fanning, step: FanOutStep) -> Result<Option<FanOuts>, StateError> {
+        fan_outs::step(&self.rows, of, &step).await.map_err(told)
     }
 
     async fn note_history(
