@@ -18,12 +18,13 @@ use crate::{
     endpoints::{GraphEndpoint, Place},
     graph::{Graph, http::HttpGraph},
     ledger::{
-        Backfill, BackfillState, IndexState, Ledger, RetryPauses,
+        Backfill, BackfillState, FanOuts, FoundIn, IndexState, Ledger, RetryPauses,
         figures::Freshness,
         sqlite::{SqliteLedger, served_version},
     },
     log::{Lane, ReindexLog, sqlite::SqliteLog},
     provision::version_name,
+    route::lookup::PAGE,
     run::RunError,
     source::pulse::{self, Pulse},
     store::{Store, elastic::ElasticStore, sqlite::SqliteStore},
@@ -68,6 +69,18 @@ pub(crate) enum World {
     Simulated(crate::run::simulation::seat::Seat),
 }
 
+impl World {
+    /// How many roots a lookup asks the index for at once.
+    pub(crate) fn page_of_roots(&self) -> usize {
+        match self {
+            // Few, so that a handful of documents has many pages.
+            #[cfg(test)]
+            Self::Simulated(_) => 2,
+            _ => PAGE,
+        }
+    }
+}
+
 /// What `status` says about an index.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
@@ -94,6 +107,8 @@ pub struct Status {
     pub backfill: Option<BackfillProgress>,
     /// The newest audit of each kind, running or ended.
     pub audits: Vec<AuditProgress>,
+    /// Fan-outs that are too wide for the live lane.
+    pub fan_outs: Vec<FanOutProgress>,
     /// How far each source is routed.
     pub sources: Vec<SourceProgress>,
     /// Why the gateway is not asked right now.
@@ -144,6 +159,37 @@ impl From<AuditRow> for AuditProgress {
     fn from(AuditRow { kind, started_at, ended_at, report, .. }: AuditRow) -> Self {
         let Report { looked, missing, stale, ghosts, repaired, .. } = report;
         Self { kind, started_at, ended_at, looked, missing, stale, ghosts, repaired }
+    }
+}
+
+/// How far the wide fan-outs of a source are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FanOutProgress {
+    /// The source.
+    pub source: String,
+    /// Where the roots are found.
+    pub found_in: FoundIn,
+    /// How many keys are being fanned out.
+    pub keys: usize,
+    /// How many of their roots are in the throttled lane.
+    pub roots: u64,
+    /// Whether all of them are, and only their documents have to be rebuilt.
+    pub appended: bool,
+    /// How many keys wait for the next run.
+    pub waiting_keys: usize,
+}
+
+impl From<FanOuts> for FanOutProgress {
+    fn from(fan_outs: FanOuts) -> Self {
+        let run = fan_outs.running.as_ref();
+        Self {
+            source: fan_outs.of.source,
+            found_in: fan_outs.of.found_in,
+            keys: run.map_or(0, |run| run.wanted.keys.len()),
+            roots: run.map_or(0, |run| run.roots),
+            appended: run.is_some_and(|run| run.through.is_some()),
+            waiting_keys: fan_outs.waiting.keys.len(),
+        }
     }
 }
 
@@ -268,6 +314,7 @@ impl Index {
             backfill: self.newest_backfill().await?,
             audits: self.audits().await?,
             sources,
+            fan_outs: self.ledger.fan_outs().await?.into_iter().map(FanOutProgress::from).collect(),
             waiting: figures.into_iter().find_map(|figures| figures.waiting),
         })
     }

@@ -12,7 +12,7 @@ use prometheus_client::{
     },
 };
 
-use crate::graph::GraphError;
+use crate::{graph::GraphError, ledger::FoundIn};
 
 /// Counters of a process since it started. Every label has few values: sources are the plan's, words are of one list.
 pub struct Metrics {
@@ -20,6 +20,8 @@ pub struct Metrics {
     pub(crate) events: Family<OfSource, Counter>,
     /// Records that asked for nothing.
     pub(crate) skipped: Family<SkippedLabels, Counter>,
+    /// Questions for the roots of related entities, a page each.
+    pub(crate) lookups: Family<Place, Counter>,
     /// Documents that the lookups of one batch of events found.
     pub(crate) lookup_fan_out: Histogram,
     /// Requests for documents.
@@ -51,6 +53,12 @@ pub(crate) struct OfSource {
 pub(crate) struct SkippedLabels {
     pub source: String,
     pub reason: &'static str,
+}
+
+/// Where roots are looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Place {
+    pub found_in: &'static str,
 }
 
 /// How a request ended.
@@ -118,6 +126,7 @@ impl Default for Metrics {
         Self {
             events: Family::default(),
             skipped: Family::default(),
+            lookups: Family::default(),
             // To 262,144: beyond `max_fanout` the lane is throttled anyway.
             lookup_fan_out: Histogram::new([0.0].into_iter().chain(exponential_buckets(1.0, 4.0, 10))),
             fetch_requests: Family::default(),
@@ -142,6 +151,9 @@ impl Metrics {
             for skip in Skip::ALL {
                 self.skipped(source, skip, 0);
             }
+        }
+        for found_in in [FoundIn::Index, FoundIn::Graph] {
+            drop(self.lookups.get_or_create(&Place { found_in: found_in.name() }));
         }
         for outcome in OUTCOMES {
             drop(self.fetch_requests.get_or_create(&Outcome { outcome }));
@@ -192,6 +204,17 @@ impl Metrics {
     /// Notes what an audit says of documents.
     pub(crate) fn audited(&self, result: &'static str, count: usize) {
         self.audited.get_or_create(&DocumentResult { result }).inc_by(count as u64);
+    }
+
+    /// Notes a question for the roots of related entities.
+    pub(crate) fn asked_for_roots(&self, found_in: FoundIn) {
+        self.lookups.get_or_create(&Place { found_in: found_in.name() }).inc();
+    }
+
+    /// How many pages of roots were asked for there.
+    #[cfg(test)]
+    pub(crate) fn pages_asked(&self, found_in: FoundIn) -> u64 {
+        self.lookups.get_or_create(&Place { found_in: found_in.name() }).get()
     }
 
     /// Notes how many documents the lookups of a batch of events found.

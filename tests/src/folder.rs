@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     difference::Difference,
@@ -249,7 +249,8 @@ impl Folder {
             let backfilled =
                 ["DONE", "FAILED"].contains(&status["backfill"]["state"].as_str().unwrap_or("DONE"));
             let lag = status["lag"]["live"] == 0 && status["lag"]["backfill"] == 0;
-            let settled = routed && backfilled && lag && status["held"] == 0;
+            let fanned_out = status["fan_outs"] == json!([]);
+            let settled = routed && backfilled && fanned_out && lag && status["held"] == 0;
             if settled { Ok(()) } else { Err(format!("{status:#}\n{}", tail(&self.log()))) }
         });
     }

@@ -8,7 +8,7 @@ use std::{
 use indexer::{
     Index,
     audit::AuditKind,
-    index::{AuditProgress, SourceProgress, Status},
+    index::{AuditProgress, FanOutProgress, SourceProgress, Status},
     ledger::IndexState,
     source::pulse::Pulse,
 };
@@ -218,6 +218,14 @@ fn notes(statuses: &[Status], paint: Paint) -> Vec<String> {
         }
         lines.extend(status.sources.iter().filter_map(|source| heard(name, source, paint)));
         lines.extend(status.audits.iter().map(|audit| audited(name, audit, paint)));
+        for fan_out in &status.fan_outs {
+            let FanOutProgress { source, keys, roots, waiting_keys, .. } = fan_out;
+            let what = if *keys == 1 { "a change" } else { "changes" };
+            let next = if *waiting_keys > 0 { ", and the next wait" } else { "" };
+            lines.push(format!(
+                "{name}: {what} of {source} fan out: {roots} documents are in the backfill lane so far{next}"
+            ));
+        }
         if status.processes == 0 {
             lines.push(paint.faint(&format!("nothing works on {name}: studio-search run")));
         }

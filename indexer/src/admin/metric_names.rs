@@ -53,6 +53,8 @@ metrics! {
         "Records read from sources";
     SKIPPED_EVENTS = Counter "skipped_events" ["source", "reason"]
         "Records that asked for nothing, by why: filter (`where` is false), snapshot (ignored), connector (its own record), heartbeat (sent through the source to see it arrive), no_id (it names nobody), dead_letter (not understood)";
+    LOOKUPS = Counter "lookups" ["found_in"]
+        "Questions for the documents of related entities, a page each, by who was asked: index, graph";
     LOOKUP_FAN_OUT = Histogram "lookup_fan_out" []
         "Documents found by the lookups of one batch of related entities' events";
     FETCH_REQUESTS = Counter "fetch_requests" ["outcome"]

@@ -100,6 +100,7 @@ fn register_process(registry: &mut Registry, admin: &Admin) {
     metrics.begin_at_zero(admin.index.plan.sources.iter().map(|source| source.name.as_str()));
     register(registry, names::EVENTS, metrics.events.clone());
     register(registry, names::SKIPPED_EVENTS, metrics.skipped.clone());
+    register(registry, names::LOOKUPS, metrics.lookups.clone());
     register(registry, names::LOOKUP_FAN_OUT, metrics.lookup_fan_out.clone());
     register(registry, names::FETCH_REQUESTS, metrics.fetch_requests.clone());
     register(registry, names::FETCH_SECONDS, metrics.fetch_seconds.clone());

@@ -87,13 +87,15 @@ impl Barrier<'_> {
         for lane in Lane::ALL {
             waiting += self.log.lag_through(lane, &ends[lane.number()]).await?;
         }
-        if waiting == 0 {
+        // What is asked for and not in the lane yet.
+        let is_fanning_out = !self.ledger.fan_outs().await?.is_empty();
+        if waiting == 0 && !is_fanning_out {
             return Ok(Arrived::Yes);
         }
         let nobody_works = !self.works && self.ledger.figures().await?.is_empty();
         let is_late = seen_at.elapsed() > LAG_PATIENCE;
         Ok(match () {
-            () if nobody_works && waiting <= self.appended => Arrived::Yes,
+            () if nobody_works && !is_fanning_out && waiting <= self.appended => Arrived::Yes,
             () if nobody_works || is_late => Arrived::Never,
             () => Arrived::NotYet,
         })

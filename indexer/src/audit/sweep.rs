@@ -439,7 +439,8 @@ impl Auditor {
             || ledger.state().await? != IndexState::Running
             || log.lag(Lane::Live).await? > BUSY
             || log.lag(Lane::Backfill).await? > 0
-            || !ledger.open_backfills().await?.is_empty())
+            || !ledger.open_backfills().await?.is_empty()
+            || !ledger.fan_outs().await?.is_empty())
     }
 
     async fn unless_stopped(&self, wait: impl Future<Output = ()>) -> Result<(), AuditError> {

@@ -68,12 +68,17 @@ impl Fetches {
         loop {
             // Who ends between the look and the wait is heard all the same.
             let ended = self.ended.notified();
-            let oldest = self.running.lock().unwrap_or_else(PoisonError::into_inner).numbers.first().copied();
-            if oldest.is_none_or(|oldest| oldest > through) {
+            if self.have_ended(through) {
                 return;
             }
             ended.await;
         }
+    }
+
+    /// Whether every fetch up to this number has ended.
+    pub fn have_ended(&self, through: u64) -> bool {
+        let oldest = self.running.lock().unwrap_or_else(PoisonError::into_inner).numbers.first().copied();
+        oldest.is_none_or(|oldest| oldest > through)
     }
 }
 

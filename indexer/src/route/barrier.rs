@@ -44,13 +44,22 @@ impl Barrier {
     pub async fn passed(&self, mark: Mark) {
         match (self, mark) {
             (Self::OwnFetches(fetches), Mark::Fetch(number)) => fetches.all_ended(number).await,
-            (Self::Deadline(longest), Mark::Time(at)) => loop {
-                let deadline = Duration::from_millis(longest.load(Ordering::Relaxed));
-                if at.elapsed() >= deadline {
-                    return;
+            (Self::Deadline(longest), Mark::Time(at)) => {
+                while !self.has_passed(mark) {
+                    sleep_until(at + Duration::from_millis(longest.load(Ordering::Relaxed))).await;
                 }
-                sleep_until(at + deadline).await;
-            },
+            }
+            _ => unreachable!("a mark is of the barrier that it is handed to"),
+        }
+    }
+
+    /// Whether [`Barrier::passed`] would not wait.
+    pub fn has_passed(&self, mark: Mark) -> bool {
+        match (self, mark) {
+            (Self::OwnFetches(fetches), Mark::Fetch(number)) => fetches.have_ended(number),
+            (Self::Deadline(longest), Mark::Time(at)) => {
+                at.elapsed() >= Duration::from_millis(longest.load(Ordering::Relaxed))
+            }
             _ => unreachable!("a mark is of the barrier that it is handed to"),
         }
     }

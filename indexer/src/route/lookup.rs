@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     RouteError,
     fan_out::{FanOut, Finder},
+    wide::Marks,
 };
 use crate::{
     StateError,
@@ -22,13 +23,16 @@ use crate::{
         ids::{IdPages, PageError},
     },
     heartbeat,
-    ledger::figures::Meter,
+    ledger::{FoundIn, figures::Meter},
     log::DeadLetter,
     store::Store,
 };
 
 /// Ids asked of the index at once.
-const PAGE: usize = 1_000;
+pub(crate) const PAGE: usize = 1_000;
+
+/// Keys that are asked about one by one where their roots fill a page, so that one with many doesn't take the others' room.
+const FEW: usize = 16;
 
 /// The first pause between two tries of a back-reference query. It doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -62,6 +66,10 @@ pub struct Lookup {
     pub give_up_after: Option<u32>,
     /// The keys that the back-reference query answered last. Where another key fails, they tell whose fault that is.
     pub answered: Mutex<VecDeque<DocumentId>>,
+    /// Keys with too many roots.
+    pub marks: Marks,
+    /// Ids asked of the index at once.
+    pub page: usize,
     /// Where it is noted what was found.
     pub meter: Arc<Meter>,
 }
@@ -96,7 +104,7 @@ impl Lookup {
 
     /// Queues the documents in the index that hold any of the keys. A store that does not answer is waited for; after `stop`
     /// it is left unasked.
-    pub async fn in_index(
+    pub(super) async fn in_index(
         &self,
         keys: &[DocumentId],
         found: &mut FanOut<'_>,
@@ -105,19 +113,73 @@ impl Lookup {
         if self.source.reverse_lookup.is_empty() || keys.is_empty() {
             return Ok(());
         }
-        for (number, keys) in keys.chunks(found.keys_at_once()).enumerate() {
-            found.found_by(Finder::Index(number), keys);
-            let mut after = None;
-            loop {
-                let Some(page) = self.page_of_index(keys, after.as_ref(), stop).await? else { return Ok(()) };
-                after = page.last().filter(|_| page.len() == PAGE).cloned();
-                found.queue(page).await?;
-                if after.is_none() {
-                    break;
+        let mut large = Vec::new();
+        for (number, group) in keys.chunks(found.keys_at_once()).enumerate() {
+            let Some(page) = self.page_of_index(group, None, stop).await? else { return Ok(()) };
+            if !self.is_full(&page) {
+                found.found_by(Finder::Group(number), group);
+                self.follow(group, None, page, found, stop).await?;
+                continue;
+            }
+            if group.len() == 1 || group.len() > FEW {
+                large.push((Finder::Group(number), group, page));
+                continue;
+            }
+            for key in group.chunks(1) {
+                let Some(page) = self.page_of_index(key, None, stop).await? else { return Ok(()) };
+                let finder = Finder::Key(key[0].clone());
+                if self.is_full(&page) {
+                    large.push((finder, key, page));
+                    continue;
                 }
+                found.found_by(finder, key);
+                self.follow(key, None, page, found, stop).await?;
             }
         }
+        for (finder, group, page) in large {
+            found.found_by(finder, group);
+            self.follow(group, None, page, found, stop).await?;
+        }
         Ok(())
+    }
+
+    /// Queues a page of the index, and those after it while there is room. `from` is where this page begins.
+    async fn follow(
+        &self,
+        keys: &[DocumentId],
+        mut from: Option<DocumentId>,
+        mut page: Vec<DocumentId>,
+        found: &mut FanOut<'_>,
+        stop: &CancellationToken,
+    ) -> Result<(), StateError> {
+        loop {
+            let next = page.last().filter(|_| self.is_full(&page)).cloned();
+            if !found.queue(page, next.as_ref().map(ToString::to_string)).await? {
+                found.set_aside(FoundIn::Index, keys, from.as_ref().map(DocumentId::as_str));
+                return Ok(());
+            }
+            if next.is_none() {
+                return Ok(());
+            }
+            let Some(following) = self.page_of_index(keys, next.as_ref(), stop).await? else { return Ok(()) };
+            (from, page) = (next, following);
+        }
+    }
+
+    /// Queues the documents in the index that hold any of the keys of one group, from a page on.
+    pub(super) async fn group_in_index(
+        &self,
+        keys: &[DocumentId],
+        from: Option<DocumentId>,
+        found: &mut FanOut<'_>,
+        stop: &CancellationToken,
+    ) -> Result<(), StateError> {
+        let Some(page) = self.page_of_index(keys, from.as_ref(), stop).await? else { return Ok(()) };
+        self.follow(keys, from, page, found, stop).await
+    }
+
+    fn is_full(&self, page: &[DocumentId]) -> bool {
+        page.len() == self.page
     }
 
     /// One page of the index, however long its server takes; `None` after `stop`.
@@ -130,7 +192,8 @@ impl Lookup {
         let (mut pause, mut failures) = (FIRST_PAUSE, 0);
         loop {
             heartbeat::beat();
-            let asking = self.store.lookup(&self.source.reverse_lookup, keys, after, PAGE);
+            let asking = self.store.lookup(&self.source.reverse_lookup, keys, after, self.page);
+            self.meter.metrics.asked_for_roots(FoundIn::Index);
             let error = match stop.run_until_cancelled(asking).await {
                 None => return Ok(None),
                 Some(Err(error)) if error.is_of_a_server() => error,
@@ -151,19 +214,19 @@ impl Lookup {
         }
     }
 
-    /// Queues the roots that the graph names for the keys: edges that the index can't know yet. A gateway that is down is waited
+    /// Queues the roots that the graph names for the keys, each from a page on: edges that the index can't know yet. A gateway that is down is waited
     /// for; a key that alone fails again and again is given up, so that it doesn't hold up the others. After `stop` keys are
     /// left unasked.
-    pub async fn in_graph(
+    pub(super) async fn in_graph(
         &self,
-        keys: Vec<DocumentId>,
+        keys: Vec<(DocumentId, Option<Value>)>,
         found: &mut FanOut<'_>,
         stop: &CancellationToken,
     ) -> Result<Vec<Unanswered>, RouteError> {
         let Some(pages) = self.pages() else { return Ok(Vec::new()) };
-        let asked = |key| Asked {
+        let asked = |(key, cursor)| Asked {
             key,
-            cursor: None,
+            cursor,
             failures: 0,
             alone: 0,
             unvouched_since: None,
@@ -243,16 +306,23 @@ impl Lookup {
         asked: &mut Asked,
         found: &mut FanOut<'_>,
     ) -> Result<Result<(), PageError>, StateError> {
-        found.found_by(Finder::Graph(asked.key.clone()), std::slice::from_ref(&asked.key));
+        let key = std::slice::from_ref(&asked.key);
+        found.found_by(Finder::Key(asked.key.clone()), key);
         loop {
             heartbeat::beat();
-            let key = asked.key.to_variable(self.source.id_kind);
-            let page = match pages.page(Some(key), asked.cursor.as_ref()).await {
+            let variable = asked.key.to_variable(self.source.id_kind);
+            self.meter.metrics.asked_for_roots(FoundIn::Graph);
+            let page = match pages.page(Some(variable), asked.cursor.as_ref()).await {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
             };
             // What isn't an id can't be a document either.
-            found.queue(page.ids.into_iter().flatten().collect()).await?;
+            let roots = page.ids.into_iter().flatten().collect();
+            if !found.queue(roots, page.next.as_ref().map(Value::to_string)).await? {
+                let from = asked.cursor.as_ref().map(Value::to_string);
+                found.set_aside(FoundIn::Graph, key, from.as_deref());
+                return Ok(Ok(()));
+            }
             asked.cursor = page.next;
             if asked.cursor.is_none() {
                 return Ok(Ok(()));

@@ -4,26 +4,33 @@
 //! the barrier, when every fetch that began before the event has ended, which is correctness: a document that was fetched
 //! before the change and written after the first lookup would stay stale for ever. Only then the source's progress is
 //! committed; after a crash the event comes again and so does its barrier.
+//!
+//! Roots beyond `max_fanout` hold nobody up: [`wide`] says how they are asked for, and [`run`] goes through them.
 
 pub mod barrier;
 pub mod event;
 pub mod fan_out;
 mod format;
 pub mod lookup;
+pub mod run;
+mod second_lookup;
 pub(crate) mod truncate;
+pub mod wide;
 pub mod wishes;
 
 use std::{collections::HashSet, sync::Arc};
 
-use plan::{DocumentId, filter::Filter};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use plan::filter::Filter;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::second_lookup::{LookedUp, look_up};
 use self::{
     barrier::{Barrier, Mark},
-    fan_out::{FanOut, Finder, Queued},
-    lookup::{Lookup, Unanswered},
-    wishes::{Key, Wishes},
+    fan_out::{Finder, Queued},
+    lookup::Lookup,
+    second_lookup::{Pending, SecondLookup, Waiting},
+    wishes::Wishes,
 };
 use crate::{
     StateError,
@@ -96,37 +103,6 @@ struct Routed {
     truncated: Option<String>,
 }
 
-/// A batch whose second lookup is due when every fetch up to `arrived` has ended.
-struct Pending {
-    arrived: Mark,
-    keys: Vec<Key>,
-    dead_letters: Vec<DeadLetter>,
-    /// Keys that the graph doesn't answer. They are dead letters by now, and not asked about again.
-    given_up: HashSet<DocumentId>,
-    /// What the first lookup found and queued. It is fetched after the event, so the second need not queue it again.
-    queued: Queued,
-    progress: Progress,
-}
-
-impl Pending {
-    /// About how much memory it takes, in bytes.
-    fn weight(&self) -> usize {
-        let queued = self.queued.iter().map(|(_, id)| id);
-        let ids = self.keys.iter().map(|key| &key.id).chain(&self.given_up).chain(queued);
-        let letters = self.dead_letters.iter().map(DeadLetter::weight);
-        size_of::<Self>() + ids.map(|id| ID + id.as_str().len()).chain(letters).sum::<usize>()
-    }
-}
-
-/// A batch in the queue, with the room that it takes there.
-struct Waiting {
-    batch: Pending,
-    _room: OwnedSemaphorePermit,
-}
-
-/// What an id takes beside its letters, in bytes: its place among the keys or in a set, and what the allocator adds.
-const ID: usize = 64;
-
 impl Route {
     /// Routes until it is stopped, or with `once` until the source's end.
     pub async fn run(mut self) -> Result<(), RouteError> {
@@ -135,6 +111,7 @@ impl Route {
         let second = SecondLookup {
             lookup: Arc::clone(&self.lookup),
             log: Arc::clone(&self.log),
+            ledger: Arc::clone(&self.ledger),
             barrier: self.barrier.clone(),
             stop: self.stop.clone(),
         };
@@ -201,7 +178,7 @@ impl Route {
                 let weight = u32::try_from(batch.weight()).map_or(WAITING, |weight| weight.min(WAITING));
                 let taken = waiting(Arc::clone(&room).acquire_many_owned(weight)).await;
                 let room = taken.expect("it is never closed");
-                if pending.send(Waiting { batch, _room: room }).is_err() {
+                if pending.send(Waiting { batch, room }).is_err() {
                     return Ok(()); // the second lookup failed, and says why
                 }
             } else {
@@ -309,7 +286,10 @@ impl Route {
         }
         let named = queued.len();
         let mut given_up = HashSet::new();
-        let unanswered = look_up(&self.lookup, &*self.log, &keys, &given_up, &mut queued, &self.stop).await?;
+        let fanning = self.lookup.being_fanned_out(&keys, &*self.ledger).await?;
+        let looked_up =
+            look_up(&self.lookup, &*self.log, &keys, (&given_up, &fanning), &mut queued, &self.stop).await?;
+        let LookedUp { unanswered, mut wide } = looked_up;
         for unanswered in unanswered {
             dead_letters.push(self.lookup.dead_letter(&unanswered));
             given_up.insert(unanswered.key);
@@ -317,58 +297,9 @@ impl Route {
         if !keys.is_empty() {
             self.meter.metrics.looked_up(queued.len() - named);
         }
-        Ok(Pending { arrived, keys, dead_letters, given_up, queued, progress })
-    }
-}
-
-/// Looks keys up and queues every root that isn't queued yet. Gives the keys that the graph doesn't answer.
-#[tracing::instrument(name = "lookup", skip_all, fields(source = &*lookup.source.name, keys = keys.len()))]
-pub(crate) async fn look_up(
-    lookup: &Lookup,
-    log: &dyn ReindexLog,
-    keys: &[Key],
-    given_up: &HashSet<DocumentId>,
-    queued: &mut Queued,
-    stop: &CancellationToken,
-) -> Result<Vec<Unanswered>, RouteError> {
-    let mut distinct: Vec<DocumentId> = keys.iter().map(|key| key.id.clone()).collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let mut found = FanOut::of(keys, lookup, log, queued);
-    // The index first: it answers at once, and the graph may have to be waited for.
-    lookup.in_index(&distinct, &mut found, stop).await?;
-    distinct.retain(|key| !given_up.contains(key));
-    lookup.in_graph(distinct, &mut found, stop).await
-}
-
-/// The second lookup, in the order of the source.
-struct SecondLookup {
-    lookup: Arc<Lookup>,
-    log: Arc<dyn ReindexLog>,
-    barrier: Barrier,
-    stop: CancellationToken,
-}
-
-impl SecondLookup {
-    async fn run(self, mut barriers: mpsc::UnboundedReceiver<Waiting>) -> Result<(), RouteError> {
-        while let Some(Waiting { batch, _room }) = waiting(barriers.recv()).await {
-            let Pending { arrived, keys, mut dead_letters, given_up, mut queued, progress } = batch;
-            tokio::select! {
-                biased;
-                // Uncommitted, the events come again and so does their barrier.
-                () = self.stop.cancelled() => return Ok(()),
-                () = waiting(self.barrier.passed(arrived)) => {}
-            }
-            let unanswered =
-                look_up(&self.lookup, &*self.log, &keys, &given_up, &mut queued, &self.stop).await?;
-            if self.stop.is_cancelled() {
-                return Ok(()); // the index or the graph may have been left unasked
-            }
-            dead_letters.extend(unanswered.iter().map(|unanswered| self.lookup.dead_letter(unanswered)));
-            let append = Append { dead_letters, progress: Some(progress), ..Append::default() };
-            self.log.append(append).await?;
-        }
-        Ok(())
+        wide.merge_alone(&fanning);
+        let marked = self.lookup.marks.enter(wide);
+        Ok(Pending { arrived, keys, dead_letters, given_up, queued, fanning, marked, progress })
     }
 }
 

@@ -34,6 +34,7 @@ use crate::{
 
 mod debezium;
 mod versions;
+mod wide_keys;
 
 type Answer = Result<Value, GraphError>;
 
@@ -81,6 +82,9 @@ struct Bench {
     log: Arc<SqliteLog>,
     ledger: Arc<SqliteLedger>,
     fetches: Arc<Fetches>,
+    meter: Arc<Meter>,
+    /// Ids asked of the index at once.
+    page: usize,
     stop: CancellationToken,
 }
 
@@ -108,6 +112,8 @@ impl Bench {
                 RetryPauses { initial_ms: 1_000, max_ms: 60_000 },
             )),
             fetches: Arc::new(fetches),
+            meter: Arc::default(),
+            page: lookup::PAGE,
             stop: CancellationToken::new(),
             folder,
             state,
@@ -149,14 +155,16 @@ impl Bench {
                 graph,
                 give_up_after: once.then_some(5),
                 answered: std::sync::Mutex::default(),
-                meter: Arc::default(),
+                marks: wide::Marks::default(),
+                page: self.page,
+                meter: Arc::clone(&self.meter),
             }),
             filter: None,
             source: Box::new(FileSource::new(&source.name, &self.file())),
             log: self.log.clone(),
             ledger: self.ledger.clone(),
             barrier: Barrier::OwnFetches(Arc::clone(&self.fetches)),
-            meter: Arc::default(),
+            meter: Arc::clone(&self.meter),
             stop: self.stop.clone(),
             once,
         }
@@ -457,14 +465,4 @@ async fn dead_letters_are_cut() {
     fs::write(bench.file(), line + "\n").unwrap();
     bench.route(scripted(down), true).run().await.unwrap();
     assert!(bench.dead_letters().await[0].2.len() <= 64 << 10);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_wide_fan_out_of_the_graph_goes_into_the_throttled_lane() {
-    let mut bench = Bench::new();
-    bench.plan.sources[0].max_fanout = 3;
-    bench.write(&["t1"]);
-    bench.route(scripted(|_, _| movies_of(&["m1", "m2", "m3", "m4", "m5"])), true).run().await.unwrap();
-    assert_eq!(bench.log.lag(Lane::Live).await.unwrap(), 3);
-    assert!(bench.log.lag(Lane::Backfill).await.unwrap() >= 2);
 }

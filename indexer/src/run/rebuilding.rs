@@ -5,14 +5,14 @@ use std::{
     time::Duration,
 };
 
-use plan::{DocumentVersion, Epoch, index_plan::AuditPlan};
+use plan::{DocumentVersion, Epoch, SourcePlan, index_plan::AuditPlan};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     ONCE_GIVES_UP_AFTER, Process, RunError, Tasks,
     healing::{self, Healing},
-    joined, sleeps_through,
+    joined, routing, sleeps_through,
 };
 use crate::{
     StateError,
@@ -23,6 +23,7 @@ use crate::{
     ledger::IndexState,
     log::{Lane, Ownership, Tenure},
     rebuild::{Rebuild, Signals, batch::Batches, gone::GoneGuard},
+    route::{lookup::Lookup, run::FanOutRuns},
 };
 
 /// How long what runs may take to end when a share is asked back. Then it is abandoned: the next owner fetches it anew.
@@ -82,6 +83,9 @@ impl Rebuilding {
             let enumerating = Arc::clone(&backfills);
             let heartbeat = heartbeat::beside("backfills");
             executing.spawn(heartbeat.drive(async move { Ok(enumerating.run(give_up_after).await?) }));
+            let fan_outs = Arc::new(self.fan_outs(&ended));
+            let heartbeat = heartbeat::beside("wide fan-outs");
+            executing.spawn(heartbeat.drive(async move { Ok(fan_outs.run().await?) }));
             if replays && !self.once {
                 let heartbeat = heartbeat::beside("trying held documents again");
                 executing.spawn(heartbeat.drive(Arc::clone(&self.process).heal_until(ended.clone())));
@@ -190,6 +194,22 @@ impl Rebuilding {
             meter: Arc::clone(meter),
             stop: stop.clone(),
         })
+    }
+
+    fn fan_outs(&self, stop: &CancellationToken) -> FanOutRuns {
+        let Process { index, graph, meter, .. } = &*self.process;
+        let give_up_after = self.once.then_some(ONCE_GIVES_UP_AFTER);
+        let lookup = |plan: &SourcePlan| {
+            let lookup = routing::lookup(index, plan, Arc::clone(graph), give_up_after);
+            (plan.name.clone(), Arc::new(Lookup { meter: Arc::clone(meter), ..lookup }))
+        };
+        FanOutRuns {
+            lookups: index.plan.sources.iter().map(lookup).collect(),
+            log: index.log.clone(),
+            ledger: index.ledger.clone(),
+            stop: stop.clone(),
+            routed: self.once.then(|| self.routed.clone()),
+        }
     }
 
     fn backfills(&self, stop: &CancellationToken) -> Backfills {

@@ -27,11 +27,13 @@ use crate::{
     ledger::longest_deadline,
     log::{Append, KeptLetter, Lane, LetterNumber},
     route::{
+        LookedUp,
         barrier::{Barrier, Mark},
         fan_out::{Finder, Queued},
         look_up,
         lookup::Lookup,
         truncate,
+        wide::Wide,
         wishes::{Key, Wishes},
     },
     source::{
@@ -178,6 +180,7 @@ impl Replay {
         }
         let unanswered = HashMap::new();
         let mut batch = Batch { lookup, letters: asking, keys, arrived, queued, unanswered };
+        // What there is no room for now, there is none for after the barrier either.
         self.look_up(&mut batch).await?;
         Ok(Some(batch))
     }
@@ -200,7 +203,8 @@ impl Replay {
         mut batch: Batch,
         outcomes: &mut HashMap<LetterNumber, Outcome>,
     ) -> Result<(), RunError> {
-        self.look_up(&mut batch).await?;
+        let wide = self.look_up(&mut batch).await?;
+        wide.ask(&batch.lookup.source.name, &*self.index.ledger, &CancellationToken::new()).await?;
         let mut settled = Vec::new();
         for (number, keys) in batch.letters {
             let reason = keys.iter().find_map(|key| batch.unanswered.get(key));
@@ -215,15 +219,17 @@ impl Replay {
         Ok(self.index.log.append(Append { settled, ..Append::default() }).await?)
     }
 
-    async fn look_up(&self, batch: &mut Batch) -> Result<(), RunError> {
+    /// Looks up, and gives the keys that there is no room for.
+    async fn look_up(&self, batch: &mut Batch) -> Result<Wide, RunError> {
         let given_up = batch.unanswered.keys().cloned().collect();
         let log = &*self.index.log;
         // A command that is interrupted simply ends, so nothing needs to stop it.
         let stop = CancellationToken::new();
-        let unanswered =
-            look_up(&batch.lookup, log, &batch.keys, &given_up, &mut batch.queued, &stop).await?;
+        let skipped = (&given_up, &Wide::default());
+        let LookedUp { unanswered, wide } =
+            look_up(&batch.lookup, log, &batch.keys, skipped, &mut batch.queued, &stop).await?;
         batch.unanswered.extend(unanswered.into_iter().map(|unanswered| (unanswered.key, unanswered.reason)));
-        Ok(())
+        Ok(wide)
     }
 
     /// What a dead letter asks for by the plan of now, or why that still can't be told.

@@ -13,7 +13,7 @@ use super::{ONCE_GIVES_UP_AFTER, Process, RunError};
 use crate::{
     Index,
     graph::Graph,
-    route::{Route, barrier::Barrier, lookup::Lookup},
+    route::{Route, barrier::Barrier, lookup::Lookup, wide::Marks},
     source::{Source, file::FileSource, inbox::InboxSource},
 };
 
@@ -80,6 +80,8 @@ pub(super) fn lookup(
         graph,
         give_up_after,
         answered: Mutex::default(),
+        marks: Marks::default(),
+        page: index.world.page_of_roots(),
         meter: Arc::default(),
     }
 }
