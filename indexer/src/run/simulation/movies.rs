@@ -14,7 +14,8 @@ pub(super) const PARTITIONS: usize = 4;
 
 /// Movies name their directors themselves. A production names its movie. Talents know where they act, and only the graph
 /// can be asked for it.
-pub(super) fn plan(deadline_ms: u64) -> IndexPlan {
+pub(super) fn plan(deadline_ms: u64, max_fanout: u64) -> IndexPlan {
+    let source = |name: &str, rest: &Value| source(name, max_fanout, rest);
     let leaf = |path: &str, owner: &str| field(path, "leaf", owner, "keyword", &json!([]));
     let plan = json!({
         "format": 1, "name": "movies", "entity": "Movie",
@@ -65,9 +66,9 @@ fn field(path: &str, kind: &str, owner: &str, mapping: &str, children: &Value) -
         "nullable": true, "owners": [owner], "mapping": {"kind": mapping}, "children": children})
 }
 
-fn source(name: &str, rest: &Value) -> Value {
+fn source(name: &str, max_fanout: u64, rest: &Value) -> Value {
     let mut source = json!({"name": name, "input": "file", "format": "debezium", "id": "key.id", "id_kind": "string",
-        "is_root": false, "snapshot_reads": "live", "max_fanout": 5000});
+        "is_root": false, "snapshot_reads": "live", "max_fanout": max_fanout});
     let rest = rest.as_object().expect("an object").clone();
     source.as_object_mut().expect("an object").extend(rest);
     source

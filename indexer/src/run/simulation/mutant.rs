@@ -14,6 +14,8 @@ pub(super) enum Mutant {
     RefreshFirst,
     /// An entry that arrives while its document is fetched is taken for done by that fetch.
     MergeIntoRunning,
+    /// A key that changes while it is fanned out is taken for done by that run.
+    MergeIntoRun,
     /// The store keeps whatever was written last.
     LastWriteWins,
     /// The position of the newest entry is the version.
@@ -32,10 +34,11 @@ pub(super) enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::NoBarrier,
         Self::RefreshFirst,
         Self::MergeIntoRunning,
+        Self::MergeIntoRun,
         Self::LastWriteWins,
         Self::OffsetAsVersion,
         Self::ClockAsVersion,

@@ -111,7 +111,8 @@ impl Nature {
         }
         let world = Arc::clone(&nature.world);
         nature.end().await?;
-        let figures = world.witness().figures;
+        let mut figures = world.witness().figures;
+        figures.fan_outs = world.ledger.fan_out_runs();
         Ok(figures)
     }
 
@@ -122,7 +123,8 @@ impl Nature {
             // In some cases processes live in peace, so that what takes long is seen to its end.
             80..95 if !dice.says(self.unrest) => self.change(),
             0..54 => self.change(),
-            54..66 => self.race().await,
+            54..62 => self.race().await,
+            62..66 => self.heat().await,
             66..76 => self.turn_weather(),
             76..80 => {
                 let ids = match dice.says(0.5) {
@@ -174,6 +176,18 @@ impl Nature {
         self.world.pause(50..1_200).await;
         let told = self.world.truth().put_person(person);
         self.tell(&told);
+    }
+
+    /// A talent who acts everywhere changes again and again.
+    async fn heat(&self) {
+        let dice = &self.world.dice;
+        let talent = dice.one_of(&TALENTS);
+        for _ in 0..dice.below(5) + 2 {
+            let movies = MOVIES.iter().map(|movie| (*movie).to_owned()).collect();
+            let told = self.world.truth().put_talent(talent, movies);
+            self.tell(&told);
+            self.world.pause(0..900).await;
+        }
     }
 
     /// The source tells of a change, at least once.

@@ -37,6 +37,8 @@ pub(super) struct Figures {
     pub held: usize,
     pub crashes: usize,
     pub zombies: usize,
+    /// Runs of wide fan-outs.
+    pub fan_outs: usize,
 }
 
 impl std::ops::AddAssign for Figures {
@@ -49,6 +51,7 @@ impl std::ops::AddAssign for Figures {
         self.held += other.held;
         self.crashes += other.crashes;
         self.zombies += other.zombies;
+        self.fan_outs += other.fan_outs;
     }
 }
 

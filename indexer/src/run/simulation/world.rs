@@ -20,7 +20,7 @@ use super::{
     witness::Witness,
 };
 use crate::{
-    ledger::{Backfill, Held, IndexState, Ledger as _, RetryPauses, memory::MemoryLedger},
+    ledger::{Backfill, FanOuts, Held, IndexState, Ledger as _, RetryPauses, memory::MemoryLedger},
     log::{Lane, ReindexLog as _, memory::MemoryLog},
 };
 
@@ -107,8 +107,12 @@ impl World {
         let is_shared = dice.says(0.75);
         // Whoever sends again for as long as it takes, has no deadline.
         let deadline = if mutant == Some(Mutant::ResendOnFailure) { 600_000 } else { movies::DEADLINE_MS };
-        let plan = Arc::new(movies::plan(deadline));
+        // In half of the cases nearly every lookup finds more than there is room for.
+        let max_fanout = dice.one_of(&[5_000, 5_000, 2, 1]);
+        let plan = Arc::new(movies::plan(deadline, max_fanout));
         let retry = RetryPauses::from(&plan.errors);
+        let mut ledger = MemoryLedger::new(IndexPlan::clone(&plan), retry);
+        ledger.takes_asked_for_done = mutant == Some(Mutant::MergeIntoRun);
         Arc::new(Self {
             dice,
             mutant,
@@ -118,7 +122,7 @@ impl World {
             events: Events::default(),
             weather: Mutex::default(),
             log: MemoryLog::new(if is_shared { PARTITIONS } else { 1 }),
-            ledger: MemoryLedger::new(IndexPlan::clone(&plan), retry),
+            ledger,
             documents: Documents::new(&plan),
             witness: Mutex::default(),
             source_generation: Mutex::default(),
@@ -156,8 +160,9 @@ impl World {
     /// Whether everything is routed, rebuilt and released, and nothing is on its way.
     pub(super) async fn is_quiet(&self) -> bool {
         let doing = self.doing().await;
-        let Doing { unrouted, lag, held, backfills, .. } = &doing;
-        unrouted.is_empty() && *lag == [0, 0] && held.is_empty() && backfills.is_empty()
+        let Doing { unrouted, lag, held, backfills, fan_outs, .. } = &doing;
+        let is_asked_for = !backfills.is_empty() || !fan_outs.is_empty();
+        unrouted.is_empty() && *lag == [0, 0] && held.is_empty() && !is_asked_for
     }
 
     /// What is left to be done.
@@ -176,6 +181,7 @@ impl World {
             lag: [lag(Lane::Live).await, lag(Lane::Backfill).await],
             held: self.ledger.held(None, 100).await.expect("memory"),
             backfills: self.ledger.open_backfills().await.expect("memory"),
+            fan_outs: self.ledger.fan_outs().await.expect("memory"),
             state: self.ledger.state().await.expect("memory"),
             waiting: self
                 .ledger
@@ -198,6 +204,7 @@ pub(super) struct Doing {
     lag: [u64; 2],
     held: Vec<Held>,
     backfills: Vec<Backfill>,
+    fan_outs: Vec<FanOuts>,
     state: IndexState,
     /// What each process waits for.
     waiting: Vec<Option<String>>,
