@@ -309,7 +309,9 @@ async fn a_ledger_that_is_missing_is_not_made_by_being_written_to() {
             ledger.take_epoch(Epoch::ZERO).await.map(drop),
             ledger.held(None, 1).await.map(drop),
             ledger.held_count().await.map(drop),
-            ledger.mark_replayed(vec![(DocumentId::new("m1").expect("an id"), version(1))]).await,
+            ledger
+                .mark_replayed(vec![(DocumentId::new("m1").expect("an id"), DocumentVersion::from_stored(1))])
+                .await,
             ElasticLedger::open(shared.client(), &shared.plan.name).await.map(drop),
         ];
         for result in results {
