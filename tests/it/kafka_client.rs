@@ -3,6 +3,7 @@
 mod frozen;
 mod group;
 mod sasl;
+mod silent;
 mod topics;
 mod transactions;
 

@@ -1,12 +1,13 @@
 //! Kills, freezes and broken connections, under a steady stream of changes: whatever happens, the index equals the graph at the end.
 //!
 //! `KILLS_SEED` decides what happens, `KILLS_ROUNDS` how often: three rounds in five with one process and its file, the others
-//! with three processes over Kafka and Elasticsearch. Only what happens is the same for the same seed, not what it meets.
+//! with three processes over Kafka and Elasticsearch; `KILLS_FIRST` is the number of the first one. Only what happens is the same
+//! for the same seed, not what it meets.
 
 mod fault;
 mod world;
 
-use std::{collections::BTreeMap, env, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, env, ops::Range, sync::Arc, time::Duration};
 
 use harness::{
     folder::Folder,
@@ -29,9 +30,11 @@ fn seed() -> u64 {
     number("KILLS_SEED", 7)
 }
 
-/// The rounds of both worlds.
-fn rounds() -> u64 {
-    number("KILLS_ROUNDS", 25)
+/// The numbers of the rounds of each world.
+fn rounds() -> [Range<u64>; 2] {
+    let (first, rounds) = (number("KILLS_FIRST", 1), number("KILLS_ROUNDS", 25));
+    let embedded = rounds * 3 / 5;
+    [embedded, rounds - embedded].map(|rounds| first..first + rounds)
 }
 
 fn number(name: &str, otherwise: u64) -> u64 {
@@ -78,7 +81,8 @@ fn one_process_and_its_file_lose_nothing() {
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     let pause = Duration::from_millis(20);
     let mut world = World { folder, graph, subgraphs, seats: vec![seat], inboxes, pace, pause };
-    world.goes_through(rounds() * 3 / 5, seed(), |line| println!("{line}"));
+    let [rounds, _] = rounds();
+    world.goes_through(rounds, seed(), |line| println!("{line}"));
     world.ends();
 }
 
@@ -118,7 +122,8 @@ fn three_processes_over_kafka_lose_nothing() {
     };
     let (seats, pause) = (seats.collect(), Duration::from_millis(40));
     let mut world = World { folder, graph, subgraphs, seats, inboxes: Vec::new(), pace, pause };
-    world.goes_through(rounds() - rounds() * 3 / 5, seed(), |line| println!("{line}"));
+    let [_, rounds] = rounds();
+    world.goes_through(rounds, seed(), |line| println!("{line}"));
     versions_only_grow(&kafka, name);
     world.ends();
 }

@@ -11,6 +11,14 @@ use secrecy::ExposeSecret;
 
 use crate::{StateError, endpoints::KafkaEndpoint};
 
+/// What the user may change of every client.
+///
+/// A connection whose other end is gone without a word, as behind a firewall that forgot it, is noticed when an answer is
+/// overdue. librdkafka waits a minute for one: a share stood still for as long, and again for the next such connection, while
+/// the group took its process for well. Nothing that is asked takes ten seconds, and transactions end with them.
+const PREFERRED: [(&str, &str); 3] =
+    [("client.id", "studio-search"), ("socket.timeout.ms", "10000"), ("socket.keepalive.enable", "true")];
+
 /// Properties that librdkafka knows under two names. Of two names for one thing the last one set must win.
 const TWO_NAMES: [(&str, &str); 8] = [
     ("bootstrap.servers", "metadata.broker.list"),
@@ -85,8 +93,7 @@ impl Cluster {
     /// Settings of one client: the user's properties replace what we prefer, and what we need replaces the user's.
     pub(super) fn settings(&self, preferred: &[(&str, &str)], needed: &[(&str, &str)]) -> ClientConfig {
         let mut settings = ClientConfig::new();
-        set(&mut settings, "client.id", "studio-search");
-        preferred.iter().for_each(|(key, value)| set(&mut settings, key, value));
+        PREFERRED.iter().chain(preferred).for_each(|(key, value)| set(&mut settings, key, value));
         self.properties.iter().for_each(|(key, value)| set(&mut settings, key, value));
         needed.iter().for_each(|(key, value)| set(&mut settings, key, value));
         set(&mut settings, "bootstrap.servers", &self.brokers);
@@ -331,6 +338,8 @@ mod tests {
             ("client.id", "movies"),
             ("compression.codec", "zstd"),
             ("linger.ms", "1"),
+            ("socket.keepalive.enable", "true"),
+            ("socket.timeout.ms", "10000"),
         ];
         assert_eq!(settings, BTreeMap::from(wanted));
     }

@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{self, Write},
     net::TcpStream,
+    ops::Range,
     sync::Arc,
     thread::{self, sleep},
     time::{Duration, Instant},
@@ -76,8 +77,8 @@ struct Memory {
 }
 
 impl World {
-    /// Backfills, goes through so many rounds, and tells of each. The index is provisioned; afterwards every process still runs.
-    pub(super) fn goes_through(&mut self, rounds: u64, seed: u64, tell: impl Fn(&str)) {
+    /// Backfills, goes through these rounds, and tells of each. The index is provisioned; afterwards every process still runs.
+    pub(super) fn goes_through(&mut self, rounds: Range<u64>, seed: u64, tell: impl Fn(&str)) {
         tell(&format!("KILLS_SEED={seed}"));
         for seat in 0..self.seats.len() {
             self.sit(seat);
@@ -92,12 +93,13 @@ impl World {
             versions: BTreeMap::new(),
             times: Vec::new(),
         };
-        for round in 1..=rounds {
+        for round in rounds {
             tell(&self.round(round, &mut memory));
         }
         memory.times.sort();
         let longest = memory.times.last().copied().unwrap_or_default();
         let median = memory.times.get(memory.times.len() / 2).copied().unwrap_or_default();
+        let rounds = memory.times.len();
         tell(&format!("{rounds} rounds converged in {median:.1?} (p50), {longest:.1?} (max)"));
         self.folder.succeed(&["audit", "index.yaml", "--full"]);
     }
