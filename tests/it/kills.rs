@@ -26,8 +26,9 @@ use self::{
 /// Few, so that changes meet each other, and a round compares all of them in a second.
 const MOVIES: usize = 400;
 
+/// Of the seeds up to 400, none has more kinds of faults in its first rounds: each process' ways to all its servers are broken.
 fn seed() -> u64 {
-    number("KILLS_SEED", 7)
+    number("KILLS_SEED", 14)
 }
 
 /// The numbers of the rounds of each world.
