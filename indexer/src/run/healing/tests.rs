@@ -92,7 +92,7 @@ impl Bench {
         while start.elapsed() < time {
             self.healing.step(&self.ledger, &self.log).await.unwrap();
             self.fetch().await;
-            tokio::time::sleep(POLL - FETCH).await;
+            tokio::time::sleep(POLL.saturating_sub(FETCH)).await;
         }
         self.fetched.len() - before
     }
