@@ -121,12 +121,12 @@ fn records_that_expired_unread_are_told_and_answered() {
     // A gap that is answered is no gap for the next process, though nothing came after it.
     assert_eq!(run.terminate(), Some(0));
     let run = folder.run();
+    edit("movies/m8", json!({"title": "Eighth"}));
+    is_fresh(&folder, &graph, "m8");
     let heard = folder.json(&["audit", "index.yaml", "--heartbeat"]);
     let arrived =
         heard["sources"].as_array().expect("a list").iter().all(|source| source["took_ms"].is_i64());
     assert!(arrived && heard["sources"].as_array().map(Vec::len) == Some(4), "through each topic: {heard:#}");
-    edit("movies/m8", json!({"title": "Eighth"}));
-    is_fresh(&folder, &graph, "m8");
     folder.settles_within(SETTLES);
     assert_eq!(backfills(&folder), 2, "{}", folder.log());
 
