@@ -63,11 +63,12 @@ export class World {
     return this.tables.talents.get(talentId) ?? null;
   }
 
-  // Movies are numbered in the order of their making and never renumbered, so an id is a cursor that outlives its movie.
+  // In the order of their numbers, also where one was deleted and came back: so an id is a cursor that outlives its movie.
   moviePage(first, after) {
     if (after && !MOVIE_ID.test(after)) throw new Refused(400, `${after} is no cursor of this list`);
     const start = after ? numberOf(after) : 0;
     const rest = [...this.tables.movies.values()].filter((movie) => numberOf(movie.movieId) > start);
+    rest.sort((one, other) => numberOf(one.movieId) - numberOf(other.movieId));
     return { page: rest.slice(0, first), hasNextPage: rest.length > first, totalCount: this.tables.movies.size };
   }
 

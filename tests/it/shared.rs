@@ -1,15 +1,12 @@
 //! The index over Kafka equals the graph, whatever becomes of its servers; `kills.rs` has what becomes of its processes.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, thread::sleep, time::Duration};
 
 use harness::{
     eventually,
     folder::{Folder, assert_equal},
-    graph::RealGraph,
     servers::{Rest, elasticsearch, kafka, kafka_of_its_own, registry},
+    storm::{Storm, Subjects},
 };
 use indexer::documents::DocumentSchema;
 use serde_json::{Value, json};
@@ -75,65 +72,31 @@ fn logged_documents(folder: &Folder, registry: &Rest, name: &str) -> BTreeMap<St
 #[test]
 fn servers_that_go_and_come_back_are_waited_for() {
     let (folder, graph) = Folder::with_graph();
+    let graph = Arc::new(graph);
     let (name, broker) = ("shared-faults", kafka_of_its_own());
     folder.keep_on("elasticsearch", &elasticsearch().url, name);
     let _stream = folder.share_over(&broker, None, name);
     folder.succeed(&["provision", "index.yaml", "--yes"]);
-    let mut edits = Edits::new(11);
+    let storm = Storm::over(&graph, Subjects::of(&graph), 11, Duration::from_millis(100));
     let run = folder.run();
     folder.succeed(&["backfill", "start", "index.yaml"]);
-    edits.go_on_for(Duration::from_secs(8), &graph);
+    sleep(Duration::from_secs(8));
     broker.kill();
-    edits.go_on_for(Duration::from_secs(8), &graph);
+    sleep(Duration::from_secs(8));
     broker.start_again();
-    edits.go_on_for(Duration::from_secs(5), &graph);
+    sleep(Duration::from_secs(5));
 
     let block = |is_blocked: Value| {
         let body = json!({"index": {"blocks": {"read_only_allow_delete": is_blocked}}});
         elasticsearch().succeed("PUT", &format!("/{name}-000001/_settings"), &body);
     };
     block(json!(true));
-    edits.go_on_for(Duration::from_secs(8), &graph);
+    sleep(Duration::from_secs(8));
     block(Value::Null);
+    storm.calm();
     folder.settles_within(SETTLES);
     assert_equal(&folder.exported(), &graph.documents(), &folder.log());
     assert_eq!(run.terminate(), Some(0), "SIGTERM drains and exits 0: {}", folder.log());
-}
-
-/// Random edits of everything that documents are made of.
-struct Edits(u64);
-
-impl Edits {
-    fn new(seed: u64) -> Self {
-        Self(seed | 1)
-    }
-
-    /// A number below `end`, by xorshift.
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-
-    fn go_on_for(&mut self, time: Duration, graph: &RealGraph) {
-        let end = Instant::now() + time;
-        while Instant::now() < end {
-            let (n, value) = (self.below(200) + 1, self.below(1_000_000));
-            match self.below(3) {
-                0 => graph.post(&format!("/edit/movies/m{n}"), &json!({"title": format!("Title {value}")})),
-                1 => graph.post(
-                    &format!("/edit/productions/p{n}"),
-                    &json!({"status": (["IN_PHOTOGRAPHY", "WRAPPED"][usize::from(value % 2 == 0)])}),
-                ),
-                _ => graph.post(
-                    &format!("/edit/talents/t{}", n % 50 + 1),
-                    &json!({"name": format!("Name {value}")}),
-                ),
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
 }
 
 /// The first source's events name their ids elsewhere than the configuration believes, until that is corrected.
