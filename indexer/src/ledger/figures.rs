@@ -10,6 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::FoundIn;
 use crate::{history::History, metrics::Metrics, source::pulse::Pulse};
 
 /// How many of the newest freshness samples are kept. Enough for a p99; 32 KB.
@@ -28,6 +29,8 @@ pub struct Figures {
     pub at: i64,
     /// Records read from sources.
     pub events: u64,
+    /// Questions for the roots of related entities, a page each.
+    pub lookups: u64,
     /// Requests sent to the gateway for documents.
     pub requests: u64,
     /// Documents asked for in them.
@@ -74,6 +77,8 @@ pub struct Freshness {
 pub struct Meter {
     /// Records read from sources.
     pub events: AtomicU64,
+    /// Questions for the roots of related entities, a page each.
+    pub lookups: AtomicU64,
     /// Requests sent to the gateway for documents.
     pub requests: AtomicU64,
     /// Documents asked for in them.
@@ -99,6 +104,12 @@ impl Meter {
     /// Adds to a counter.
     pub fn add(counter: &AtomicU64, amount: usize) {
         counter.fetch_add(amount as u64, Ordering::Relaxed);
+    }
+
+    /// Notes a question for the roots of related entities.
+    pub(crate) fn asked_for_roots(&self, found_in: FoundIn) {
+        Self::add(&self.lookups, 1);
+        self.metrics.asked_for_roots(found_in);
     }
 
     /// Notes how long an event took to be searchable, in milliseconds.
@@ -137,6 +148,7 @@ impl Meter {
             process: process.to_owned(),
             at,
             events: count(&self.events),
+            lookups: count(&self.lookups),
             requests: count(&self.requests),
             fetched: count(&self.fetched),
             written: count(&self.written),

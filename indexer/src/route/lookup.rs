@@ -193,7 +193,7 @@ impl Lookup {
         loop {
             heartbeat::beat();
             let asking = self.store.lookup(&self.source.reverse_lookup, keys, after, self.page);
-            self.meter.metrics.asked_for_roots(FoundIn::Index);
+            self.meter.asked_for_roots(FoundIn::Index);
             let error = match stop.run_until_cancelled(asking).await {
                 None => return Ok(None),
                 Some(Err(error)) if error.is_of_a_server() => error,
@@ -311,7 +311,7 @@ impl Lookup {
         loop {
             heartbeat::beat();
             let variable = asked.key.to_variable(self.source.id_kind);
-            self.meter.metrics.asked_for_roots(FoundIn::Graph);
+            self.meter.asked_for_roots(FoundIn::Graph);
             let page = match pages.page(Some(variable), asked.cursor.as_ref()).await {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
