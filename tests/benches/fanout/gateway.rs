@@ -45,7 +45,7 @@ impl Gateway {
 /// A movie as the gateway answers it.
 pub(crate) fn movie(id: &str, title: usize) -> Value {
     let director = id.starts_with(HOLDER).then(|| json!({"talentId": "hot", "name": "Ana Núñez"}));
-    json!({"movieId": id, "title": title.to_string(), "director": director})
+    json!({"movieId": id, "title": title.to_string(), "revision": 1, "director": director})
 }
 
 #[async_trait]

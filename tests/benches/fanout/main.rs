@@ -1,6 +1,6 @@
 //! What fan-outs and bursts cost: requests against the fewest that are possible, and the freshness of live events beside them.
 //!
-//! `cargo bench -p studio-search-tests --bench fanout`, on a quiet machine. The real process runs on SQLite over a gateway in
+//! `cargo bench -p studio-search-tests --bench fanout`, on a quiet machine; `-- 10000` fans out to fewer movies. The real process runs on SQLite over a gateway in
 //! process, which answers after 20 ms. A sample is the time from an accepted event to its document being readable; it is taken
 //! idle, under load, and while a director of 100,000 movies is renamed, so that the ratios are of one run.
 
@@ -40,6 +40,7 @@ use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan, SourceText};
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
+/// Movies of the director, unless another number is asked for.
 const ROOTS: usize = 100_000;
 
 /// Documents of one request, and roots of one page of a lookup: the defaults.
@@ -61,7 +62,8 @@ const WANTED_LIVE: f64 = 1.2;
 #[tokio::main]
 async fn main() {
     let folder = tempfile::tempdir().expect("a folder");
-    let bench = Bench::start(folder.path()).await;
+    let asked = std::env::args().skip(1).find_map(|word| word.parse().ok());
+    let bench = Bench::start(folder.path(), asked.unwrap_or(ROOTS)).await;
     let mut missed = bench.windows().await;
     bench.fill().await;
 
@@ -87,6 +89,7 @@ async fn main() {
 }
 
 struct Bench {
+    roots: usize,
     index: Index,
     state: StateFile,
     gateway: Arc<Gateway>,
@@ -95,7 +98,7 @@ struct Bench {
 }
 
 impl Bench {
-    async fn start(folder: &Path) -> Self {
+    async fn start(folder: &Path, roots: usize) -> Self {
         let path = folder.join("fanout.db");
         let plan = plan();
         provision(&path, &plan).expect("a state file");
@@ -114,7 +117,7 @@ impl Bench {
         let run = process.run(RunOptions::default(), stop.clone());
         let process = tokio::spawn(async move { drop(run.await.expect("it runs")) });
         let state = index.state().expect("it is embedded").clone();
-        Self { index, state, gateway, stop, process }
+        Self { roots, index, state, gateway, stop, process }
     }
 
     async fn end(self) {
@@ -124,7 +127,7 @@ impl Bench {
 
     /// Writes the movies of the hot director, as an earlier run did.
     async fn fill(&self) {
-        let ids: Vec<String> = (0..ROOTS).map(|number| format!("{HOLDER}{number:06}")).collect();
+        let ids: Vec<String> = (0..self.roots).map(|number| format!("{HOLDER}{number:06}")).collect();
         for (page, ids) in ids.chunks(PAGE).enumerate() {
             let document = |id: &String| Document {
                 id: DocumentId::new(id.as_str()).expect("an id"),
@@ -135,12 +138,13 @@ impl Bench {
             };
             self.index.store.write(ids.iter().map(document).collect()).await.expect("it is written");
         }
-        println!("{ROOTS} movies of one director");
+        println!("{} movies of one director", self.roots);
     }
 
     /// Tells events of movies.
     async fn tell(&self, source: &str, ids: impl IntoIterator<Item = String>) {
-        let line = |id: String| serde_json::json!({"key": id, "value": {}}).to_string().into_bytes();
+        let line =
+            |id: String| serde_json::json!({"key": id, "value": {"revision": 1}}).to_string().into_bytes();
         inbox::accept(&self.state, source, ids.into_iter().map(line).collect())
             .await
             .expect("it is accepted");
@@ -203,7 +207,7 @@ impl Bench {
         let ((), samples) = tokio::join!(teller, samples);
         sleep(Duration::from_secs(2)).await; // figures are told once a second
         let (pages, requests) = (self.lookups().await - pages, count() - requests);
-        let ratio = share(pages + requests, ROOTS.div_ceil(PAGE) + ROOTS.div_ceil(BATCH));
+        let ratio = share(pages + requests, self.roots.div_ceil(PAGE) + self.roots.div_ceil(BATCH));
         println!(
             "{changes} changes of the director: {pages} pages and {requests} requests in {:.0} s, {ratio:.3}x those of one fan-out",
             start.elapsed().as_secs_f64()
@@ -260,7 +264,7 @@ impl Bench {
             while !stopped.is_cancelled() {
                 let ids = number..number + at_once;
                 let line = |id: usize| {
-                    serde_json::json!({"key": format!("y{}", id % 50_000), "value": {}})
+                    serde_json::json!({"key": format!("y{}", id % 50_000), "value": {"revision": 1}})
                         .to_string()
                         .into_bytes()
                 };
