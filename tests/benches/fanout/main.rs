@@ -1,6 +1,7 @@
 //! What fan-outs and bursts cost: requests against the fewest that are possible, and the freshness of live events beside them.
 //!
-//! `cargo bench -p studio-search-tests --bench fanout`, on a quiet machine; `-- 10000` fans out to fewer movies. The real process runs on SQLite over a gateway in
+//! `cargo bench -p studio-search-tests --bench fanout`, on a quiet machine; `-- 20000` fans out to fewer
+//! movies, of which those that are fetched at once as well are a larger part. The real process runs on SQLite over a gateway in
 //! process, which answers after 20 ms. A sample is the time from an accepted event to its document being readable; it is taken
 //! idle, under load, and while a director of 100,000 movies is renamed, so that the ratios are of one run.
 
