@@ -111,6 +111,8 @@ pub struct Status {
     pub fan_outs: Vec<FanOutProgress>,
     /// How far each source is routed.
     pub sources: Vec<SourceProgress>,
+    /// Requests for documents that all processes together let be in flight now.
+    pub limit: u64,
     /// Why the gateway is not asked right now.
     pub waiting: Option<String>,
 }
@@ -315,6 +317,7 @@ impl Index {
             audits: self.audits().await?,
             sources,
             fan_outs: self.ledger.fan_outs().await?.into_iter().map(FanOutProgress::from).collect(),
+            limit: figures.iter().map(|figures| figures.limit).sum(),
             waiting: figures.into_iter().find_map(|figures| figures.waiting),
         })
     }

@@ -38,6 +38,8 @@ pub struct Metrics {
     pub(crate) audited: Family<DocumentResult, Counter>,
     /// Seconds from an event to its document being searchable.
     pub(crate) freshness: Histogram,
+    /// Requests that may be in flight.
+    pub(crate) limit: Gauge,
     /// The epoch that this process fetches under.
     pub(crate) epoch: Gauge,
 }
@@ -107,8 +109,8 @@ impl Skip {
 }
 
 /// How requests end.
-pub(crate) const OUTCOMES: [&str; 7] =
-    ["answered", "unavailable", "refused", "rejected", "unauthorized", "too_large", "not_graphql"];
+pub(crate) const OUTCOMES: [&str; 8] =
+    ["answered", "unavailable", "busy", "refused", "rejected", "unauthorized", "too_large", "not_graphql"];
 
 /// What becomes of documents.
 pub(crate) const RESULTS: [&str; 5] = ["written", "superseded", "gone", "held", "rejected"];
@@ -138,6 +140,7 @@ impl Default for Metrics {
             audited: Family::default(),
             // 50 ms to 27 minutes.
             freshness: Histogram::new(exponential_buckets(0.05, 2.0, 16)),
+            limit: Gauge::default(),
             epoch: Gauge::default(),
         }
     }
@@ -232,6 +235,7 @@ impl Metrics {
 fn outcome(error: &GraphError) -> &'static str {
     match error {
         GraphError::Unavailable { .. } => "unavailable",
+        GraphError::Busy { .. } => "busy",
         GraphError::Refused(_) => "refused",
         GraphError::Rejected(_) => "rejected",
         GraphError::Unauthorized(_) => "unauthorized",

@@ -58,9 +58,11 @@ metrics! {
     LOOKUP_FAN_OUT = Histogram "lookup_fan_out" []
         "Documents found by the lookups of one batch of related entities' events";
     FETCH_REQUESTS = Counter "fetch_requests" ["outcome"]
-        "Requests to the gateway for documents, by how they ended: answered, unavailable, refused, rejected, unauthorized, too_large, not_graphql";
+        "Requests to the gateway for documents, by how they ended: answered, unavailable, busy (429), refused, rejected, unauthorized, too_large, not_graphql";
     FETCH_SECONDS = Histogram "fetch_duration_seconds" []
         "Seconds from a request for documents to its answer or failure";
+    CONCURRENCY_LIMIT = Gauge "concurrency_limit" []
+        "Requests for documents that the process lets be in flight now, at most `graph.max_concurrency`; 0 while it rebuilds nothing";
     DOCUMENTS = Counter "documents" ["result"]
         "Documents by what became of them: written, superseded (something newer was there), gone (a tombstone was written), held (failed for now), rejected (the store refuses it; held, too)";
     VERSION_CHECKS = Counter "version_checks" ["result"]

@@ -104,6 +104,7 @@ fn register_process(registry: &mut Registry, admin: &Admin) {
     register(registry, names::LOOKUP_FAN_OUT, metrics.lookup_fan_out.clone());
     register(registry, names::FETCH_REQUESTS, metrics.fetch_requests.clone());
     register(registry, names::FETCH_SECONDS, metrics.fetch_seconds.clone());
+    register(registry, names::CONCURRENCY_LIMIT, metrics.limit.clone());
     register(registry, names::DOCUMENTS, metrics.documents.clone());
     register(registry, names::VERSION_CHECKS, metrics.version_checks.clone());
     register(registry, names::VERIFICATIONS, metrics.verifications.clone());

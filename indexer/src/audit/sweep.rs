@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Index, StateError,
     backfill::Backfills,
-    graph::{Graph, GraphError},
+    graph::Graph,
     heartbeat,
     ledger::{IndexState, figures::Meter},
     log::{Append, Cause, Ends, Entry, Lane},
@@ -400,8 +400,10 @@ impl Auditor {
             if matches!(self.gate, Gate::Command) && (is_systemic || failures >= GIVES_UP_AFTER) {
                 return Err(error);
             }
-            if let AuditError::Graph(GraphError::Unavailable { retry_after: Some(wait), .. }) = &error {
-                self.unless_stopped(sleep((*wait).min(LONGEST_PAUSE))).await?;
+            if let AuditError::Graph(failure) = &error
+                && let Some(wait) = failure.retry_after()
+            {
+                self.unless_stopped(sleep(wait.min(LONGEST_PAUSE))).await?;
             }
             self.pause_after(failures, &error.to_string()).await?;
         }

@@ -103,6 +103,9 @@ impl HttpGraph {
             GraphError::Unavailable { reason, retry_after } => {
                 GraphError::Unavailable { reason: redact(reason), retry_after }
             }
+            GraphError::Busy { reason, retry_after } => {
+                GraphError::Busy { reason: redact(reason), retry_after }
+            }
             GraphError::Refused(reason) => GraphError::Refused(redact(reason)),
             GraphError::Rejected(reason) => GraphError::Rejected(redact(reason)),
             GraphError::Unauthorized(reason) => GraphError::Unauthorized(redact(reason)),
@@ -143,10 +146,10 @@ impl HttpGraph {
                 Err(GraphError::Unauthorized(excerpt(status, &body)))
             }
             StatusCode::PAYLOAD_TOO_LARGE => Err(GraphError::TooLarge(excerpt(status, &body))),
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
-                Err(GraphError::Unavailable { reason: excerpt(status, &body), retry_after })
+            StatusCode::TOO_MANY_REQUESTS => {
+                Err(GraphError::Busy { reason: excerpt(status, &body), retry_after })
             }
-            _ if status.is_server_error() => {
+            _ if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
                 Err(GraphError::Unavailable { reason: excerpt(status, &body), retry_after })
             }
             _ if status.is_redirection() => Err(GraphError::NotGraphql(format!(

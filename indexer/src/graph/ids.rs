@@ -54,7 +54,10 @@ impl PageError {
     /// Whether every request would fail alike, whatever it asks for.
     pub fn is_about_the_gateway(&self) -> bool {
         match self {
-            Self::Unanswered(error) => error.is_systemic() || matches!(error, GraphError::Unavailable { .. }),
+            Self::Unanswered(error) => {
+                error.is_systemic()
+                    || matches!(error, GraphError::Unavailable { .. } | GraphError::Busy { .. })
+            }
             Self::Failed(_) | Self::Astray(_) => false,
         }
     }
@@ -62,8 +65,8 @@ impl PageError {
     /// How long the gateway asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Unanswered(GraphError::Unavailable { retry_after, .. }) => *retry_after,
-            _ => None,
+            Self::Unanswered(error) => error.retry_after(),
+            Self::Failed(_) | Self::Astray(_) => None,
         }
     }
 }

@@ -33,12 +33,20 @@ pub trait Graph: Send + Sync {
 /// Why there is no answer. Each kind says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
-    /// Try again later: no connection, a timeout, 429 or 5xx.
+    /// Try again later: no connection, a timeout or 5xx.
     #[error("the gateway can't be reached: {reason}")]
     Unavailable {
         /// What happened.
         reason: String,
         /// How long the gateway asked to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Ask for less: 429.
+    #[error("the gateway is asked too much: {reason}")]
+    Busy {
+        /// What it said.
+        reason: String,
+        /// How long it asked to wait.
         retry_after: Option<Duration>,
     },
     /// Pause: the query is not valid there.
@@ -62,7 +70,7 @@ impl GraphError {
     /// The diagnostic code.
     pub fn code(&self) -> Code {
         match self {
-            Self::Unavailable { .. } => codes::SS401,
+            Self::Unavailable { .. } | Self::Busy { .. } => codes::SS401,
             Self::Refused(_) => codes::SS402,
             Self::Rejected(_) => codes::SS408,
             Self::Unauthorized(_) => codes::SS403,
@@ -76,6 +84,9 @@ impl GraphError {
             Self::Unavailable { .. } => {
                 "check `graph.url` and that the gateway is up; nothing is lost meanwhile"
             }
+            Self::Busy { .. } => {
+                "lower `graph.max_concurrency` or `backfill.rate`; nothing is lost meanwhile"
+            }
             Self::Refused(_) => {
                 "the gateway serves another schema than the plan was made from: validate and provision again"
             }
@@ -83,6 +94,14 @@ impl GraphError {
             Self::Unauthorized(_) => "check the token under `graph.headers`",
             Self::TooLarge(_) => "lower `graph.batch.size`",
             Self::NotGraphql(_) => "check that `graph.url` is the GraphQL endpoint",
+        }
+    }
+
+    /// How long the gateway asked to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { retry_after, .. } | Self::Busy { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 

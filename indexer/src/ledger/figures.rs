@@ -49,6 +49,8 @@ pub struct Figures {
     pub freshness: Option<Freshness>,
     /// Why the gateway is not asked right now.
     pub waiting: Option<String>,
+    /// Requests for documents that may be in flight now; 0 where this process rebuilds nothing.
+    pub limit: u64,
     /// How long a fetch of this process may take from its start to the acknowledgement of its write, in milliseconds.
     pub deadline_ms: u64,
     /// What came through each source lately.
@@ -158,6 +160,7 @@ impl Meter {
             lag,
             freshness: self.freshness(),
             waiting: self.waiting(),
+            limit: u64::try_from(self.metrics.limit.get()).unwrap_or(0),
             deadline_ms: 0,
             pulses: self.pulses.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }

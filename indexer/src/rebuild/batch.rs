@@ -79,6 +79,8 @@ pub enum Fate {
 pub struct BatchEnd {
     /// When it began.
     pub started: Instant,
+    /// How long the gateway took.
+    pub took: Duration,
     /// Its ids and their fates.
     pub fates: Vec<(Ticket, Fate)>,
     /// What the gateway as a whole did.
@@ -133,7 +135,8 @@ impl Batches {
                 Err(GraphError::Unavailable { reason: "it did not answer in time".into(), retry_after: None })
             }
         };
-        self.meter.metrics.fetched(&answered, started.elapsed());
+        let took = started.elapsed();
+        self.meter.metrics.fetched(&answered, took);
         let (mut alarm, mut store) = (None, Ok(()));
         let (fates, gateway) = match answered {
             Ok(verdicts) if !deadline.is_over() => {
@@ -170,7 +173,7 @@ impl Batches {
         }
         self.fetches.end(tickets.iter().map(|ticket| ticket.fetch));
         let fates = tickets.into_iter().zip(fates).collect();
-        Ok(BatchEnd { started, fates, gateway, store, alarm })
+        Ok(BatchEnd { started, took, fates, gateway, store, alarm })
     }
 
     /// Notes what became of these fetches, for `trace`.

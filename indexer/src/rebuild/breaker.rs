@@ -21,11 +21,22 @@ pub struct Breaker {
     failures: u32,
     opened: Option<Instant>,
     open_until: Option<Instant>,
+    /// Until when the gateway asked to be left alone.
+    asked_until: Option<Instant>,
 }
 
 impl Breaker {
-    /// Notes an answer.
-    pub fn succeed(&mut self) {
+    /// Notes an answer, and says whether that ends the pause. One that the gateway asked for isn't ended by what was under way.
+    pub fn succeed(&mut self, now: Instant) -> bool {
+        if self.asked_until.is_some_and(|until| now < until) {
+            return false;
+        }
+        *self = Self::default();
+        true
+    }
+
+    /// Lets everything go on: somebody says so.
+    pub fn reset(&mut self) {
         *self = Self::default();
     }
 
@@ -39,7 +50,9 @@ impl Breaker {
         let jittered = pause.mul_f64(ambient::jitter());
         self.failures = self.failures.saturating_add(1);
         self.opened = Some(now);
-        self.open_until = Some(now + jittered.max(retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER)));
+        let asked = retry_after.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+        self.asked_until = Some(now + asked);
+        self.open_until = Some(now + jittered.max(asked));
     }
 
     /// Failures in a row.
@@ -129,7 +142,8 @@ mod tests {
         );
         breaker.fail(later, Some(Duration::MAX), later);
         assert_eq!(breaker.allows(16, later + LONGEST_RETRY_AFTER), 1, "no gateway closes itself for years");
-        breaker.succeed();
+        assert!(!breaker.succeed(later + Duration::from_secs(1)), "what was under way doesn't end it");
+        assert!(breaker.succeed(later + LONGEST_RETRY_AFTER));
         assert_eq!(breaker.allows(16, probe), 16);
     }
 

@@ -12,6 +12,7 @@ mod deadline;
 pub mod fetches;
 pub mod gone;
 pub mod judge;
+pub mod limit;
 mod outcome;
 mod places;
 pub mod progress;
@@ -35,6 +36,7 @@ use self::{
     batch::{BatchEnd, Batches, Fate, Ticket},
     breaker::{Breaker, Pace},
     coalescer::Coalescer,
+    limit::Limit,
     places::Places,
     progress::LaneProgress,
     verify::Verifier,
@@ -61,6 +63,12 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// How often the ledger is asked whether a person paused or resumed the index.
 const STATE_POLL: Duration = Duration::from_secs(1);
+
+/// How long after a live batch a place is kept free for the next one.
+const LIVE_LATELY: Duration = Duration::from_secs(10);
+
+/// Fewer places than this are shared by both lanes: the backfill lane would lose too much.
+const PLACES_TO_SHARE: usize = 4;
 
 /// Why rebuilding ended.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +108,12 @@ pub struct Rebuild {
     places: Places,
     max_batch: usize,
     breaker: Breaker,
+    limit: Limit,
+    /// Whether the gateway last refused a request that was alone.
+    is_refused_alone: bool,
     pace: Pace,
+    /// When a live batch began last.
+    live_at: Option<Instant>,
     /// Requests that were answered.
     successes: u64,
     /// Odd answers since the last success.
@@ -125,8 +138,11 @@ impl Rebuild {
         let now = Instant::now();
         // What was waited for under another share was waited for by its breaker.
         batches.meter.waits_for(None);
+        let limit = Limit::new(batches.plan.graph.max_concurrency, now);
+        batches.meter.metrics.limit.set(i64::try_from(limit.places()).unwrap_or(i64::MAX));
         Ok(Self {
             max_batch: batches.requests.max_batch(),
+            limit,
             pace: Pace::new(batches.plan.backfill.rate_per_second, now),
             state: batches.ledger.state().await?,
             batches,
@@ -141,6 +157,8 @@ impl Rebuild {
             running: JoinSet::new(),
             places: Places::default(),
             breaker: Breaker::default(),
+            is_refused_alone: false,
+            live_at: None,
             successes: 0,
             oddities: 0,
             state_read: now,
@@ -203,7 +221,7 @@ impl Rebuild {
         let before = std::mem::replace(&mut self.state, state);
         if before != IndexState::Running && self.state == IndexState::Running {
             tracing::info!("the index was resumed");
-            self.breaker.succeed();
+            self.breaker.reset();
             self.batches.meter.waits_for(None);
             if is_alarm(&before, SS511) {
                 // Another process that has met none of them may say so, too: then they are held, as few would be.
@@ -252,10 +270,12 @@ impl Rebuild {
             self.batches.meter.waits_for(Some("the index is paused".into()));
         }
         while self.has_place(now) {
-            let allowance = self.pace.allowance(self.max_batch, now);
+            let allowance =
+                if self.leaves_a_place(now) { self.pace.allowance(self.max_batch, now) } else { 0 };
             let Some(batch) = self.coalescer.take(self.max_batch, allowance, now) else { break };
-            if batch.lane == Lane::Backfill {
-                self.pace.spend(batch.ids.len());
+            match batch.lane {
+                Lane::Backfill => self.pace.spend(batch.ids.len()),
+                Lane::Live => self.live_at = Some(now),
             }
             let tickets = batch
                 .ids
@@ -270,6 +290,7 @@ impl Rebuild {
                 })
                 .collect();
             let (batches, place) = (Arc::clone(&self.batches), self.places.take());
+            self.limit.note_taken(self.places.taken() + self.kept_for_live(now));
             let heartbeat = heartbeat::beside("a batch of documents");
             self.running.spawn(heartbeat.drive(async move { batches.run(tickets, place).await }));
         }
@@ -277,9 +298,20 @@ impl Rebuild {
 
     /// Whether another request may be in flight now. A probe is over when its documents are written: the store may be why.
     fn has_place(&self, now: Instant) -> bool {
-        let limit = self.breaker.allows(self.batches.plan.graph.max_concurrency, now);
+        let limit = self.breaker.allows(self.limit.places(), now);
         let taken = if self.breaker.failures() == 0 { self.places.taken() } else { self.running.len() };
         !self.is_stopped() && taken < limit
+    }
+
+    /// Whether a batch of the backfill lane leaves the place that is kept for the next live one.
+    fn leaves_a_place(&self, now: Instant) -> bool {
+        self.places.taken() + self.kept_for_live(now) < self.limit.places()
+    }
+
+    /// Places that the backfill lane leaves free: one, where something live came lately.
+    fn kept_for_live(&self, now: Instant) -> usize {
+        let is_live = self.live_at.is_some_and(|at| now < at + LIVE_LATELY);
+        usize::from(is_live && self.limit.places() >= PLACES_TO_SHARE)
     }
 
     async fn take_in(
@@ -293,6 +325,7 @@ impl Rebuild {
         let now = Instant::now();
         let wall = now_ms();
         let asked = end.fates.len();
+        self.note_in_limit(&end, now);
         let someone_is_blamed = self.blame(&mut end).await?;
         for (ticket, fate) in end.fates {
             match fate {
@@ -317,7 +350,7 @@ impl Rebuild {
             self.fail(code.id, reason).await?;
         }
         match (end.gateway, end.store) {
-            (Ok(()), Ok(())) => self.note_success().await?,
+            (Ok(()), Ok(())) => self.note_success(now).await?,
             (Ok(()), Err(error)) => self.note_store_failure(error, end.started, now).await?,
             (Err(_), _) if someone_is_blamed => {}
             (Err(error), _) => self.note_failure(error, asked, end.started, now).await?,
@@ -389,6 +422,8 @@ fn has_much_to_commit(lane: &LaneProgress) -> bool {
     lane.committable_count() >= 500
 }
 
+#[cfg(test)]
+mod pacing;
 #[cfg(test)]
 mod takeover;
 #[cfg(test)]

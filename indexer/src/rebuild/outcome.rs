@@ -35,16 +35,32 @@ impl Rebuild {
         Ok(anyone)
     }
 
-    pub(super) async fn note_success(&mut self) -> Result<(), StateError> {
+    /// Tells the limit how the gateway took a request.
+    pub(super) fn note_in_limit(&mut self, end: &BatchEnd, now: Instant) {
+        match &end.gateway {
+            Ok(()) => self.limit.answered(end.started, end.fates.len(), end.took, now),
+            Err(GraphError::Busy { retry_after, .. }) => {
+                self.is_refused_alone = self.limit.refused(end.started, *retry_after, now);
+            }
+            // While nobody is answered, it isn't that there are too many.
+            Err(GraphError::Unavailable { .. }) if self.breaker.failures() == 0 => {
+                self.limit.failed(end.started, now);
+            }
+            Err(_) => {}
+        }
+        let limit = i64::try_from(self.limit.places()).unwrap_or(i64::MAX);
+        self.batches.meter.metrics.limit.set(limit);
+    }
+
+    pub(super) async fn note_success(&mut self, now: Instant) -> Result<(), StateError> {
         self.successes += 1;
         self.oddities = 0;
         // Other documents may be written while those of an alarm are still refused.
         if self.batches.refusals.lock().unwrap_or_else(PoisonError::into_inner).is_waiting() {
             return Ok(());
         }
-        if self.breaker.failures() > 0 {
+        if self.breaker.failures() > 0 && self.breaker.succeed(now) {
             tracing::info!("the gateway and the store answer again");
-            self.breaker.succeed();
             self.batches.meter.waits_for(None);
         }
         match &self.state {
@@ -63,6 +79,9 @@ impl Rebuild {
     ) -> Result<(), RebuildError> {
         let retry_after = match &error {
             GraphError::Unavailable { retry_after, .. } => *retry_after,
+            // Fewer are in flight from here on, and nobody waits, unless it asked for that or there are no fewer.
+            GraphError::Busy { retry_after: None, .. } if !self.is_refused_alone => return Ok(()),
+            GraphError::Busy { retry_after, .. } => *retry_after,
             GraphError::TooLarge(_) => {
                 // A document that is too large by itself says nothing about batches.
                 if asked > 1 && asked / 2 < self.max_batch {

@@ -75,6 +75,9 @@ async fn answered(world: &World, request: &GraphRequest) -> Result<Vec<u8>, Grap
 
 fn failure(world: &World) -> GraphError {
     let retry_after = world.dice.says(0.3).then_some(Duration::from_secs(1));
+    if world.dice.says(0.3) {
+        return GraphError::Busy { reason: "429".to_owned(), retry_after };
+    }
     unavailable("503", retry_after)
 }
 

@@ -1,0 +1,253 @@
+//! Rebuilding against a gateway whose knee moves, in virtual time.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use plan::{DocumentId, Epoch, IndexPlan};
+use serde_json::json;
+use tokio::{
+    sync::Notify,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+
+use super::{Rebuild, RebuildError, Signals, batch::Batches, fetches::Fetches, gone::GoneGuard};
+use crate::{
+    ambient::simulated,
+    graph::{Graph, GraphError, GraphRequest, request::DocumentRequests},
+    ledger::{Ledger as _, RetryPauses, figures::Meter, memory::MemoryLedger},
+    log::{Append, Cause, Entry, Lane, ReindexLog, Tenure, memory::MemoryLog},
+    store::memory::MemoryStore,
+    testing,
+};
+
+/// How long an answer takes while nobody waits for another.
+const ANSWER: Duration = Duration::from_millis(100);
+
+/// What a gateway does with a request too many.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Beyond {
+    /// Answers 429, and perhaps for how long it wants to be left alone.
+    Refuse(Option<Duration>),
+    /// Lets it wait.
+    Queue,
+}
+
+/// A gateway that works on so many requests at a time.
+pub(super) struct Stub {
+    pub(super) knee: AtomicUsize,
+    beyond: Beyond,
+    working: AtomicUsize,
+    done: Notify,
+    /// Every request.
+    pub(super) came: Mutex<Vec<Came>>,
+}
+
+/// A request.
+pub(super) struct Came {
+    pub(super) at: Instant,
+    pub(super) is_answered: bool,
+    /// Its first document.
+    pub(super) id: String,
+}
+
+#[async_trait]
+impl Graph for Stub {
+    async fn send(&self, request: &GraphRequest) -> Result<Vec<u8>, GraphError> {
+        let at = Instant::now();
+        let id = request.variables["id0"].as_str().unwrap_or_default().to_owned();
+        let came = |is_answered| self.came.lock().unwrap().push(Came { at, is_answered, id: id.clone() });
+        let is_busy = || self.working.load(Ordering::Relaxed) >= self.knee.load(Ordering::Relaxed);
+        match self.beyond {
+            Beyond::Refuse(retry_after) if is_busy() => {
+                came(false);
+                sleep(Duration::from_millis(2)).await;
+                return Err(GraphError::Busy { reason: "429".to_owned(), retry_after });
+            }
+            _ => {}
+        }
+        while is_busy() {
+            self.done.notified().await;
+        }
+        self.working.fetch_add(1, Ordering::Relaxed);
+        sleep(ANSWER.mul_f64(crate::ambient::jitter())).await;
+        self.working.fetch_sub(1, Ordering::Relaxed);
+        self.done.notify_one();
+        came(true);
+        let document = |n: usize| (format!("d{n}"), json!({"movieId": request.variables[&format!("id{n}")]}));
+        let documents: serde_json::Map<_, _> = (0..request.variables.len()).map(document).collect();
+        Ok(json!({"data": documents}).to_string().into_bytes())
+    }
+}
+
+impl Stub {
+    pub(super) fn new(knee: usize, beyond: Beyond) -> Arc<Self> {
+        Arc::new(Self {
+            knee: knee.into(),
+            beyond,
+            working: AtomicUsize::new(0),
+            done: Notify::new(),
+            came: Mutex::default(),
+        })
+    }
+
+    /// Requests that came in a span and were answered, and those that were not.
+    pub(super) fn seen(&self, from: Instant, to: Instant) -> (usize, usize) {
+        let came = self.came.lock().unwrap();
+        let count = |wanted| {
+            came.iter().filter(|came| (from..to).contains(&came.at) && came.is_answered == wanted).count()
+        };
+        (count(true), count(false))
+    }
+}
+
+/// A process that rebuilds all of a log in memory.
+pub(super) struct Bench {
+    pub(super) log: MemoryLog,
+    pub(super) meter: Arc<Meter>,
+    pub(super) signals: Signals,
+    task: JoinHandle<Result<(), RebuildError>>,
+}
+
+impl Bench {
+    /// One document a request, so that requests can be counted.
+    pub(super) fn plan() -> IndexPlan {
+        let mut plan = testing::movies();
+        plan.graph.batch_size = 1;
+        plan.graph.max_concurrency = 64;
+        plan
+    }
+
+    pub(super) async fn begin(plan: IndexPlan, stub: &Arc<Stub>) -> Self {
+        let log = MemoryLog::new(1);
+        let ledger = MemoryLedger::new(plan.clone(), RetryPauses::from(&plan.errors));
+        let plan = Arc::new(plan);
+        let tenure: Arc<dyn Tenure> = log.rebalance(&[&[0]]).remove(0);
+        let fetches = Fetches::default();
+        fetches.enter(ledger.take_epoch(Epoch::ZERO).await.unwrap());
+        let meter = Arc::<Meter>::default();
+        let batches = Batches {
+            requests: DocumentRequests::new(Arc::clone(&plan)),
+            graph: stub.clone(),
+            store: Arc::new(MemoryStore::new(Arc::clone(&plan))),
+            plan,
+            tenure,
+            ledger: Arc::new(ledger.clone()),
+            fetches: Arc::new(fetches),
+            gone: Mutex::new(GoneGuard::new(1.0)),
+            refusals: Mutex::default(),
+            meter: Arc::clone(&meter),
+        };
+        let signals = Signals::default();
+        let rebuild =
+            Rebuild::new(Arc::new(batches), Arc::new(log.clone()), signals.clone(), None).await.unwrap();
+        Self { log, meter, signals, task: tokio::spawn(rebuild.run()) }
+    }
+
+    /// Appends so many new ids to a lane.
+    pub(super) async fn append(&self, lane: Lane, name: &str, count: usize) {
+        let entry = |n| Entry::new(DocumentId::new(format!("{name}{n}")).unwrap(), lane, Cause::Backfill);
+        let entries = (0..count).map(entry).collect();
+        self.log.append(Append { entries, ..Append::default() }).await.unwrap();
+    }
+
+    pub(super) async fn end(self) {
+        self.signals.stop.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+/// Moves the knee 8 -> 2 -> 16, 60 s each. Gives for each the share of what an oracle would have had answered from the tenth
+/// second on, and the share that was refused.
+async fn moved(beyond: Beyond) -> Vec<(usize, f64, f64)> {
+    const SPAN: Duration = Duration::from_mins(1);
+    const SETTLING: Duration = Duration::from_secs(10);
+    let stub = Stub::new(8, beyond);
+    let bench = Bench::begin(Bench::plan(), &stub).await;
+    bench.append(Lane::Backfill, "m", 30_000).await;
+    let mut shares = Vec::new();
+    for knee in [8, 2, 16] {
+        stub.knee.store(knee, Ordering::Relaxed);
+        let moved = Instant::now();
+        sleep(SPAN + Duration::from_secs(2)).await;
+        let (answered, refused) = stub.seen(moved + SETTLING, moved + SPAN);
+        let oracle = (SPAN - SETTLING).as_secs_f64() / ANSWER.as_secs_f64() * knee as f64;
+        let (answered, refused) = (answered as f64, refused as f64);
+        shares.push((knee, answered / oracle, refused / (answered + refused)));
+    }
+    bench.end().await;
+    shares
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_follows_a_knee_that_refuses() {
+    let _machine = simulated::begin(1);
+    for (knee, answered, refused) in moved(Beyond::Refuse(None)).await {
+        println!("knee {knee}: {answered:.3} of the oracle's, {refused:.4} refused");
+        assert!(answered >= 0.9, "knee {knee}: {answered:.3} of the oracle's");
+        assert!(refused <= 0.01, "knee {knee}: {refused:.4} refused");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_follows_a_knee_that_only_slows_down() {
+    let _machine = simulated::begin(1);
+    for (knee, answered, _) in moved(Beyond::Queue).await {
+        println!("knee {knee}: {answered:.3} of the oracle's");
+        assert!(answered >= 0.9, "knee {knee}: {answered:.3} of the oracle's");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_the_gateway_asks_for_is_kept() {
+    let _machine = simulated::begin(1);
+    let asked = Duration::from_secs(3);
+    let stub = Stub::new(8, Beyond::Refuse(Some(asked)));
+    let bench = Bench::begin(Bench::plan(), &stub).await;
+    bench.append(Lane::Backfill, "m", 30_000).await;
+    sleep(Duration::from_mins(3)).await;
+    bench.end().await;
+    let came = stub.came.lock().unwrap();
+    let refusals: Vec<Instant> = came.iter().filter(|came| !came.is_answered).map(|came| came.at).collect();
+    assert!((1..=8).contains(&refusals.len()), "tried again, and seldom: {}", refusals.len());
+    for refusal in refusals {
+        let told = refusal + Duration::from_millis(3);
+        let early = came.iter().filter(|came| (told..refusal + asked).contains(&came.at)).count();
+        assert_eq!(early, 0, "requests in the pause");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_change_finds_a_place_beside_a_backfill() {
+    let _machine = simulated::begin(1);
+    let stub = Stub::new(8, Beyond::Queue);
+    let mut plan = Bench::plan();
+    plan.graph.max_concurrency = 8;
+    let bench = Bench::begin(plan, &stub).await;
+    bench.append(Lane::Backfill, "m", 10_000).await;
+    bench.append(Lane::Live, "first", 1).await;
+    sleep(Duration::from_secs(5)).await;
+    let mut appended = Vec::new();
+    for n in 0..50 {
+        appended.push(Instant::now());
+        bench.append(Lane::Live, &format!("live-{n}-"), 1).await;
+        sleep(Duration::from_millis(187)).await;
+    }
+    assert_eq!(bench.meter.metrics.limit.get(), 8);
+    bench.end().await;
+    let came = stub.came.lock().unwrap();
+    let live: Vec<Instant> =
+        came.iter().filter(|came| came.id.starts_with("live-")).map(|came| came.at).collect();
+    assert_eq!(live.len(), appended.len());
+    for (came, appended) in live.into_iter().zip(appended) {
+        let waited = came - appended;
+        assert!(waited <= Duration::from_millis(2), "{waited:?} for a place");
+    }
+    assert!(came.len() > 900, "the backfill goes on: {}", came.len());
+}
