@@ -13,7 +13,7 @@ use plan::{
 };
 
 use crate::{
-    config::{Config, IdsConfig, Located, SourceConfig, SourceEndpoint},
+    config::{BackfillConfig, Config, IdsConfig, Located, SourceConfig, SourceEndpoint},
     coverage::{self, Site},
     key,
     mapping::{unknown_path, word},
@@ -39,7 +39,8 @@ pub(crate) fn backfill(config: &Config, query: Option<IdQuery>) -> BackfillPlan 
         Some(IdsConfig::Index) => Some(IdSource::Index),
         None => None,
     };
-    BackfillPlan { ids, rate_per_second: config.backfill.rate_per_second }
+    let BackfillConfig { rate_per_second, windows, back_off, .. } = &config.backfill;
+    BackfillPlan { ids, rate_per_second: *rate_per_second, windows: windows.clone(), back_off: *back_off }
 }
 
 /// The topics and groups of the index; `None` without `kafka:`.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{FieldTree, IdKind, KafkaPlan, RecordPath};
+use crate::{FieldTree, IdKind, KafkaPlan, RecordPath, window::Window};
 pub use crate::{
     audit_plan::{AuditPlan, Every},
     coverage_plan::{CoverageLine, CoveredBy, EdgeLine, EdgeSource, EdgeWay},
@@ -316,6 +316,23 @@ pub struct BackfillPlan {
     /// Documents a second at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_per_second: Option<f64>,
+    /// When it may go on; empty: always.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
+    /// When it waits for the gateway to get better.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub back_off: BackOff,
+}
+
+/// How the gateway is while a backfill waits.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct BackOff {
+    /// Five in a hundred of its answers take longer than this many milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95_latency_ms: Option<u64>,
+    /// More than this share of requests fails, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_rate: Option<f64>,
 }
 
 /// Where a backfill's ids come from.

@@ -15,6 +15,7 @@ pub mod kafka_plan;
 pub mod record;
 mod store_kind;
 pub mod version;
+pub mod window;
 
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Severity, SourceText};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use plan::{
     code::config as codes,
-    index_plan::{AuditPlan, ErrorPolicy, Every, FreshnessPolicy, NotFoundPolicy, PartialPolicy},
+    index_plan::{AuditPlan, BackOff, ErrorPolicy, Every, FreshnessPolicy, NotFoundPolicy, PartialPolicy},
+    window::Window,
 };
 
 use super::{
@@ -22,6 +23,10 @@ pub struct BackfillConfig {
     pub ids: Option<IdsConfig>,
     /// Documents a second at most.
     pub rate_per_second: Option<f64>,
+    /// When it may go on; empty: always.
+    pub windows: Vec<Window>,
+    /// When it waits for the gateway to get better.
+    pub back_off: BackOff,
 }
 
 /// Where a backfill's ids come from. Paths are as written.
@@ -52,22 +57,12 @@ pub(super) fn read_backfill(reader: &mut Reader<'_>, file: &mut Section<'_>) -> 
     let Some(mut backfill) = file.section(reader, "backfill") else { return BackfillConfig::default() };
     let ids = backfill.take("ids").and_then(|item| read_ids(reader, &item));
     let rate_per_second = backfill.read(reader, "rate", Reader::rate);
-    if let Some(item) = backfill.take("windows") {
-        windows::read(reader, &item);
-        without_effect(
-            reader,
-            &item,
-            "`backfill.windows`",
-            "a backfill runs at any time, at the pace of `rate`",
-        );
-    }
-    if let Some(item) = backfill.take("back_off_when") {
-        if let Some(mut brakes) = reader.section(&item) {
-            brakes.read(reader, "p95_latency", Reader::duration);
-            brakes.read(reader, "error_rate", Reader::share);
-            brakes.finish(reader);
-        }
-        without_effect(reader, &item, "`backfill.back_off_when`", "the adaptive limit and `rate` still hold");
+    let windows = backfill.take("windows").map(|item| windows::read(reader, &item)).unwrap_or_default();
+    let mut back_off = BackOff::default();
+    if let Some(mut when) = backfill.section(reader, "back_off_when") {
+        back_off.p95_latency_ms = when.read(reader, "p95_latency", Reader::duration);
+        back_off.error_rate = when.read(reader, "error_rate", Reader::share);
+        when.finish(reader);
     }
     if let Some(item) = backfill.take("checks") {
         if let Some(mut checks) = reader.section(&item) {
@@ -84,7 +79,7 @@ pub(super) fn read_backfill(reader: &mut Reader<'_>, file: &mut Section<'_>) -> 
         );
     }
     backfill.finish(reader);
-    BackfillConfig { ids, rate_per_second }
+    BackfillConfig { ids, rate_per_second, windows, back_off }
 }
 
 fn read_ids(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<IdsConfig> {

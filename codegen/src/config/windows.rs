@@ -1,6 +1,10 @@
 //! `backfill.windows:` — times in which a backfill may run, in the syntax of Alertmanager's time intervals.
 
-use plan::{code::config as codes, diagnostic::nearest};
+use plan::{
+    code::config as codes,
+    diagnostic::nearest,
+    window::{Window, zone},
+};
 
 use super::reader::{Item, Reader, Section};
 
@@ -30,60 +34,92 @@ struct Kind {
     names: &'static [&'static str],
     /// The numbers that stand for themselves; none where only names do.
     numbers: Option<(i64, i64)>,
+    /// What the plan counts less than a name's place: Sunday is 0 there.
+    first: i64,
     help: &'static str,
 }
 
 const KINDS: [Kind; 4] = [
-    Kind { key: "weekdays", names: &WEEKDAYS, numbers: None, help: "days or ranges, such as monday:friday" },
+    Kind { key: "weekdays", names: &WEEKDAYS, numbers: None, first: 1, help: "days or ranges, such as monday:friday" },
     Kind {
         key: "days_of_month",
         names: &[],
         numbers: Some((-31, 31)),
+        first: 0,
         help: "days from 1 to 31, or from -1 (the last) to -31, or ranges such as 1:5 or -3:-1",
     },
     Kind {
         key: "months",
         names: &MONTHS,
         numbers: Some((1, 12)),
+        first: 0,
         help: "months by name or number, or ranges such as may:august",
     },
     Kind {
         key: "years",
         names: &[],
         numbers: Some((1970, 9999)),
+        first: 0,
         help: "years or ranges, such as 2026:2028",
     },
 ];
 
-pub(super) fn read(reader: &mut Reader<'_>, item: &Item<'_>) {
-    for window in reader.list(item).unwrap_or_default() {
-        let Some(mut window) = reader.section(&window) else { continue };
-        if let Some(times) = window.take("times") {
-            for time in reader.list(&times).unwrap_or_default() {
-                read_times(reader, &time);
-            }
-        }
-        for kind in &KINDS {
-            let items = window.read(reader, kind.key, Reader::list).unwrap_or_default();
-            items.iter().for_each(|item| read_range(reader, item, kind));
-        }
-        window.read(reader, "location", read_location);
-        window.finish(reader);
-    }
+/// Windows that hold no mistake.
+pub(super) fn read(reader: &mut Reader<'_>, item: &Item<'_>) -> Vec<Window> {
+    let items = reader.list(item).unwrap_or_default();
+    items.iter().filter_map(|item| read_one(reader, item)).collect()
 }
 
-fn read_times(reader: &mut Reader<'_>, item: &Item<'_>) {
-    let Some(mut times) = reader.section(item) else { return };
+fn read_one(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Window> {
+    let mut section = reader.section(item)?;
+    let mut window = Window::default();
+    let mut is_whole = true;
+    if let Some(times) = section.take("times") {
+        for time in reader.list(&times).unwrap_or_default() {
+            let range = read_times(reader, &time);
+            is_whole &= range.is_some();
+            window.times.extend(range);
+        }
+    }
+    for kind in &KINDS {
+        let items = section.read(reader, kind.key, Reader::list).unwrap_or_default();
+        let ranges: Vec<_> = items.iter().map(|item| read_range(reader, item, kind)).collect();
+        is_whole &= ranges.iter().all(Option::is_some);
+        let ranges = ranges.into_iter().flatten().collect();
+        match kind.key {
+            "weekdays" => window.weekdays = ranges,
+            "days_of_month" => window.days_of_month = ranges,
+            "months" => window.months = ranges,
+            _ => window.years = ranges,
+        }
+    }
+    if let Some(location) = section.take("location") {
+        window.location = read_location(reader, &location);
+        is_whole &= window.location.is_some();
+    }
+    section.finish(reader);
+    if is_whole && !window.ever_opens() {
+        let message = format!("`{}` never opens", item.path);
+        let help = "no day is of these months, days and years; days that no month has never come";
+        reader.error(codes::SS121, &item.range, message, help);
+        return None;
+    }
+    is_whole.then_some(window)
+}
+
+fn read_times(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<(u32, u32)> {
+    let mut times = reader.section(item)?;
     let start = read_time(reader, &mut times, "start_time", "such as \"01:00\"");
     let end = read_time(reader, &mut times, "end_time", "such as \"05:00\"");
-    if let (Some(start), Some(end)) = (start, end)
-        && start >= end
-    {
+    times.finish(reader);
+    let (start, end) = (start?, end?);
+    if start >= end {
         let message = format!("`{}` ends before it begins", item.path);
         let help = "a time past midnight is two entries: until 24:00, and from 00:00";
         reader.error(codes::SS121, &item.range, message, help);
+        return None;
     }
-    times.finish(reader);
+    Some((start, end))
 }
 
 /// Minutes since midnight.
@@ -106,8 +142,9 @@ fn read_time(reader: &mut Reader<'_>, times: &mut Section<'_>, key: &'static str
     minutes
 }
 
-fn read_range(reader: &mut Reader<'_>, item: &Item<'_>, kind: &Kind) {
-    let Some(text) = reader.filled_text(item) else { return };
+/// Both ends of a range as the plan counts them.
+fn read_range(reader: &mut Reader<'_>, item: &Item<'_>, kind: &Kind) -> Option<(i32, i32)> {
+    let text = reader.filled_text(item)?;
     let (from, to) = text.value.split_once(':').unwrap_or((&text.value, &text.value));
     let (from_at, to_at) = (position(from, kind), position(to, kind));
     if let (Some(from), Some(to)) = (from_at, to_at) {
@@ -115,8 +152,10 @@ fn read_range(reader: &mut Reader<'_>, item: &Item<'_>, kind: &Kind) {
         if from > to && from.signum() == to.signum() {
             let message = format!("the range {:?} ends before it begins", text.value);
             reader.error(codes::SS121, &text.range, message, kind.help);
+            return None;
         }
-        return;
+        let counted = |at: i64| i32::try_from(at - kind.first).ok();
+        return counted(from).zip(counted(to));
     }
     let wrong = if from_at.is_none() { from } else { to };
     let help = match nearest(wrong.trim(), kind.names.iter().copied()) {
@@ -124,6 +163,7 @@ fn read_range(reader: &mut Reader<'_>, item: &Item<'_>, kind: &Kind) {
         None => kind.help.to_owned(),
     };
     reader.error(codes::SS105, &text.range, format!("`{}` can't be {wrong:?}", item.path), help);
+    None
 }
 
 /// Where a name or a number stands in its order.
@@ -136,13 +176,13 @@ fn position(text: &str, kind: &Kind) -> Option<i64> {
     text.parse::<i64>().ok().filter(|&number| number != 0 && (low..=high).contains(&number))
 }
 
-/// The name of a time zone, by its form: the zones themselves are the running system's.
-fn read_location(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<()> {
+/// The name of a time zone.
+fn read_location(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<String> {
     let text = reader.filled_text(item)?;
-    let is_zone = text.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte));
-    if !is_zone {
-        let message = format!("{:?} can't name a time zone", text.value);
-        reader.error(codes::SS105, &text.range, message, "its IANA name, such as Europe/Madrid, or UTC");
+    if let Err(unknown) = zone(&text.value) {
+        let help = "its IANA name, such as Europe/Madrid, or UTC";
+        reader.error(codes::SS105, &text.range, unknown.to_string(), help);
+        return None;
     }
-    is_zone.then_some(())
+    Some(text.value)
 }
