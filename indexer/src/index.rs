@@ -19,7 +19,7 @@ use crate::{
     graph::{Graph, http::HttpGraph},
     ledger::{
         Backfill, BackfillState, FanOuts, FoundIn, IndexState, Ledger, RetryPauses,
-        figures::Freshness,
+        figures::{Freshness, LaneFigures},
         sqlite::{SqliteLedger, served_version},
     },
     log::{Lane, ReindexLog, sqlite::SqliteLog},
@@ -111,6 +111,8 @@ pub struct Status {
     pub fan_outs: Vec<FanOutProgress>,
     /// How far each source is routed.
     pub sources: Vec<SourceProgress>,
+    /// How the backfill lane gets on, in the process in which it waits for most; nothing while nobody rebuilds.
+    pub lane: Option<LaneFigures>,
     /// Requests for documents that all processes together let be in flight now.
     pub limit: u64,
     /// Why the gateway is not asked right now.
@@ -317,6 +319,10 @@ impl Index {
             audits: self.audits().await?,
             sources,
             fan_outs: self.ledger.fan_outs().await?.into_iter().map(FanOutProgress::from).collect(),
+            lane: figures
+                .iter()
+                .filter_map(|figures| figures.lane)
+                .max_by_key(|lane| (lane.waits, lane.p95_ms)),
             limit: figures.iter().map(|figures| figures.limit).sum(),
             waiting: figures.into_iter().find_map(|figures| figures.waiting),
         })
@@ -349,7 +355,7 @@ impl Index {
     /// What stands behind a backfill in the lane is not its own.
     async fn progress(&self, backfill: Backfill) -> Result<BackfillProgress, StateError> {
         let waiting = match backfill.state {
-            BackfillState::Done => 0,
+            BackfillState::Done | BackfillState::Stopped => 0,
             _ => self.log.lag_through(Lane::Backfill, &backfill.through).await?,
         };
         let rebuilt = backfill.enumerated.saturating_sub(waiting);

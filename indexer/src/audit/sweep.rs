@@ -138,6 +138,7 @@ impl Auditor {
             graph: Arc::clone(&graph),
             log: index.log.clone(),
             store: index.store.clone(),
+            searcher: index.searcher.clone(),
             ledger: index.ledger.clone(),
             stop: stop.clone(),
         };

@@ -4,22 +4,25 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use plan::{
-    DocumentId, IdKind,
+    Diagnostic, DocumentId, IdKind, SourceText,
     code::backfill as codes,
+    filter,
     id::MAX_ID_BYTES,
     index_plan::{IdQuery, IdSource},
 };
+use search::{Cursor, SearchError, SearchRequest};
 use serde_json::Value;
 
 use super::{BackfillError, Backfills};
 use crate::{
     StateError,
     graph::ids::{IdPages, PageError},
-    ledger::Backfill,
+    ledger::{Backfill, BackfillIds},
     source::{SourceError, line},
 };
 
@@ -28,6 +31,9 @@ const MAX_LINE_BYTES: usize = 4 * MAX_ID_BYTES;
 
 /// Ids of a file or of the index that are appended at once.
 const PAGE: usize = 1_000;
+
+/// Documents that a filter finds, of one page: a hit carries its whole document.
+const FOUND: usize = 200;
 
 /// A page of ids.
 pub(super) struct Page {
@@ -69,15 +75,21 @@ pub(super) enum Failure {
     /// The index.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The filter of `--where` fits the plan no more.
+    #[error("{code}: the filter is not understood: {0}", code = codes::SS602)]
+    Filter(String),
+    /// The search for what a filter finds.
+    #[error("{code}: {0}", code = codes::SS602)]
+    Search(#[from] SearchError),
 }
 
 impl Failure {
     /// Whether a person must start another backfill. Everything else may be mended while this one waits.
     pub(super) fn is_final(&self) -> bool {
         match self {
-            Self::Nowhere => true,
+            Self::Nowhere | Self::Filter(_) => true,
             Self::File { error, .. } => error.kind() == io::ErrorKind::NotFound,
-            Self::Query(_) | Self::State(_) => false,
+            Self::Query(_) | Self::State(_) | Self::Search(_) => false,
         }
     }
 
@@ -105,13 +117,20 @@ impl From<Failure> for BackfillError {
                 path: path.display().to_string(),
                 source: error,
             }),
-            Failure::Nowhere => unreachable!("a final failure ends its backfill alone"),
+            Failure::Search(error) => Self::State(StateError::Unreachable {
+                what: "the index".to_owned(),
+                reason: error.to_string(),
+            }),
+            Failure::Nowhere | Failure::Filter(_) => unreachable!("a final failure ends its backfill alone"),
         }
     }
 }
 
 impl Backfills {
     pub(super) async fn next_page(&self, backfill: &Backfill) -> Result<Page, Failure> {
+        if let BackfillIds::Found(filter) = &backfill.ids {
+            return self.found_page(filter, backfill.cursor.as_deref()).await;
+        }
         match (&self.plan.backfill.ids, &self.ids_file) {
             (Some(IdSource::Query(query)), _) => Ok(self.query_page(query, backfill).await?),
             (Some(IdSource::File), Some(path)) => {
@@ -131,6 +150,26 @@ impl Backfills {
             }
             (Some(IdSource::File), None) | (None, _) => Err(Failure::Nowhere),
         }
+    }
+
+    /// The next documents that a filter finds, in the order of their ids.
+    async fn found_page(&self, filter: &str, cursor: Option<&str>) -> Result<Page, Failure> {
+        let source = Arc::new(SourceText { name: "<filter>".to_owned(), text: filter.to_owned() });
+        let unfit = |mistake: Option<Diagnostic>| {
+            Failure::Filter(mistake.map_or_else(|| "it can't be read".to_owned(), |mistake| mistake.message))
+        };
+        let parsed = filter::parse(&source).map_err(|mistake| unfit(Some(mistake)))?;
+        let checked =
+            parsed.check(&self.plan.fields).map_err(|mistakes| unfit(mistakes.into_iter().next()))?;
+        let request = SearchRequest {
+            filter: Some(checked),
+            first: FOUND,
+            after: cursor.map(Cursor::new),
+            ..SearchRequest::default()
+        };
+        let response = self.searcher.search(request).await?;
+        let ids = response.hits.into_iter().map(|hit| hit.id).collect();
+        Ok(Page { ids, refused: Vec::new(), next: response.next.map(|next| next.to_string()) })
     }
 
     async fn query_page(&self, query: &IdQuery, backfill: &Backfill) -> Result<Page, PageError> {

@@ -8,6 +8,7 @@ mod enumerate;
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use plan::{DocumentId, IndexPlan, code::backfill as codes, index_plan::IdSource};
+use search::Searcher;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +59,8 @@ pub struct Backfills {
     pub log: Arc<dyn ReindexLog>,
     /// The index, for `ids: { index: true }`.
     pub store: Arc<dyn Store>,
+    /// Searches of the index, for backfills of what a filter finds.
+    pub searcher: Arc<dyn Searcher>,
     /// The backfills.
     pub ledger: Arc<dyn Ledger>,
     /// Stop.
@@ -142,7 +145,7 @@ impl Backfills {
     async fn enumerate(&self, mut backfill: Backfill) -> Result<Option<Failure>, StateError> {
         let asked = match &backfill.ids {
             BackfillIds::Given(ids) => Ok(Page { ids: ids.clone(), refused: Vec::new(), next: None }),
-            BackfillIds::Enumerated => {
+            BackfillIds::Enumerated | BackfillIds::Found(_) => {
                 let Some(page) = self.stop.run_until_cancelled(self.next_page(&backfill)).await else {
                     return Ok(None);
                 };
@@ -154,7 +157,7 @@ impl Backfills {
                 backfill.enumerated += page.ids.len() as u64;
                 let cause = match backfill.ids {
                     BackfillIds::Given(_) => Cause::Person,
-                    BackfillIds::Enumerated => Cause::Backfill,
+                    BackfillIds::Enumerated | BackfillIds::Found(_) => Cause::Backfill,
                 };
                 let entries = page.ids.into_iter().map(|id| Entry::new(id, Lane::Backfill, cause)).collect();
                 let letter = |refused: Refused| DeadLetter {

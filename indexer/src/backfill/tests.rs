@@ -55,6 +55,7 @@ async fn bench(ids: IdSource, error: GraphError, times: usize) -> Bench {
         graph: Arc::new(Failing { error, times, asked: AtomicUsize::new(0) }),
         log: index.log.clone(),
         store: index.store.clone(),
+        searcher: index.searcher.clone(),
         ledger: index.ledger.clone(),
         stop: CancellationToken::new(),
     };

@@ -49,6 +49,8 @@ pub struct Figures {
     pub freshness: Option<Freshness>,
     /// Why the gateway is not asked right now.
     pub waiting: Option<String>,
+    /// How the backfill lane gets on; `None` where this process rebuilds nothing.
+    pub lane: Option<LaneFigures>,
     /// Requests for documents that may be in flight now; 0 where this process rebuilds nothing.
     pub limit: u64,
     /// How long a fetch of this process may take from its start to the acknowledgement of its write, in milliseconds.
@@ -61,6 +63,34 @@ pub struct Figures {
 /// or thrown away.
 pub fn longest_deadline(all: &[Figures], own: u64) -> u64 {
     all.iter().map(|figures| figures.deadline_ms).fold(own, u64::max)
+}
+
+/// How the backfill lane gets on in one process.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LaneFigures {
+    /// Why nothing of it is fetched now.
+    pub waits: Option<LaneWait>,
+    /// When its windows open next, or close; milliseconds of Unix time.
+    pub window_changes_at: Option<i64>,
+    /// Ninety-five of a hundred requests of the last half minute took at most so many milliseconds; `None`: there were too few.
+    pub p95_ms: Option<u64>,
+    /// The share of them that failed, 0 to 1.
+    pub error_rate: Option<f64>,
+}
+
+/// Why nothing of the backfill lane is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LaneWait {
+    /// The gateway takes longer than `backfill.back_off_when.p95_latency`.
+    Latency,
+    /// The gateway fails more often than `backfill.back_off_when.error_rate`.
+    Errors,
+    /// No window is open.
+    Window,
+    /// A person paused it.
+    Paused,
 }
 
 /// Milliseconds from event to searchable.
@@ -100,6 +130,7 @@ pub struct Meter {
     samples: Mutex<(Vec<i64>, usize)>,
     waiting: Mutex<Option<String>>,
     pulses: Mutex<BTreeMap<String, Pulse>>,
+    lane: Mutex<Option<LaneFigures>>,
 }
 
 impl Meter {
@@ -143,6 +174,11 @@ impl Meter {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Says how the backfill lane gets on.
+    pub fn lane_gets_on(&self, figures: LaneFigures) {
+        *self.lane.lock().unwrap_or_else(PoisonError::into_inner) = Some(figures);
+    }
+
     /// The figures now.
     pub fn figures(&self, process: &str, at: i64, lag: [u64; 2]) -> Figures {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -160,6 +196,7 @@ impl Meter {
             lag,
             freshness: self.freshness(),
             waiting: self.waiting(),
+            lane: *self.lane.lock().unwrap_or_else(PoisonError::into_inner),
             limit: u64::try_from(self.metrics.limit.get()).unwrap_or(0),
             deadline_ms: 0,
             pulses: self.pulses.lock().unwrap_or_else(PoisonError::into_inner).clone(),

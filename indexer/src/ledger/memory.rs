@@ -10,7 +10,7 @@ use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan};
 
 use super::{
     Backfill, BackfillIds, BackfillState, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState,
-    IndexVersion, Ledger, RetryPauses, figures::FIGURES_ARE_FRESH_MS,
+    IndexVersion, LaneWishes, Ledger, RetryPauses, figures::FIGURES_ARE_FRESH_MS,
 };
 use crate::{
     StateError,
@@ -40,6 +40,7 @@ struct Kept {
     /// Number 1 first.
     backfills: Vec<Backfill>,
     fan_outs: BTreeMap<Fanning, FanOuts>,
+    wishes: LaneWishes,
     /// By document and writer.
     history: BTreeMap<(DocumentId, String), Vec<Step>>,
     audits: BTreeMap<AuditKind, AuditRow>,
@@ -63,6 +64,7 @@ impl MemoryLedger {
             figures: BTreeMap::new(),
             backfills: Vec::new(),
             fan_outs: BTreeMap::new(),
+            wishes: LaneWishes::default(),
             history: BTreeMap::new(),
             audits: BTreeMap::new(),
         };
@@ -208,6 +210,19 @@ impl Ledger for MemoryLedger {
     async fn set_state(&self, state: IndexState) -> Result<(), StateError> {
         self.kept().state = state;
         Ok(())
+    }
+
+    async fn lane_wishes(&self) -> Result<LaneWishes, StateError> {
+        Ok(self.kept().wishes.clone())
+    }
+
+    async fn change_lane_wishes(&self, from: &LaneWishes, to: &LaneWishes) -> Result<bool, StateError> {
+        let mut kept = self.kept();
+        let is_from = kept.wishes == *from;
+        if is_from {
+            kept.wishes = to.clone();
+        }
+        Ok(is_from)
     }
 
     async fn publish(&self, figures: &Figures) -> Result<(), StateError> {

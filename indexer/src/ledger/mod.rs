@@ -7,6 +7,7 @@ pub mod fan_outs;
 pub mod figures;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
+pub mod pace;
 #[cfg(feature = "kafka")]
 pub(crate) mod patient;
 mod retry;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     fan_outs::{FanOutRun, FanOutStep, FanOuts, Fanning, FoundIn, WideKey, WideKeys},
     figures::{Figures, longest_deadline},
+    pace::LaneWishes,
     retry::RetryPauses,
 };
 use crate::{
@@ -179,6 +181,8 @@ pub enum BackfillIds {
     Enumerated,
     /// These.
     Given(Vec<DocumentId>),
+    /// What this filter finds in the index.
+    Found(String),
 }
 
 /// The states of a backfill.
@@ -193,6 +197,8 @@ pub enum BackfillState {
     Done,
     /// The enumeration failed for good.
     Failed,
+    /// A person stopped it.
+    Stopped,
 }
 
 /// A backfill: what was asked for, and how far it is.
@@ -294,6 +300,12 @@ pub trait Ledger: Send + Sync {
 
     /// Changes the state of the index, whatever it is: a person's word.
     async fn set_state(&self, state: IndexState) -> Result<(), StateError>;
+
+    /// What people want of the backfill lane.
+    async fn lane_wishes(&self) -> Result<LaneWishes, StateError>;
+
+    /// Changes what people want of the backfill lane if it is `from`; says whether it was.
+    async fn change_lane_wishes(&self, from: &LaneWishes, to: &LaneWishes) -> Result<bool, StateError>;
 
     /// Writes this process' figures for `status`.
     async fn publish(&self, figures: &Figures) -> Result<(), StateError>;

@@ -7,7 +7,7 @@ use plan::{DocumentId, DocumentVersion, Epoch};
 
 use super::{
     Backfill, BackfillIds, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState, IndexVersion,
-    Ledger,
+    LaneWishes, Ledger,
 };
 use crate::{StateError, audit::AuditRow, history::Step, patience::Patience};
 
@@ -69,6 +69,14 @@ impl Ledger for PatientLedger {
 
     async fn set_state(&self, state: IndexState) -> Result<(), StateError> {
         self.patience.try_until_done(|| self.ledger.set_state(state.clone())).await
+    }
+
+    async fn lane_wishes(&self) -> Result<LaneWishes, StateError> {
+        self.patience.try_until_done(|| self.ledger.lane_wishes()).await
+    }
+
+    async fn change_lane_wishes(&self, from: &LaneWishes, to: &LaneWishes) -> Result<bool, StateError> {
+        self.patience.try_until_done(|| self.ledger.change_lane_wishes(from, to)).await
     }
 
     /// Figures that can't be told now are old a second later.

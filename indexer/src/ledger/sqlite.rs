@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Backfill, BackfillIds, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState, IndexVersion,
-    Ledger, RetryPauses, figures::FIGURES_ARE_FRESH_MS, read_plan,
+    LaneWishes, Ledger, RetryPauses, figures::FIGURES_ARE_FRESH_MS, read_plan,
 };
 use crate::{
     StateError, StateFile,
@@ -237,6 +237,23 @@ impl Ledger for SqliteLedger {
             .await
     }
 
+    async fn lane_wishes(&self) -> Result<LaneWishes, StateError> {
+        self.state.read(wishes_in).await
+    }
+
+    async fn change_lane_wishes(&self, from: &LaneWishes, to: &LaneWishes) -> Result<bool, StateError> {
+        let (from, to) = (from.clone(), as_json(to));
+        self.state
+            .write(move |tx| {
+                let is_from = wishes_in(tx)? == from;
+                if is_from {
+                    tx.execute("INSERT OR REPLACE INTO meta VALUES ('backfill_lane', ?1)", [to])?;
+                }
+                Ok(is_from)
+            })
+            .await
+    }
+
     async fn publish(&self, figures: &Figures) -> Result<(), StateError> {
         let (process, at, text) = (figures.process.clone(), figures.at, as_json(figures));
         self.state
@@ -339,6 +356,12 @@ impl Ledger for SqliteLedger {
         let audit = audit.clone();
         self.state.write(move |tx| lately::save_audit(tx, &audit)).await
     }
+}
+
+fn wishes_in(conn: &Connection) -> rusqlite::Result<LaneWishes> {
+    let sql = "SELECT value FROM meta WHERE key = 'backfill_lane'";
+    let wishes = conn.query_row(sql, (), |row| from_json(row, 0)).optional()?;
+    Ok(wishes.unwrap_or_default())
 }
 
 fn backfills_in(conn: &Connection, ended: bool) -> rusqlite::Result<Vec<Backfill>> {

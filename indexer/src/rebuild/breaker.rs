@@ -89,6 +89,15 @@ impl Pace {
         Self { rate, tokens: rate.unwrap_or_default(), filled: now }
     }
 
+    /// Changes the rate; what is in store stays.
+    pub fn set(&mut self, rate: Option<f64>, now: Instant) {
+        if self.rate != rate {
+            let _ = self.allowance(1, now);
+            self.filled = now;
+            self.rate = rate;
+        }
+    }
+
     /// How many documents may go now. A slow pace still lets whole batches go, only seldom.
     pub fn allowance(&mut self, batch: usize, now: Instant) -> usize {
         let Some(rate) = self.rate else { return usize::MAX };

@@ -5,7 +5,7 @@
 //! graph before the change.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::behind;
 use crate::{
-    log::{Cause, Entry, Lane, Logged},
+    log::{Cause, Ends, Entry, Lane, Logged},
     revision::Wants,
 };
 
@@ -33,6 +33,8 @@ pub struct Waiting {
     pub position: i64,
     /// When the change happened.
     pub event_at: Option<i64>,
+    /// Whether a backfill asked for it, by enumeration or by name.
+    pub is_of_backfill: bool,
     /// Whether its event told of a deletion.
     pub deleted: bool,
     /// Whether it is of a live event that told no version, so that nobody can say whether an answer is as new.
@@ -138,7 +140,16 @@ impl Coalescer {
         let is_told = lane == Lane::Live && matches!(cause, Cause::Event | Cause::Lookup);
         let is_unversioned = is_told && wants.is_empty();
         slot.wants[WAITING].merge(wants);
-        slot.waiting.push(Waiting { lane, partition, position, event_at, deleted, is_unversioned });
+        let is_of_backfill = lane == Lane::Backfill && matches!(cause, Cause::Backfill | Cause::Person);
+        slot.waiting.push(Waiting {
+            lane,
+            partition,
+            position,
+            event_at,
+            is_of_backfill,
+            deleted,
+            is_unversioned,
+        });
         let turn = Turn { lane, alone: false };
         match slot.phase {
             Phase::Idle => self.enqueue(&id, turn, now),
@@ -253,6 +264,27 @@ impl Coalescer {
         let lane = next_lane(&waiting).unwrap_or(Lane::Live);
         slot.waiting = waiting;
         self.enqueue(id, Turn { lane, alone }, now);
+    }
+
+    /// Gives up what backfills wait for up to these positions, and gives the entries that are complete by that. What else waits for
+    /// such an id is fetched as before.
+    pub fn drop_stopped(&mut self, stopped: &Ends) -> Vec<Waiting> {
+        let is_dropped = |entry: &mut Waiting| {
+            let through = stopped.get(&entry.partition);
+            entry.is_of_backfill && through.is_some_and(|through| entry.position <= *through)
+        };
+        let mut dropped = Vec::new();
+        for slot in self.slots.values_mut().filter(|slot| matches!(slot.phase, Phase::Queued(_))) {
+            dropped.extend(slot.waiting.extract_if(.., is_dropped));
+            if slot.waiting.is_empty() {
+                // The stale place in its queue is passed over.
+                slot.phase = Phase::Idle;
+                slot.wants[WAITING] = Wants::default();
+            }
+        }
+        let cooling: HashSet<&DocumentId> = self.cooling.iter().map(|(_, id)| id).collect();
+        self.slots.retain(|id, slot| slot.phase != Phase::Idle || cooling.contains(id));
+        dropped
     }
 
     /// What the running fetch of an id will complete.

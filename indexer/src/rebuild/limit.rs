@@ -49,7 +49,8 @@ const BEST_FOR: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Limit {
     ceiling: f64,
-    limit: f64,
+    /// Requests in flight at most, with what half a step is worth.
+    bound: f64,
     /// Whether the knee is looked for in big steps.
     is_climbing: bool,
     /// Whether one more than was refused is being tried.
@@ -99,7 +100,7 @@ impl Limit {
         let ceiling = ceiling.max(1) as f64;
         Self {
             ceiling,
-            limit: FIRST.min(ceiling),
+            bound: FIRST.min(ceiling),
             is_climbing: true,
             is_trying: false,
             changed: now,
@@ -117,7 +118,7 @@ impl Limit {
 
     /// How many requests may be in flight; at least 1.
     pub fn places(&self) -> usize {
-        let limit = if self.measuring.is_some() { self.limit / 2.0 } else { self.limit };
+        let limit = if self.measuring.is_some() { self.bound / 2.0 } else { self.bound };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 10,000")]
         let places = limit.max(1.0) as usize;
         places
@@ -142,7 +143,7 @@ impl Limit {
             }
             return;
         }
-        if f64::from(self.calm) >= self.limit {
+        if f64::from(self.calm) >= self.bound {
             self.streak = 0;
         }
         if let Some(refusal) = &mut self.refusal {
@@ -155,7 +156,7 @@ impl Limit {
         }
         let is_full = self.peak >= self.places();
         if self.is_climbing && is_full && self.window.mean() < FREE {
-            self.limit = (self.limit + CLIMB).min(self.ceiling);
+            self.bound = (self.bound + CLIMB).min(self.ceiling);
         }
         self.try_more(is_full, now);
         if self.window.answers >= WINDOW {
@@ -192,13 +193,13 @@ impl Limit {
     /// Risks one request more than was refused before; when it goes well, looks for the knee.
     fn try_more(&mut self, is_full: bool, now: Instant) {
         let Some(refusal) = &self.refusal else { return };
-        if self.is_trying && f64::from(self.calm) >= 2.0 * self.limit {
+        if self.is_trying && f64::from(self.calm) >= 2.0 * self.bound {
             self.refusal = None;
             self.is_trying = false;
             self.is_climbing = true;
         } else if !self.is_trying && is_full && refusal.answers_since >= ANSWERS_A_TRY && now >= refusal.again
         {
-            self.limit = (self.limit.floor() + 1.0).min(self.ceiling);
+            self.bound = (self.bound.floor() + 1.0).min(self.ceiling);
             self.is_trying = true;
             self.begin_anew(now);
         }
@@ -210,8 +211,8 @@ impl Limit {
         self.window = Window::default();
         if slowness >= CROWDED {
             self.free_windows = 0;
-            let (before, first) = *self.crowd.get_or_insert((self.limit, slowness));
-            if self.limit <= (before / 4.0).max(1.0) && slowness > 0.8 * first {
+            let (before, first) = *self.crowd.get_or_insert((self.bound, slowness));
+            if self.bound <= (before / 4.0).max(1.0) && slowness > 0.8 * first {
                 // Less of ours makes nothing better, so that it isn't ours: the documents are others now, or the graph is.
                 self.best.forget(now);
                 self.crowd = None;
@@ -228,7 +229,7 @@ impl Limit {
             self.is_climbing = false;
             self.free_windows = 0;
         } else if is_full && !self.is_climbing && self.refusal.is_none() {
-            self.limit = (self.limit + 1.0).min(self.ceiling);
+            self.bound = (self.bound + 1.0).min(self.ceiling);
             self.free_windows += 1;
             self.is_climbing = self.free_windows >= FREE_WINDOWS;
         }
@@ -241,8 +242,8 @@ impl Limit {
 
     fn shrink(&mut self, factor: f64, now: Instant) {
         #[expect(clippy::cast_precision_loss, reason = "at most 10,000")]
-        let used = self.limit.min(self.peak.max(1) as f64);
-        self.limit = (used * factor).min(used.floor() - 1.0).max(1.0);
+        let used = self.bound.min(self.peak.max(1) as f64);
+        self.bound = (used * factor).min(used.floor() - 1.0).max(1.0);
         self.is_climbing = false;
         self.is_trying = false;
         self.free_windows = 0;

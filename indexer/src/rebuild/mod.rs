@@ -18,6 +18,7 @@ mod places;
 pub mod progress;
 mod recent;
 pub mod refusals;
+mod throttle;
 mod verify;
 
 use std::{
@@ -34,11 +35,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     batch::{BatchEnd, Batches, Fate, Ticket},
-    breaker::{Breaker, Pace},
+    breaker::Breaker,
     coalescer::Coalescer,
     limit::Limit,
     places::Places,
     progress::LaneProgress,
+    throttle::Throttle,
     verify::Verifier,
 };
 use crate::{
@@ -111,7 +113,7 @@ pub struct Rebuild {
     limit: Limit,
     /// Whether the gateway last refused a request that was alone.
     is_refused_alone: bool,
-    pace: Pace,
+    throttle: Throttle,
     /// When a live batch began last.
     live_at: Option<Instant>,
     /// Requests that were answered.
@@ -138,12 +140,20 @@ impl Rebuild {
         let now = Instant::now();
         // What was waited for under another share was waited for by its breaker.
         batches.meter.waits_for(None);
+        let partitions = log.ends(Lane::Backfill).await?.len();
+        let owned = tenure.committed(Lane::Backfill).await?.len();
+        #[expect(clippy::cast_precision_loss, reason = "few partitions")]
+        let share = if partitions == 0 { 1.0 } else { (owned as f64 / partitions as f64).min(1.0) };
+        let throttle = Throttle::new(&batches.plan.backfill, share, now).map_err(|unknown| {
+            let place = format!("the ledger of {}", batches.plan.name);
+            StateError::UnreadablePlan { place, reason: unknown.to_string() }
+        })?;
         let limit = Limit::new(batches.plan.graph.max_concurrency, now);
         batches.meter.metrics.limit.set(i64::try_from(limit.places()).unwrap_or(i64::MAX));
-        Ok(Self {
+        let mut rebuild = Self {
             max_batch: batches.requests.max_batch(),
             limit,
-            pace: Pace::new(batches.plan.backfill.rate_per_second, now),
+            throttle,
             state: batches.ledger.state().await?,
             batches,
             log,
@@ -162,7 +172,9 @@ impl Rebuild {
             successes: 0,
             oddities: 0,
             state_read: now,
-        })
+        };
+        rebuild.heed_wishes().await?;
+        Ok(rebuild)
     }
 
     /// Rebuilds until it is stopped or drained. What is running then is finished first.
@@ -213,6 +225,23 @@ impl Rebuild {
         self.state_read = Instant::now();
         let state = self.batches.ledger.state().await?;
         self.note_state(state);
+        self.heed_wishes().await
+    }
+
+    /// Looks what people want of the backfill lane.
+    async fn heed_wishes(&mut self) -> Result<(), StateError> {
+        let now = Instant::now();
+        let wishes = self.batches.ledger.lane_wishes().await?;
+        let open =
+            if wishes.terms.is_empty() { Vec::new() } else { self.batches.ledger.open_backfills().await? };
+        let before = self.throttle.stopped().clone();
+        self.throttle.heed(wishes, &open, now);
+        if *self.throttle.stopped() != before {
+            for entry in self.coalescer.drop_stopped(self.throttle.stopped()) {
+                self.lanes[entry.lane.number()].complete(entry.partition, entry.position);
+            }
+        }
+        self.batches.meter.lane_gets_on(self.throttle.figures(now));
         Ok(())
     }
 
@@ -243,7 +272,11 @@ impl Rebuild {
                 self.batches.meter.history.note(lane, page.iter().filter_map(asked));
                 for logged in page {
                     self.lanes[at].note_read(logged.partition, logged.position);
-                    self.coalescer.arrive(logged, now);
+                    if self.throttle.drops(&logged) {
+                        self.lanes[at].complete(logged.partition, logged.position);
+                    } else {
+                        self.coalescer.arrive(logged, now);
+                    }
                 }
             }
         }
@@ -271,10 +304,10 @@ impl Rebuild {
         }
         while self.has_place(now) {
             let allowance =
-                if self.leaves_a_place(now) { self.pace.allowance(self.max_batch, now) } else { 0 };
+                if self.leaves_a_place(now) { self.throttle.allowance(self.max_batch, now) } else { 0 };
             let Some(batch) = self.coalescer.take(self.max_batch, allowance, now) else { break };
             match batch.lane {
-                Lane::Backfill => self.pace.spend(batch.ids.len()),
+                Lane::Backfill => self.throttle.spend(batch.ids.len()),
                 Lane::Live => self.live_at = Some(now),
             }
             let tickets = batch
@@ -383,7 +416,9 @@ impl Rebuild {
             return Ok(true);
         }
         self.commit().await?;
-        for lane in Lane::ALL {
+        // Nobody waits for hours: what the lane holds is there for the next run.
+        let is_shut = self.throttle.is_shut(Instant::now());
+        for lane in Lane::ALL.into_iter().filter(|lane| *lane == Lane::Live || !is_shut) {
             if !self.lanes[lane.number()].has_reached(&self.log.ends(lane).await?) {
                 return Ok(false);
             }
@@ -396,7 +431,7 @@ impl Rebuild {
         let now = Instant::now();
         let can_take = self.has_place(now);
         let cooling = self.coalescer.next_wake().filter(|_| can_take);
-        let pace = self.pace.wait(self.max_batch).filter(|_| can_take).map(|wait| now + wait);
+        let pace = self.throttle.wait(self.max_batch).filter(|_| can_take).map(|wait| now + wait);
         let probe = self.breaker.next_probe(now);
         [cooling, pace, probe]
             .into_iter()

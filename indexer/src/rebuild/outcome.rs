@@ -37,6 +37,11 @@ impl Rebuild {
 
     /// Tells the limit how the gateway took a request.
     pub(super) fn note_in_limit(&mut self, end: &BatchEnd, now: Instant) {
+        let has_failed = matches!(
+            end.gateway,
+            Err(GraphError::Unavailable { .. } | GraphError::Busy { .. } | GraphError::NotGraphql(_))
+        );
+        self.throttle.note(end.took, has_failed, now);
         match &end.gateway {
             Ok(()) => self.limit.answered(end.started, end.fates.len(), end.took, now),
             Err(GraphError::Busy { retry_after, .. }) => {
@@ -78,10 +83,11 @@ impl Rebuild {
         now: Instant,
     ) -> Result<(), RebuildError> {
         let retry_after = match &error {
-            GraphError::Unavailable { retry_after, .. } => *retry_after,
             // Fewer are in flight from here on, and nobody waits, unless it asked for that or there are no fewer.
             GraphError::Busy { retry_after: None, .. } if !self.is_refused_alone => return Ok(()),
-            GraphError::Busy { retry_after, .. } => *retry_after,
+            GraphError::Unavailable { retry_after, .. } | GraphError::Busy { retry_after, .. } => {
+                *retry_after
+            }
             GraphError::TooLarge(_) => {
                 // A document that is too large by itself says nothing about batches.
                 if asked > 1 && asked / 2 < self.max_batch {

@@ -1,5 +1,7 @@
 //! Rebuilding against a gateway whose knee moves, in virtual time.
 
+#![expect(clippy::cast_precision_loss, reason = "requests of a few minutes")]
+
 use std::{
     sync::{
         Arc, Mutex,
@@ -9,7 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use plan::{DocumentId, Epoch, IndexPlan};
+use plan::{DocumentId, Epoch, IndexPlan, index_plan::BackOff, window::Window};
 use serde_json::json;
 use tokio::{
     sync::Notify,
@@ -21,7 +23,12 @@ use super::{Rebuild, RebuildError, Signals, batch::Batches, fetches::Fetches, go
 use crate::{
     ambient::simulated,
     graph::{Graph, GraphError, GraphRequest, request::DocumentRequests},
-    ledger::{Ledger as _, RetryPauses, figures::Meter, memory::MemoryLedger},
+    ledger::{
+        BackfillIds, LaneWishes, Ledger as _, RetryPauses,
+        figures::{LaneWait, Meter},
+        memory::MemoryLedger,
+        pace::{Terms, change_wishes},
+    },
     log::{Append, Cause, Entry, Lane, ReindexLog, Tenure, memory::MemoryLog},
     store::memory::MemoryStore,
     testing,
@@ -32,7 +39,7 @@ const ANSWER: Duration = Duration::from_millis(100);
 
 /// What a gateway does with a request too many.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Beyond {
+enum Beyond {
     /// Answers 429, and perhaps for how long it wants to be left alone.
     Refuse(Option<Duration>),
     /// Lets it wait.
@@ -40,21 +47,23 @@ pub(super) enum Beyond {
 }
 
 /// A gateway that works on so many requests at a time.
-pub(super) struct Stub {
-    pub(super) knee: AtomicUsize,
+struct Stub {
+    knee: AtomicUsize,
     beyond: Beyond,
+    /// How many times as long as else an answer takes.
+    slowness: AtomicUsize,
     working: AtomicUsize,
     done: Notify,
     /// Every request.
-    pub(super) came: Mutex<Vec<Came>>,
+    came: Mutex<Vec<Came>>,
 }
 
 /// A request.
-pub(super) struct Came {
-    pub(super) at: Instant,
-    pub(super) is_answered: bool,
+struct Came {
+    at: Instant,
+    is_answered: bool,
     /// Its first document.
-    pub(super) id: String,
+    id: String,
 }
 
 #[async_trait]
@@ -76,7 +85,8 @@ impl Graph for Stub {
             self.done.notified().await;
         }
         self.working.fetch_add(1, Ordering::Relaxed);
-        sleep(ANSWER.mul_f64(crate::ambient::jitter())).await;
+        let slowness = self.slowness.load(Ordering::Relaxed) as f64;
+        sleep(ANSWER.mul_f64(crate::ambient::jitter() * slowness)).await;
         self.working.fetch_sub(1, Ordering::Relaxed);
         self.done.notify_one();
         came(true);
@@ -87,10 +97,11 @@ impl Graph for Stub {
 }
 
 impl Stub {
-    pub(super) fn new(knee: usize, beyond: Beyond) -> Arc<Self> {
+    fn new(knee: usize, beyond: Beyond) -> Arc<Self> {
         Arc::new(Self {
             knee: knee.into(),
             beyond,
+            slowness: 1.into(),
             working: AtomicUsize::new(0),
             done: Notify::new(),
             came: Mutex::default(),
@@ -98,7 +109,7 @@ impl Stub {
     }
 
     /// Requests that came in a span and were answered, and those that were not.
-    pub(super) fn seen(&self, from: Instant, to: Instant) -> (usize, usize) {
+    fn seen(&self, from: Instant, to: Instant) -> (usize, usize) {
         let came = self.came.lock().unwrap();
         let count = |wanted| {
             came.iter().filter(|came| (from..to).contains(&came.at) && came.is_answered == wanted).count()
@@ -108,23 +119,24 @@ impl Stub {
 }
 
 /// A process that rebuilds all of a log in memory.
-pub(super) struct Bench {
-    pub(super) log: MemoryLog,
-    pub(super) meter: Arc<Meter>,
-    pub(super) signals: Signals,
+struct Bench {
+    log: MemoryLog,
+    ledger: MemoryLedger,
+    meter: Arc<Meter>,
+    signals: Signals,
     task: JoinHandle<Result<(), RebuildError>>,
 }
 
 impl Bench {
     /// One document a request, so that requests can be counted.
-    pub(super) fn plan() -> IndexPlan {
+    fn plan() -> IndexPlan {
         let mut plan = testing::movies();
         plan.graph.batch_size = 1;
         plan.graph.max_concurrency = 64;
         plan
     }
 
-    pub(super) async fn begin(plan: IndexPlan, stub: &Arc<Stub>) -> Self {
+    async fn begin(plan: IndexPlan, stub: &Arc<Stub>) -> Self {
         let log = MemoryLog::new(1);
         let ledger = MemoryLedger::new(plan.clone(), RetryPauses::from(&plan.errors));
         let plan = Arc::new(plan);
@@ -147,17 +159,17 @@ impl Bench {
         let signals = Signals::default();
         let rebuild =
             Rebuild::new(Arc::new(batches), Arc::new(log.clone()), signals.clone(), None).await.unwrap();
-        Self { log, meter, signals, task: tokio::spawn(rebuild.run()) }
+        Self { log, ledger, meter, signals, task: tokio::spawn(rebuild.run()) }
     }
 
     /// Appends so many new ids to a lane.
-    pub(super) async fn append(&self, lane: Lane, name: &str, count: usize) {
+    async fn append(&self, lane: Lane, name: &str, count: usize) {
         let entry = |n| Entry::new(DocumentId::new(format!("{name}{n}")).unwrap(), lane, Cause::Backfill);
         let entries = (0..count).map(entry).collect();
         self.log.append(Append { entries, ..Append::default() }).await.unwrap();
     }
 
-    pub(super) async fn end(self) {
+    async fn end(self) {
         self.signals.stop.cancel();
         self.task.await.unwrap().unwrap();
     }
@@ -166,8 +178,8 @@ impl Bench {
 /// Moves the knee 8 -> 2 -> 16, 60 s each. Gives for each the share of what an oracle would have had answered from the tenth
 /// second on, and the share that was refused.
 async fn moved(beyond: Beyond) -> Vec<(usize, f64, f64)> {
-    const SPAN: Duration = Duration::from_mins(1);
     const SETTLING: Duration = Duration::from_secs(10);
+    const SETTLED: Duration = Duration::from_secs(50);
     let stub = Stub::new(8, beyond);
     let bench = Bench::begin(Bench::plan(), &stub).await;
     bench.append(Lane::Backfill, "m", 30_000).await;
@@ -175,9 +187,9 @@ async fn moved(beyond: Beyond) -> Vec<(usize, f64, f64)> {
     for knee in [8, 2, 16] {
         stub.knee.store(knee, Ordering::Relaxed);
         let moved = Instant::now();
-        sleep(SPAN + Duration::from_secs(2)).await;
-        let (answered, refused) = stub.seen(moved + SETTLING, moved + SPAN);
-        let oracle = (SPAN - SETTLING).as_secs_f64() / ANSWER.as_secs_f64() * knee as f64;
+        sleep(SETTLING + SETTLED + Duration::from_secs(2)).await;
+        let (answered, refused) = stub.seen(moved + SETTLING, moved + SETTLING + SETTLED);
+        let oracle = SETTLED.as_secs_f64() / ANSWER.as_secs_f64() * knee as f64;
         let (answered, refused) = (answered as f64, refused as f64);
         shares.push((knee, answered / oracle, refused / (answered + refused)));
     }
@@ -250,4 +262,115 @@ async fn a_live_change_finds_a_place_beside_a_backfill() {
         assert!(waited <= Duration::from_millis(2), "{waited:?} for a place");
     }
     assert!(came.len() > 900, "the backfill goes on: {}", came.len());
+}
+
+/// A window of the hour in which simulations begin (22:13:20 on a Tuesday), by its minutes.
+fn window(from: u32, until: u32) -> Window {
+    Window { times: vec![(22 * 60 + from, 22 * 60 + until)], ..Window::default() }
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lane_goes_on_in_its_windows_and_live_changes_at_any_time() {
+    let _machine = simulated::begin(1);
+    let stub = Stub::new(8, Beyond::Queue);
+    let mut plan = Bench::plan();
+    plan.graph.max_concurrency = 8;
+    plan.backfill.windows = vec![window(14, 15), window(17, 18)];
+    let began = Instant::now();
+    let bench = Bench::begin(plan, &stub).await;
+    bench.append(Lane::Backfill, "m", 30_000).await;
+    sleep(seconds(10)).await;
+    assert_eq!(stub.came.lock().unwrap().len(), 0, "before the first window");
+    bench.append(Lane::Live, "live", 5).await;
+    sleep(seconds(2)).await;
+    assert_eq!(stub.came.lock().unwrap().len(), 5);
+    let lane = bench.meter.figures("", 0, [0; 2]).lane.unwrap();
+    assert_eq!(lane.waits, Some(LaneWait::Window));
+    assert_eq!(lane.window_changes_at, Some(crate::now_ms() + 28_000));
+    sleep(seconds(350)).await;
+    bench.end().await;
+    let came = stub.came.lock().unwrap();
+    let open = [(40, 100), (220, 280)]
+        .map(|(from, until)| (began + seconds(from), began + seconds(until) + seconds(1)));
+    for came in came.iter().filter(|came| came.id.starts_with('m')) {
+        let is_inside = open.iter().any(|(from, until)| (*from..*until).contains(&came.at));
+        assert!(is_inside, "a fetch {:?} after the beginning", came.at - began);
+    }
+    drop(came);
+    for (from, until) in open {
+        assert!(stub.seen(from, from + seconds(1)).0 > 0, "it goes on at once");
+        assert!(stub.seen(from, until).0 > 4_000, "and all the time");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_pause_the_lane_hurry_it_and_drop_backfills() {
+    let _machine = simulated::begin(1);
+    let stub = Stub::new(8, Beyond::Queue);
+    let mut plan = Bench::plan();
+    plan.graph.max_concurrency = 4;
+    plan.backfill.windows = vec![window(50, 51)];
+    let bench = Bench::begin(plan, &stub).await;
+    let number = bench.ledger.start_backfill(BackfillIds::Given(Vec::new())).await.unwrap();
+    bench.append(Lane::Backfill, "m", 30_000).await;
+    sleep(seconds(5)).await;
+    assert_eq!(stub.came.lock().unwrap().len(), 0);
+    let terms = Terms { now: true, rate_per_second: Some(10.0) };
+    let wish = |change: fn(&mut LaneWishes)| change_wishes(&bench.ledger, change);
+    change_wishes(&bench.ledger, |wishes| wishes.terms.extend([(number, terms)])).await.unwrap();
+    sleep(seconds(60)).await;
+    let came = stub.came.lock().unwrap().len();
+    assert!((540..=620).contains(&came), "at the backfill's own rate: {came}");
+
+    wish(|wishes| wishes.paused = true).await.unwrap();
+    sleep(seconds(2)).await;
+    let came = stub.came.lock().unwrap().len();
+    sleep(seconds(60)).await;
+    assert_eq!(stub.came.lock().unwrap().len(), came, "paused");
+    wish(|wishes| wishes.paused = false).await.unwrap();
+    sleep(seconds(3)).await;
+    assert!(stub.came.lock().unwrap().len() > came, "resumed");
+
+    // What an event put into the lane is no backfill's, and is fetched all the same.
+    let event = Entry::new(DocumentId::new("event").unwrap(), Lane::Backfill, Cause::Lookup);
+    bench.log.append(Append { entries: vec![event], ..Append::default() }).await.unwrap();
+    let ends = bench.log.ends(Lane::Backfill).await.unwrap();
+    change_wishes(&bench.ledger, |wishes| wishes.stopped.clone_from(&ends)).await.unwrap();
+    sleep(seconds(10)).await;
+    assert_eq!(bench.log.lag(Lane::Backfill).await.unwrap(), 0, "dropped");
+    bench.end().await;
+    let came = stub.came.lock().unwrap();
+    assert!(came.len() < 700 && came.iter().any(|came| came.id == "event"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn brakes_are_on_while_the_gateway_is_worse_than_it_may_be() {
+    let _machine = simulated::begin(1);
+    let stub = Stub::new(100, Beyond::Queue);
+    let mut plan = Bench::plan();
+    plan.graph.max_concurrency = 4;
+    plan.backfill.back_off = BackOff { p95_latency_ms: Some(300), error_rate: Some(0.1) };
+    let bench = Bench::begin(plan, &stub).await;
+    bench.append(Lane::Backfill, "m", 30_000).await;
+    sleep(seconds(20)).await;
+    let (began, waits) = (Instant::now(), || bench.meter.figures("", 0, [0; 2]).lane.unwrap().waits);
+    assert_eq!(waits(), None);
+    stub.slowness.store(4, Ordering::Relaxed);
+    let mut braked = 0;
+    for _ in 0..60 {
+        sleep(seconds(1)).await;
+        braked += u32::from(waits() == Some(LaneWait::Latency));
+    }
+    assert!((10..59).contains(&braked), "{braked} of 60 seconds: on, and off to see whether it got better");
+    assert!(stub.seen(began, Instant::now()).0 < 400);
+    stub.slowness.store(1, Ordering::Relaxed);
+    sleep(seconds(60)).await;
+    assert_eq!(waits(), None, "it got better");
+    let now = Instant::now();
+    assert!(stub.seen(now - seconds(10), now).0 > 300);
+    bench.end().await;
 }

@@ -220,6 +220,7 @@ impl Rebuilding {
             graph: Arc::clone(graph),
             log: index.log.clone(),
             store: index.store.clone(),
+            searcher: index.searcher.clone(),
             ledger: index.ledger.clone(),
             stop: stop.clone(),
         }

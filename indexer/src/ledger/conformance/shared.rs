@@ -8,7 +8,11 @@ use plan::Epoch;
 use super::{LONG, Ledgers, World, id};
 use crate::{
     StateError,
-    ledger::{Backfill, BackfillIds, BackfillState, Figures, IndexState, Ledger, figures::Freshness},
+    ledger::{
+        Backfill, BackfillIds, BackfillState, Figures, IndexState, LaneWishes, Ledger,
+        figures::Freshness,
+        pace::{Terms, change_wishes},
+    },
     now_ms,
 };
 
@@ -24,6 +28,7 @@ pub(super) async fn run(world: &dyn World) {
     one_of_many_changes_the_state(&ledgers).await;
     figures_are_of_those_who_live(&ledgers).await;
     backfills_are_numbered_and_go_forward(&ledgers).await;
+    wishes_move_by_compare_and_set(&ledgers).await;
 }
 
 async fn the_provisioned_plan_is_served(ledgers: &Ledgers) {
@@ -110,6 +115,25 @@ async fn figures_are_of_those_who_live(ledgers: &Ledgers) {
     // Killed a minute ago.
     other.publish(&figures("host/2 b", now - 60_000, 9)).await.unwrap();
     assert_eq!(one.figures().await.unwrap(), []);
+}
+
+async fn wishes_move_by_compare_and_set(ledgers: &Ledgers) {
+    let ledger = ledgers.open();
+    let none = LaneWishes::default();
+    assert_eq!(ledger.lane_wishes().await.unwrap(), none);
+    let terms = [(7, Terms { now: true, rate_per_second: Some(2.5) })].into();
+    let paused = LaneWishes { paused: true, stopped: [(0, 7), (3, -1)].into(), terms };
+    assert!(ledger.change_lane_wishes(&none, &paused).await.unwrap());
+    assert_eq!(ledgers.open().lane_wishes().await.unwrap(), paused);
+    assert!(!ledgers.open().change_lane_wishes(&none, &none).await.unwrap(), "somebody was faster");
+    let race = (0..4).map(|partition| {
+        let ledger = ledgers.open();
+        async move { change_wishes(&*ledger, |wishes| wishes.stopped.extend([(partition, 9)])).await.unwrap() }
+    });
+    join_all(race).await;
+    let after = ledger.lane_wishes().await.unwrap();
+    assert_eq!(after.stopped, (0..4).map(|partition| (partition, 9)).collect());
+    assert!(after.paused);
 }
 
 async fn backfills_are_numbered_and_go_forward(ledgers: &Ledgers) {

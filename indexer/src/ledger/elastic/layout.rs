@@ -19,6 +19,9 @@ const MAX_KEYWORD: u32 = 32_766 / 4;
 /// The row of the epoch, that of the index's state, and that of the served index version.
 pub(super) const EPOCH: &str = "epoch";
 pub(super) const STATE: &str = "state";
+
+/// The row of what people want of the backfill lane.
+pub(super) const BACKFILL_LANE: &str = "backfill_lane";
 pub(super) const SERVED: &str = "served";
 
 /// What a row is.

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    layout::{EPOCH, Kind, SERVED, STATE},
+    layout::{BACKFILL_LANE, EPOCH, Kind, SERVED, STATE},
     told,
 };
 use crate::{
     StateError,
-    ledger::{DocumentSchema, IndexState, IndexVersion, read_plan},
+    ledger::{DocumentSchema, IndexState, IndexVersion, LaneWishes, read_plan},
 };
 
 /// How often a compare-and-set is begun anew. Each time somebody else has got on, so that even many get through.
@@ -100,6 +100,31 @@ pub(super) async fn change_state(
 pub(super) async fn set_state(rows: &Rows, state: &IndexState) -> Result<(), ElasticError> {
     let row = MetaRow { kind: Kind::Meta, body: state };
     rows.write(Write::put(STATE, &row, When::Always)).await.map(drop)
+}
+
+/// What people want of the backfill lane, and what tells whether it has changed since.
+async fn read_wishes(rows: &Rows) -> Result<(LaneWishes, Option<Stamp>), ElasticError> {
+    let row = rows.get::<MetaRow<LaneWishes>>(BACKFILL_LANE).await?;
+    Ok(row.map_or_else(Default::default, |(row, stamp)| (row.body, Some(stamp))))
+}
+
+/// What people want of the backfill lane.
+pub(super) async fn wishes(rows: &Rows) -> Result<LaneWishes, ElasticError> {
+    Ok(read_wishes(rows).await?.0)
+}
+
+/// Changes what people want of the backfill lane where it is `from`; says whether it was.
+pub(super) async fn change_wishes(
+    rows: &Rows,
+    from: &LaneWishes,
+    to: &LaneWishes,
+) -> Result<bool, ElasticError> {
+    let (now, stamp) = read_wishes(rows).await?;
+    if now != *from {
+        return Ok(false);
+    }
+    let row = MetaRow { kind: Kind::Meta, body: to };
+    rows.write(Write::put(BACKFILL_LANE, &row, unchanged(stamp))).await
 }
 
 /// The served index version, with what [`serve`] needs to replace it; `None` before the first.

@@ -21,7 +21,7 @@ pub(crate) use self::meta::{serve, served_version};
 use self::{held::HeldDocuments, lately::Histories, processes::Processes};
 use super::{
     Backfill, BackfillIds, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState, IndexVersion,
-    Ledger, RetryPauses,
+    LaneWishes, Ledger, RetryPauses,
 };
 #[cfg(feature = "kafka")]
 use crate::ledger::settled::{Reach, Settled};
@@ -144,6 +144,14 @@ impl Ledger for ElasticLedger {
 
     async fn set_state(&self, state: IndexState) -> Result<(), StateError> {
         meta::set_state(&self.rows, &state).await.map_err(told)
+    }
+
+    async fn lane_wishes(&self) -> Result<LaneWishes, StateError> {
+        meta::wishes(&self.rows).await.map_err(told)
+    }
+
+    async fn change_lane_wishes(&self, from: &LaneWishes, to: &LaneWishes) -> Result<bool, StateError> {
+        meta::change_wishes(&self.rows, from, to).await.map_err(told)
     }
 
     async fn publish(&self, figures: &Figures) -> Result<(), StateError> {

@@ -5,12 +5,12 @@ use super::*;
 const BEST: Duration = Duration::from_millis(100);
 
 /// Rounds of answers, as many at once as the limit lets, each of which takes as long as `takes` says of their number.
-fn rounds(limit: &mut Limit, now: &mut Instant, rounds: usize, takes: impl Fn(usize) -> Duration) {
+fn rounds(limit: &mut Limit, now: &mut Instant, rounds: usize, answer_takes: impl Fn(usize) -> Duration) {
     for _ in 0..rounds {
-        let (started, taken) = (*now + Duration::from_millis(1), limit.places());
-        let took = takes(taken);
+        let (started, places) = (*now + Duration::from_millis(1), limit.places());
+        let took = answer_takes(places);
         *now = started + took;
-        for _ in 0..taken {
+        for _ in 0..places {
             limit.note_taken(limit.places());
             limit.answered(started, 1, took, *now);
         }
@@ -18,6 +18,7 @@ fn rounds(limit: &mut Limit, now: &mut Instant, rounds: usize, takes: impl Fn(us
 }
 
 /// A gateway that works on so many at a time, while the others wait.
+#[expect(clippy::cast_precision_loss, reason = "few requests")]
 fn knee(at: usize) -> impl Fn(usize) -> Duration {
     move |taken| BEST.mul_f64((taken as f64 / at as f64).max(1.0))
 }
