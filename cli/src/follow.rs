@@ -5,11 +5,19 @@ use std::time::Duration;
 use indexer::{
     Index,
     index::BackfillProgress,
-    ledger::{BackfillState, IndexState},
+    ledger::{
+        BackfillState, IndexState,
+        figures::{LaneFigures, LaneWait},
+    },
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::{failure::Failure, moment::span, output::Output};
+use crate::{
+    commands::backfill::pace,
+    failure::Failure,
+    moment::{moment, span},
+    output::Output,
+};
 
 /// How often the ledger is read; `run` writes what is shown as often or less.
 const POLL: Duration = Duration::from_millis(250);
@@ -37,15 +45,20 @@ pub(crate) async fn to_the_end(
         let Some(progress) = index.backfill(number).await? else {
             return Err(Failure::new(format!("there is no backfill {number}")));
         };
-        view.show(&progress);
-        if matches!(progress.backfill.state, BackfillState::Done | BackfillState::Failed) {
+        let figures = index.ledger.figures().await?;
+        let lanes = figures.iter().filter_map(|figures| figures.lane);
+        let lane = lanes.max_by_key(|lane| (lane.waits, lane.p95_ms));
+        view.show(&progress, lane.as_ref());
+        if progress.backfill.ended_at.is_some() {
             view.end();
             return Ok(progress);
         }
         let state = index.ledger.state().await?;
-        let figures = index.ledger.figures().await?;
         let waits_for = match state {
-            IndexState::Running => figures.iter().find_map(|figures| figures.waiting.clone()),
+            IndexState::Running => {
+                let gateway = figures.iter().find_map(|figures| figures.waiting.clone());
+                gateway.or_else(|| lane.as_ref().and_then(held_back))
+            }
             IndexState::Paused => Some("the index is paused: studio-search resume".to_owned()),
             IndexState::Failed { reason, .. } => Some(format!("the index has paused itself: {reason}")),
         };
@@ -58,8 +71,19 @@ pub(crate) async fn to_the_end(
     }
 }
 
+/// Why the lane doesn't get on. A window is told by when it opens, which doesn't change from look to look.
+fn held_back(lane: &LaneFigures) -> Option<String> {
+    match (lane.waits?, lane.window_changes_at) {
+        (LaneWait::Window, Some(at)) => Some(format!("the next window opens at {}", moment(at))),
+        (LaneWait::Latency | LaneWait::Errors, _) => {
+            Some("the gateway is slower or fails more often than `backfill.back_off_when` allows".to_owned())
+        }
+        _ => pace::waits_for(lane),
+    }
+}
+
 /// `2050 of 3201 documents, 1325/s, 2 s to go`; how long is not known while ids are still being found.
-fn pace(bar: &ProgressBar, BackfillProgress { backfill, rebuilt }: &BackfillProgress) -> String {
+fn progress_of(bar: &ProgressBar, BackfillProgress { backfill, rebuilt }: &BackfillProgress) -> String {
     let done = format!("{rebuilt} of {} documents, {:.0}/s", backfill.enumerated, bar.per_sec());
     match backfill.state {
         BackfillState::Rebuilding => {
@@ -92,16 +116,19 @@ impl<'o> View<'o> {
         Self { output, number, bar, polls: 0, last_line: String::new(), waits_for: None }
     }
 
-    fn show(&mut self, progress: &BackfillProgress) {
+    fn show(&mut self, progress: &BackfillProgress, lane: Option<&LaneFigures>) {
         let BackfillProgress { backfill, rebuilt } = progress;
         if let Some(bar) = &self.bar {
             // A bar of length 0 would look finished before the first id is known.
             bar.set_length(backfill.enumerated.max(1));
             bar.set_position(*rebuilt);
-            bar.set_message(pace(bar, progress));
+            let of_lane = lane.map(pace::pace).filter(|words| !words.is_empty());
+            let words: Vec<String> =
+                [Some(progress_of(bar, progress)), of_lane].into_iter().flatten().collect();
+            bar.set_message(words.join(", "));
             return;
         }
-        let is_end = matches!(backfill.state, BackfillState::Done | BackfillState::Failed);
+        let is_end = backfill.ended_at.is_some();
         if self.polls.is_multiple_of(POLLS_A_LINE) || is_end {
             let line = format!("backfill {}: {rebuilt} of {} documents", self.number, backfill.enumerated);
             if line != self.last_line {

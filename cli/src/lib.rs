@@ -136,11 +136,7 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
         Command::Doctor { file } => commands::doctor::doctor(&file, env, output).await,
         Command::Pause { file } => commands::pause::pause(&file, env, output).await,
         Command::Resume { file } => commands::pause::resume(&file, env, output).await,
-        Command::Backfill(Backfill::Start { file, ids, follow }) => {
-            commands::backfill::start(&file, &ids, follow, env, output).await
-        }
-        Command::Backfill(Backfill::Status { file }) => commands::backfill::status(&file, env, output).await,
-        Command::Backfill(Backfill::List { file }) => commands::backfill::list(&file, env, output).await,
+        Command::Backfill(backfill) => answer_backfill(backfill, env, output).await,
         Command::Status { files, watch, check } => {
             let look = commands::status::Look::of(watch, check);
             commands::status::status(&files, look, env, output).await
@@ -165,6 +161,21 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
         Command::Explain { code: Some(code) } => commands::explain::explain(&code, output),
         Command::Explain { code: None } => commands::explain::list(output),
         Command::Completion { shell } => commands::completion::completion(shell, output),
+    }
+}
+
+/// Carries out a command about backfills.
+async fn answer_backfill(command: Backfill, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
+    match command {
+        Backfill::Start { file, ids, filter, now, rate, follow } => {
+            let wish = commands::backfill::Wish { ids, filter, now, rate, follow };
+            commands::backfill::start(&file, wish, env, output).await
+        }
+        Backfill::Status { file, watch } => commands::backfill::status(&file, watch, env, output).await,
+        Backfill::List { file } => commands::backfill::list(&file, env, output).await,
+        Backfill::Pause { file } => commands::backfill::pace::pause(&file, true, env, output).await,
+        Backfill::Resume { file } => commands::backfill::pace::pause(&file, false, env, output).await,
+        Backfill::Stop { file } => commands::backfill::pace::stop(&file, env, output).await,
     }
 }
 

@@ -2,6 +2,11 @@
 
 use jiff::Timestamp;
 
+/// Now, in milliseconds of Unix time.
+pub(crate) fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
 /// A moment of Unix time in milliseconds, as ISO 8601 in UTC, to the second.
 pub(crate) fn moment(milliseconds: i64) -> String {
     let moment = Timestamp::from_millisecond(milliseconds);

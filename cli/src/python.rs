@@ -78,7 +78,11 @@ fn search(
 #[pyfunction]
 #[pyo3(signature = (path, *, ids = None, follow = false))]
 fn backfill(py: Python<'_>, path: PathBuf, ids: Option<Vec<String>>, follow: bool) -> PyResult<Py<PyAny>> {
-    ask(py, Command::Backfill(Backfill::Start { file: path, ids: ids.unwrap_or_default(), follow }))
+    let ids = ids.unwrap_or_default();
+    ask(
+        py,
+        Command::Backfill(Backfill::Start { file: path, ids, filter: None, now: false, rate: None, follow }),
+    )
 }
 
 #[pyfunction]

@@ -1,11 +1,16 @@
 //! `backfill`: records the wish for one, and shows how far they are. `run` does the work.
 
+pub(crate) mod pace;
+
 use std::path::Path;
 
 use indexer::{
     Index,
     index::BackfillProgress,
-    ledger::{BackfillIds, BackfillState},
+    ledger::{
+        BackfillIds, BackfillState,
+        pace::{Terms, change_wishes},
+    },
 };
 use plan::{DocumentId, code::backfill as codes};
 use serde::Serialize;
@@ -27,18 +32,42 @@ struct All<'b> {
     backfills: &'b [BackfillProgress],
 }
 
-/// Records a backfill of what `backfill.ids` names, or of these ids; with `follow` waits for its end.
+/// What is to be backfilled, and how.
+#[derive(Debug, Default)]
+pub(crate) struct Wish {
+    /// These documents; none: what `backfill.ids` names.
+    pub(crate) ids: Vec<String>,
+    /// What this filter finds in the index.
+    pub(crate) filter: Option<String>,
+    /// Outside of the windows, too.
+    pub(crate) now: bool,
+    /// Documents a second at most.
+    pub(crate) rate: Option<String>,
+    /// Waits for its end.
+    pub(crate) follow: bool,
+}
+
+/// Records a backfill.
 pub(crate) async fn start(
     file: &Path,
-    ids: &[String],
-    follow: bool,
+    wish: Wish,
     env: &Environment,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let index = Project::open(file, env)?.index().await?;
-    let ids = wanted(&index, ids)?;
+    let terms = Terms { now: wish.now, rate_per_second: wish.rate.as_deref().map(rate).transpose()? };
+    let ids = match wish.filter {
+        Some(filter) => {
+            super::search::checked(&index.plan, filter.clone())?;
+            BackfillIds::Found(filter)
+        }
+        None => wanted(&index, &wish.ids)?,
+    };
     let number = index.ledger.start_backfill(ids).await?;
-    if follow {
+    if terms != Terms::default() {
+        change_wishes(&*index.ledger, |wishes| wishes.terms.extend([(number, terms)])).await?;
+    }
+    if wish.follow {
         let end = follow::to_the_end(&index, number, output).await?;
         return show(&end, output);
     }
@@ -52,10 +81,25 @@ pub(crate) async fn start(
     Ok(Exit::Done)
 }
 
-/// Shows the newest backfill.
-pub(crate) async fn status(file: &Path, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
+/// Documents a second, as `backfill.rate` says them.
+fn rate(text: &str) -> Result<f64, Failure> {
+    codegen::config::rate_per_second(text).ok_or_else(|| {
+        Failure::usage(format!("--rate {text:?}: a number greater than 0 and a span, such as 40/s or 500/h"))
+    })
+}
+
+/// Shows the newest backfill; with `watch` until it has ended.
+pub(crate) async fn status(
+    file: &Path,
+    watch: bool,
+    env: &Environment,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
     let index = Project::open(file, env)?.index().await?;
     if let Some(newest) = index.newest_backfill().await? {
+        if watch && newest.backfill.ended_at.is_none() {
+            return show(&follow::to_the_end(&index, newest.backfill.number, output).await?, output);
+        }
         return show(&newest, output);
     }
     output.answer(&One { success: true, backfill: None }, |_| "there was no backfill".to_owned())?;
@@ -118,6 +162,9 @@ fn show(progress: &BackfillProgress, output: &mut Output) -> Result<Exit, Failur
             BackfillState::Done => {
                 paint.good(&format!("backfill {} is done: {ids} documents", backfill.number))
             }
+            BackfillState::Stopped => {
+                paint.odd(&format!("backfill {} was stopped, of {ids} ids", backfill.number))
+            }
             BackfillState::Failed => paint.bad(&format!("backfill {} has failed", backfill.number)),
         };
         match &backfill.error {
@@ -135,5 +182,6 @@ fn word(state: BackfillState) -> &'static str {
         BackfillState::Rebuilding => "REBUILDING",
         BackfillState::Done => "DONE",
         BackfillState::Failed => "FAILED",
+        BackfillState::Stopped => "STOPPED",
     }
 }

@@ -79,7 +79,8 @@ pub(super) async fn find(index: &Index, wish: Wish) -> Result<SearchResponse, Fa
     Ok(index.searcher.search(request).await?)
 }
 
-fn checked(plan: &IndexPlan, text: String) -> Result<CheckedFilter, Failure> {
+/// A filter in the language of the index; a failure shows what is wrong with it.
+pub(super) fn checked(plan: &IndexPlan, text: String) -> Result<CheckedFilter, Failure> {
     let source = Arc::new(SourceText { name: "<filter>".to_owned(), text });
     let parsed = filter::parse(&source).map_err(|mistake| Failure::of_diagnostics(vec![mistake]))?;
     parsed.check(&plan.fields).map_err(Failure::of_diagnostics)

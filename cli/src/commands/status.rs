@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::{
     amount::counted,
+    commands::backfill::pace::waits_for,
     environment::Environment,
     exit::Exit,
     failure::Failure,
@@ -225,6 +226,9 @@ fn notes(statuses: &[Status], paint: Paint) -> Vec<String> {
             lines.push(format!(
                 "{name}: {what} of {source} fan out: {roots} documents are in the backfill lane so far{next}"
             ));
+        }
+        if let Some(reason) = status.lane.as_ref().filter(|_| status.lag.backfill > 0).and_then(waits_for) {
+            lines.push(paint.odd(&format!("the backfill lane of {name} waits: {reason}")));
         }
         if status.processes == 0 {
             lines.push(paint.faint(&format!("nothing works on {name}: studio-search run")));

@@ -40,6 +40,7 @@ pub use self::{
     secret::Secret,
     serving::{ServeConfig, StoreAuth, StoreConfig},
     sources::{CoverageException, Freshness, SourceConfig, SourceEndpoint},
+    units::rate_per_second,
 };
 use self::{
     reader::{Item, Reader, Section, Standing},

@@ -18,7 +18,7 @@ pub(crate) fn duration_ms(text: &str) -> Option<u64> {
 }
 
 /// Per second of `40/s`, `200/m` or `200/h`; greater than 0.
-pub(crate) fn rate_per_second(text: &str) -> Option<f64> {
+pub fn rate_per_second(text: &str) -> Option<f64> {
     let (number, unit) = split(text)?;
     let seconds = match unit {
         "/s" => 1.0,

@@ -40,7 +40,13 @@ struct Kind {
 }
 
 const KINDS: [Kind; 4] = [
-    Kind { key: "weekdays", names: &WEEKDAYS, numbers: None, first: 1, help: "days or ranges, such as monday:friday" },
+    Kind {
+        key: "weekdays",
+        names: &WEEKDAYS,
+        numbers: None,
+        first: 1,
+        help: "days or ranges, such as monday:friday",
+    },
     Kind {
         key: "days_of_month",
         names: &[],
