@@ -116,13 +116,13 @@ impl<'o> View<'o> {
         Self { output, number, bar, polls: 0, last_line: String::new(), waits_for: None }
     }
 
-    fn show(&mut self, progress: &BackfillProgress, lane: Option<&LaneFigures>) {
+    fn show(&mut self, progress: &BackfillProgress, figures: Option<&LaneFigures>) {
         let BackfillProgress { backfill, rebuilt } = progress;
         if let Some(bar) = &self.bar {
             // A bar of length 0 would look finished before the first id is known.
             bar.set_length(backfill.enumerated.max(1));
             bar.set_position(*rebuilt);
-            let of_lane = lane.map(pace::pace).filter(|words| !words.is_empty());
+            let of_lane = figures.map(pace::pace).filter(|words| !words.is_empty());
             let words: Vec<String> =
                 [Some(progress_of(bar, progress)), of_lane].into_iter().flatten().collect();
             bar.set_message(words.join(", "));
