@@ -161,7 +161,7 @@ impl Subgraph {
             }
             return;
         }
-        self.breaker.succeed();
+        self.breaker.succeed(now);
         // Some documents fail for reasons of their own, and don't hold up the others.
         self.window = if failed > healed { (self.window / 2).max(1) } else { (self.window * 2).min(WAVE) };
     }
