@@ -264,7 +264,13 @@ impl Index {
         match &self.world {
             World::Embedded(_) => self,
             #[cfg(test)]
-            World::Simulated(_) => self,
+            World::Simulated(seat) => match seat.road() {
+                Some(road) => {
+                    let patience = Patience::until(stop.clone()).over(road);
+                    Self { ledger: Arc::new(PatientLedger { ledger: self.ledger, patience }), ..self }
+                }
+                None => self,
+            },
             World::Shared(log) => {
                 let patience = Patience::until(stop.clone());
                 let log = log.with(patience.clone());

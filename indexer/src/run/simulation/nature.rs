@@ -208,8 +208,13 @@ impl Nature {
             down.insert(dice.one_of(&SUBGRAPHS), failure);
         }
         let often = |probability, value| if dice.says(probability) { value } else { 0.0 };
-        let weather =
-            Weather { down, gateway: often(0.3, 0.3), store: often(0.7, 0.5), slow: often(0.7, 0.3) };
+        let weather = Weather {
+            down,
+            gateway: often(0.3, 0.3),
+            store: often(0.7, 0.5),
+            ledger: often(0.5, 0.2),
+            slow: often(0.7, 0.3),
+        };
         weather.down.keys().for_each(|subgraph| self.world.witness().is_down(subgraph));
         *self.world.weather() = weather;
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{mutant::Mutant, sources::SharedSource, world::World};
+use super::{mutant::Mutant, servers::Road, sources::SharedSource, world::World};
 use crate::{
     StateError,
     heartbeat::waiting,
@@ -49,6 +49,11 @@ impl Seat {
         let given = Arc::new(Mutex::new(Some(Given { tenures, sources })));
         let seat = Self { world: Arc::clone(world), given };
         (seat, Giver { tenures: give_tenures, sources: give_sources })
+    }
+
+    /// The road to the ledger; nothing where it is a file beside the process.
+    pub(crate) fn road(&self) -> Option<Road> {
+        self.world.is_shared.then(|| Road(Arc::clone(&self.world)))
     }
 
     /// The shares of the log that its process is given.

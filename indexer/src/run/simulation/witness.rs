@@ -39,6 +39,8 @@ pub(super) struct Figures {
     pub zombies: usize,
     /// Runs of wide fan-outs.
     pub fan_outs: usize,
+    /// Questions to the ledger that nobody heard an answer to.
+    pub unheard: usize,
 }
 
 impl std::ops::AddAssign for Figures {
@@ -52,6 +54,7 @@ impl std::ops::AddAssign for Figures {
         self.crashes += other.crashes;
         self.zombies += other.zombies;
         self.fan_outs += other.fan_outs;
+        self.unheard += other.unheard;
     }
 }
 

@@ -78,6 +78,8 @@ pub(super) struct Weather {
     pub gateway: f64,
     /// The probability that a write is lost on its way, that its acknowledgement is, or that a document of it is refused for now.
     pub store: f64,
+    /// The probability that a question to the ledger is lost, or its answer.
+    pub ledger: f64,
     /// The probability that a server takes long.
     pub slow: f64,
 }

@@ -57,6 +57,14 @@ impl ReindexLog for LogClient {
         let server = async move {
             world.road().await;
             let progress = append.progress.take();
+            // An append that was broken off is begun anew, and part of it is in the log already.
+            let is_broken_off = world.dice.says(world.weather().ledger);
+            if is_broken_off {
+                let part = append.entries.len() / 2;
+                let entries = append.entries[..part].to_vec();
+                Self::keep(&world, Append { entries, ..Append::default() }).await?;
+                world.pause(200..2_000).await;
+            }
             Self::keep(&world, append).await?;
             if let Some(progress) = progress {
                 world.road().await;
