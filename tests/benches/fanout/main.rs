@@ -20,7 +20,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -97,6 +97,8 @@ struct Bench {
     index: Index,
     state: StateFile,
     gateway: Arc<Gateway>,
+    /// Live events that were timed. Each changes its movie to what it never was.
+    timed: AtomicUsize,
     stop: CancellationToken,
     process: JoinHandle<()>,
 }
@@ -121,7 +123,7 @@ impl Bench {
         let run = process.run(RunOptions::default(), stop.clone());
         let process = tokio::spawn(async move { drop(run.await.expect("it runs")) });
         let state = index.state().expect("it is embedded").clone();
-        Self { roots, index, state, gateway, stop, process }
+        Self { roots, index, state, gateway, timed: AtomicUsize::new(0), stop, process }
     }
 
     async fn end(self) {
@@ -230,11 +232,12 @@ impl Bench {
     async fn samples(&self, more: impl AsyncFn(usize) -> bool) -> Vec<Duration> {
         let mut samples: Vec<Duration> = Vec::new();
         while more(samples.len()).await {
-            let (number, id) = (samples.len(), format!("z{}", samples.len() % 1_000));
-            self.gateway.rename(&id, number + 1);
+            let number = self.timed.fetch_add(1, Ordering::Relaxed) + 1;
+            let id = format!("z{}", number % 1_000);
+            self.gateway.rename(&id, number);
             let start = Instant::now();
             self.tell("movies", [id.clone()]).await;
-            let (wanted, key) = (movie(&id, number + 1).to_string(), DocumentId::new(id).expect("an id"));
+            let (wanted, key) = (movie(&id, number).to_string(), DocumentId::new(id).expect("an id"));
             while !self.shows(&key, &wanted).await {
                 assert!(start.elapsed() < Duration::from_mins(2), "{key} is never written");
                 sleep(Duration::from_millis(2)).await;
