@@ -1,16 +1,9 @@
 //! Audits of a real index against the real graph, after a stranger changed documents, and the trace of one document.
 
-use std::{
-    collections::BTreeSet,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, thread, time::Duration};
 
 use harness::{
+    background::Background,
     folder::{Folder, assert_equal},
     graph::RealGraph,
     servers::elasticsearch,
@@ -83,13 +76,12 @@ async fn tamper(folder: &Folder) {
     index.store.write(documents).await.expect("a write");
 }
 
-/// Edits movies and talents all the time, until it is told to stop.
-fn edits(graph: &Arc<RealGraph>) -> impl FnOnce() -> u32 {
-    let stop = Arc::new(AtomicBool::new(false));
-    let (graph, stopped) = (Arc::clone(graph), Arc::clone(&stop));
-    let editing = thread::spawn(move || {
+/// Edits movies and talents all the time, until it is ended; gives how often.
+fn edits(graph: &Arc<RealGraph>) -> Background<u32> {
+    let graph = Arc::clone(graph);
+    Background::begin(move |is_ended| {
         let mut round = 0;
-        while !stopped.load(Ordering::Relaxed) {
+        while !is_ended() {
             round += 1;
             for step in 0..5 {
                 let id = 100 + (round * 7 + step * 13) % 400;
@@ -101,11 +93,7 @@ fn edits(graph: &Arc<RealGraph>) -> impl FnOnce() -> u32 {
             thread::sleep(Duration::from_millis(200));
         }
         round
-    });
-    move || {
-        stop.store(true, Ordering::Relaxed);
-        editing.join().expect("the edits were taken")
-    }
+    })
 }
 
 #[test]
@@ -118,9 +106,9 @@ fn what_a_stranger_changed_is_found_under_writes_repaired_and_traced() {
     folder.backfills_within(SETTLES, &graph);
 
     // All is equal, and edits on their way are no findings.
-    let stop = edits(&graph);
+    let editing = edits(&graph);
     let (report, code) = audited(&folder, &[]);
-    let rounds = stop();
+    let rounds = editing.end();
     assert!(rounds > 5, "{rounds} rounds of edits are none");
     assert_eq!((report["success"].as_bool(), code), (Some(true), Some(0)), "{report:#}");
     assert_eq!(found(&report), BTreeSet::new());
@@ -128,9 +116,9 @@ fn what_a_stranger_changed_is_found_under_writes_repaired_and_traced() {
     folder.settles_within(SETTLES);
 
     tamper(&folder);
-    let stop = edits(&graph);
+    let editing = edits(&graph);
     let (report, code) = audited(&folder, &["--repair"]);
-    stop();
+    editing.end();
     assert_eq!((found(&report), code), (expected(), Some(1)), "{report:#}");
     assert_eq!(report["repaired"], 3);
     assert_eq!(report["fields"], json!({"title": {"subgraphs": ["movies"], "documents": 1}}));

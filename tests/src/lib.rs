@@ -3,6 +3,7 @@
 //! Tests need Node, Python, Maven and two JDKs beside Rust. What is missing fails a test with a sentence that says so; nothing is skipped.
 
 pub mod avro;
+pub mod background;
 pub mod difference;
 pub mod federation;
 pub mod folder;

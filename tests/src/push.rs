@@ -6,13 +6,15 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    thread::{JoinHandle, sleep},
+    thread::sleep,
     time::Duration,
 };
 
 use reqwest::blocking::Client;
+
+use crate::background::Background;
 
 /// How often the file is looked at, and how long after a failure it is tried again.
 const POLL: Duration = Duration::from_millis(50);
@@ -24,20 +26,19 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Push {
     file: PathBuf,
     acknowledged: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    _pushing: Background<()>,
 }
 
 impl Push {
     /// Pushes a file to this URL, such as `http://127.0.0.1:9467/events/movies/talent-changes`.
     pub fn start(file: PathBuf, url: String) -> Self {
-        let (stop, acknowledged) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
-        let (is_stopped, at, read) = (Arc::clone(&stop), Arc::clone(&acknowledged), file.clone());
-        let thread = std::thread::spawn(move || {
+        let acknowledged = Arc::<AtomicU64>::default();
+        let (at, read) = (Arc::clone(&acknowledged), file.clone());
+        let pushing = Background::begin(move |is_ended| {
             // A connection that hangs is not used a second time.
             let client = || Client::builder().timeout(PATIENCE).build().expect("a client");
             let mut pushing = client();
-            while !is_stopped.load(Ordering::Relaxed) {
+            while !is_ended() {
                 let lines = lines_from(&read, at.load(Ordering::Relaxed));
                 let length = lines.len() as u64;
                 if length > 0 {
@@ -51,7 +52,7 @@ impl Push {
                 sleep(POLL);
             }
         });
-        Self { file, acknowledged, stop, thread: Some(thread) }
+        Self { file, acknowledged, _pushing: pushing }
     }
 
     /// Whether every byte of the file is acknowledged.
@@ -70,13 +71,4 @@ fn lines_from(file: &Path, from: u64) -> Vec<u8> {
     let whole = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     lines.truncate(whole);
     lines
-}
-
-impl Drop for Push {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
 }

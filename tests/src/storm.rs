@@ -1,17 +1,10 @@
 //! A steady stream of changes of everything that documents are made of: fields of each subgraph, edges, movies that go and come back.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{JoinHandle, sleep},
-    time::Duration,
-};
+use std::{sync::Arc, thread::sleep, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::{graph::RealGraph, random::Random};
+use crate::{background::Background, graph::RealGraph, random::Random};
 
 const STATUSES: [&str; 3] = ["IN_PHOTOGRAPHY", "WRAPPED", "RELEASED"];
 
@@ -27,10 +20,7 @@ pub struct Subjects {
 }
 
 /// Changes a graph until it is calmed, or dropped.
-pub struct Storm {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<(Subjects, u64)>>,
-}
+pub struct Storm(Background<(Subjects, u64)>);
 
 impl Subjects {
     /// What the graph holds now.
@@ -127,33 +117,20 @@ fn allowed(graph: &RealGraph, route: &str, body: &Value) -> bool {
 impl Storm {
     /// Changes the graph each `pause`, as the chance of this seed says.
     pub fn over(graph: &Arc<RealGraph>, mut subjects: Subjects, seed: u64, pause: Duration) -> Self {
-        let (graph, stop) = (Arc::clone(graph), Arc::<AtomicBool>::default());
-        let is_stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
+        let graph = Arc::clone(graph);
+        Self(Background::begin(move |is_ended| {
             let (mut random, mut changes) = (Random::new(seed), 0);
-            while !is_stopped.load(Ordering::Relaxed) {
+            while !is_ended() {
                 subjects.change(&graph, &mut random);
                 changes += 1;
                 sleep(pause);
             }
             (subjects, changes)
-        });
-        Self { stop, thread: Some(thread) }
+        }))
     }
 
     /// Ends it; gives what there is now, and how many changes it tried.
-    pub fn calm(mut self) -> (Subjects, u64) {
-        self.stop.store(true, Ordering::Relaxed);
-        let thread = self.thread.take().expect("it is taken once");
-        thread.join().expect("the graph takes changes")
-    }
-}
-
-impl Drop for Storm {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+    pub fn calm(self) -> (Subjects, u64) {
+        self.0.end()
     }
 }

@@ -5,11 +5,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, Seek, SeekFrom},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{JoinHandle, sleep},
+    thread::sleep,
     time::Duration,
 };
 
@@ -19,31 +15,28 @@ use rdkafka::{
 };
 use serde_json::Value;
 
-use crate::servers::produce;
+use crate::{background::Background, servers::produce};
 
 /// How often the files are looked at.
 const POLL: Duration = Duration::from_millis(50);
 
 /// Follows event files into topics until it is dropped.
 pub struct Stream {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    _following: Background<()>,
 }
 
 impl Stream {
     /// Follows these files, each into its topic.
     pub fn start(brokers: &str, files: BTreeMap<PathBuf, String>) -> Self {
-        let stop: Arc<AtomicBool> = Arc::default();
         let producer: BaseProducer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("enable.idempotence", "true")
             .set("partitioner", "murmur2_random")
             .create()
             .expect("a producer");
-        let is_stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
+        let following = Background::begin(move |is_ended| {
             let mut read: BTreeMap<&Path, u64> = BTreeMap::new();
-            while !is_stopped.load(Ordering::Relaxed) {
+            while !is_ended() {
                 for (file, topic) in &files {
                     let from = read.entry(file).or_default();
                     *from = pass_on(&producer, file, topic, *from);
@@ -51,7 +44,7 @@ impl Stream {
                 sleep(POLL);
             }
         });
-        Self { stop, thread: Some(thread) }
+        Self { _following: following }
     }
 }
 
@@ -73,14 +66,5 @@ fn pass_on(producer: &BaseProducer, file: &Path, topic: &str, from: u64) -> u64 
         let mut record = BaseRecord::to(topic).key(key.as_str());
         record.payload = Some(value.as_bytes()).filter(|_| !event["value"].is_null());
         produce(producer, record);
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
