@@ -7,7 +7,7 @@ use indexer::{
     index::BackfillProgress,
     ledger::{
         BackfillState, IndexState,
-        figures::{LaneFigures, LaneWait},
+        figures::{LaneFigures, LaneWait, slowest_lane},
     },
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -46,8 +46,7 @@ pub(crate) async fn to_the_end(
             return Err(Failure::new(format!("there is no backfill {number}")));
         };
         let figures = index.ledger.figures().await?;
-        let lanes = figures.iter().filter_map(|figures| figures.lane);
-        let lane = lanes.max_by_key(|lane| (lane.waits, lane.p95_ms));
+        let lane = slowest_lane(&figures);
         view.show(&progress, lane.as_ref());
         if progress.backfill.ended_at.is_some() {
             view.end();

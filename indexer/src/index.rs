@@ -19,7 +19,7 @@ use crate::{
     graph::{Graph, http::HttpGraph},
     ledger::{
         Backfill, BackfillState, FanOuts, FoundIn, IndexState, Ledger, RetryPauses,
-        figures::{Freshness, LaneFigures},
+        figures::{Freshness, LaneFigures, slowest_lane},
         sqlite::{SqliteLedger, served_version},
     },
     log::{Lane, ReindexLog, sqlite::SqliteLog},
@@ -325,10 +325,7 @@ impl Index {
             audits: self.audits().await?,
             sources,
             fan_outs: self.ledger.fan_outs().await?.into_iter().map(FanOutProgress::from).collect(),
-            lane: figures
-                .iter()
-                .filter_map(|figures| figures.lane)
-                .max_by_key(|lane| (lane.waits, lane.p95_ms)),
+            lane: slowest_lane(&figures),
             limit: figures.iter().map(|figures| figures.limit).sum(),
             waiting: figures.into_iter().find_map(|figures| figures.waiting),
         })

@@ -37,6 +37,7 @@ pub mod run;
 pub mod source;
 pub mod state;
 pub mod store;
+mod tasks;
 #[cfg(test)]
 mod testing;
 pub mod trace;

@@ -38,6 +38,7 @@ use crate::{
     now_ms,
     rebuild::fetches::Fetches,
     state::RunLock,
+    tasks::joined,
 };
 
 /// How often figures are published.
@@ -307,10 +308,6 @@ type Tasks = JoinSet<Result<(), RunError>>;
 /// Sleeps, and says whether it was stopped meanwhile.
 async fn sleeps_through(pause: Duration, stop: &CancellationToken) -> bool {
     tokio::time::timeout(pause, stop.cancelled()).await.is_ok()
-}
-
-fn joined(ended: Result<Result<(), RunError>, tokio::task::JoinError>) -> Result<(), RunError> {
-    ended.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::{
 use plan::{Code, code::store as codes};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
-use crate::registry::RegistryError;
+use crate::{registry::RegistryError, tasks::joined};
 
 /// The layout of the tables below; a file of another layout is refused.
 const LAYOUT: i64 = 5;
@@ -418,10 +418,7 @@ pub(crate) fn not_provisioned(path: &Path) -> StateError {
 async fn off_the_loop<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StateError> + Send + 'static,
 ) -> Result<T, StateError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
-    }
+    joined(tokio::task::spawn_blocking(work).await)
 }
 
 fn open_connection(path: &Path, create: OpenFlags) -> rusqlite::Result<Connection> {

@@ -12,7 +12,6 @@ use indexer::{
     ledger::IndexState,
     source::pulse::Pulse,
 };
-use jiff::Timestamp;
 use plan::index_plan::FreshnessPolicy;
 use serde::Serialize;
 
@@ -22,7 +21,7 @@ use crate::{
     environment::Environment,
     exit::Exit,
     failure::Failure,
-    moment::{moment, span},
+    moment::{moment, now, span},
     output::Output,
     paint::Paint,
     project::Project,
@@ -168,7 +167,7 @@ fn table(statuses: &[Status], paint: Paint) -> String {
 /// When something came through a source, where a heartbeat was ever sent through it: then somebody wants to know.
 fn heard(name: &str, source: &SourceProgress, paint: Paint) -> Option<String> {
     let Pulse { newest_at, heartbeat: Some(heartbeat) } = source.pulse else { return None };
-    let ago = |at: i64| format!("{} ago", span(Timestamp::now().as_millisecond().saturating_sub(at).max(0)));
+    let ago = |at: i64| format!("{} ago", span(now().saturating_sub(at).max(0)));
     let (arrived, took) = (ago(heartbeat.arrived_at), span(heartbeat.took_ms()));
     let newest = newest_at.map_or_else(|| "none since the process began".to_owned(), ago);
     let line = format!("{} of {name}: heartbeat {arrived}, took {took}; newest record {newest}", source.name);

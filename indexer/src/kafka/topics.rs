@@ -22,7 +22,7 @@ use rdkafka::{
 };
 
 use super::client::{Cluster, Meaning, Trouble, Watch};
-use crate::{StateError, endpoints::KafkaEndpoint};
+use crate::{StateError, endpoints::KafkaEndpoint, tasks::joined};
 
 /// How long a question may take. A broker that starts, or elects, needs a few seconds.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
@@ -213,10 +213,7 @@ impl Topics {
         ask: impl FnOnce(&Shared) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, StateError> {
         let shared = Arc::clone(&self.shared);
-        match tokio::task::spawn_blocking(move || ask(&shared)).await {
-            Ok(answer) => Ok(answer?),
-            Err(failure) => std::panic::resume_unwind(failure.into_panic()),
-        }
+        Ok(joined(tokio::task::spawn_blocking(move || ask(&shared)).await)?)
     }
 }
 

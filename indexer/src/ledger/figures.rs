@@ -79,6 +79,11 @@ pub struct LaneFigures {
     pub error_rate: Option<f64>,
 }
 
+/// How the backfill lane gets on in the process in which it waits for most; `None` while nobody rebuilds.
+pub fn slowest_lane(all: &[Figures]) -> Option<LaneFigures> {
+    all.iter().filter_map(|figures| figures.lane).max_by_key(|lane| (lane.waits, lane.p95_ms))
+}
+
 /// Why nothing of the backfill lane is fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -172,6 +177,11 @@ impl Meter {
     /// Why the gateway is not asked right now.
     pub fn waiting(&self) -> Option<String> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says how many requests for documents may be in flight.
+    pub(crate) fn limit_is(&self, places: usize) {
+        self.metrics.limit.set(i64::try_from(places).unwrap_or(i64::MAX));
     }
 
     /// Says how the backfill lane gets on.

@@ -151,13 +151,11 @@ impl Ledger for SqliteLedger {
     }
 
     async fn due(&self, limit: usize, without: &[String]) -> Result<Vec<Held>, StateError> {
-        let (without, sql) = (
-            as_json(&without),
-            format!(
-                "SELECT {HELD_COLUMNS} FROM held WHERE next_at <= ?1
+        let without = as_json(&without);
+        let sql = format!(
+            "SELECT {HELD_COLUMNS} FROM held WHERE next_at <= ?1
              AND (subgraph IS NULL OR subgraph NOT IN (SELECT value FROM json_each(?2)))
              ORDER BY next_at LIMIT ?3"
-            ),
         );
         self.state
             .read(move |conn| {

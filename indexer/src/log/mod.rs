@@ -103,6 +103,11 @@ impl Entry {
     pub fn new(id: DocumentId, lane: Lane, cause: Cause) -> Self {
         Self { id, lane, cause, event_at: None, deleted: false, wants: Wants::default() }
     }
+
+    /// Whether a backfill put it into its lane, by enumeration or by name; what events put there is not a backfill's.
+    pub fn is_of_backfill(&self) -> bool {
+        self.lane == Lane::Backfill && matches!(self.cause, Cause::Backfill | Cause::Person)
+    }
 }
 
 /// A position in each partition of a lane. The embedded log has one partition, 0.

@@ -123,6 +123,7 @@ pub struct Coalescer {
 impl Coalescer {
     /// Takes an entry in. It will be completed by a fetch that starts after this call.
     pub fn arrive(&mut self, Logged { partition, position, entry }: Logged, now: Instant) {
+        let is_of_backfill = entry.is_of_backfill();
         let Entry { id, lane, event_at, deleted, wants, cause } = entry;
         let slot = self.slots.entry(id.clone()).or_insert_with(|| Slot {
             phase: Phase::Idle,
@@ -140,7 +141,6 @@ impl Coalescer {
         let is_told = lane == Lane::Live && matches!(cause, Cause::Event | Cause::Lookup);
         let is_unversioned = is_told && wants.is_empty();
         slot.wants[WAITING].merge(wants);
-        let is_of_backfill = lane == Lane::Backfill && matches!(cause, Cause::Backfill | Cause::Person);
         slot.waiting.push(Waiting {
             lane,
             partition,

@@ -51,6 +51,7 @@ use crate::{
     ledger::{self, IndexState},
     log::{Append, Cause, Entry, Lane, Logged, ReindexLog, Tenure},
     now_ms,
+    tasks::joined,
 };
 
 /// Entries of a lane that are read and not complete, at most. About 200 bytes each; more would only wait here instead of
@@ -149,7 +150,7 @@ impl Rebuild {
             StateError::UnreadablePlan { place, reason: unknown.to_string() }
         })?;
         let limit = Limit::new(batches.plan.graph.max_concurrency, now);
-        batches.meter.metrics.limit.set(i64::try_from(limit.places()).unwrap_or(i64::MAX));
+        batches.meter.limit_is(limit.places());
         let mut rebuild = Self {
             max_batch: batches.requests.max_batch(),
             limit,
@@ -351,10 +352,7 @@ impl Rebuild {
         &mut self,
         end: Result<Result<BatchEnd, StateError>, tokio::task::JoinError>,
     ) -> Result<(), RebuildError> {
-        let mut end = match end {
-            Ok(end) => end?,
-            Err(failure) => std::panic::resume_unwind(failure.into_panic()),
-        };
+        let mut end = joined(end)?;
         let now = Instant::now();
         let wall = now_ms();
         let asked = end.fates.len();

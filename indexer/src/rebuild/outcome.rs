@@ -53,8 +53,7 @@ impl Rebuild {
             }
             Err(_) => {}
         }
-        let limit = i64::try_from(self.limit.places()).unwrap_or(i64::MAX);
-        self.batches.meter.metrics.limit.set(limit);
+        self.batches.meter.limit_is(self.limit.places());
     }
 
     pub(super) async fn note_success(&mut self, now: Instant) -> Result<(), StateError> {

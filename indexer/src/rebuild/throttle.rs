@@ -17,7 +17,7 @@ use crate::{
         figures::{LaneFigures, LaneWait},
         pace::LaneWishes,
     },
-    log::{Cause, Ends, Lane, Logged},
+    log::{Ends, Logged},
     now_ms,
 };
 
@@ -130,9 +130,7 @@ impl Throttle {
 
     /// Whether an entry is of a backfill that was stopped. What events put into the lane is never dropped.
     pub(super) fn drops(&self, Logged { partition, position, entry }: &Logged) -> bool {
-        entry.lane == Lane::Backfill
-            && matches!(entry.cause, Cause::Backfill | Cause::Person)
-            && self.stopped.get(partition).is_some_and(|through| position <= through)
+        entry.is_of_backfill() && self.stopped.get(partition).is_some_and(|through| position <= through)
     }
 
     /// What `status` shows of it.

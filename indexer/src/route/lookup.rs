@@ -214,9 +214,9 @@ impl Lookup {
         }
     }
 
-    /// Queues the roots that the graph names for the keys, each from a page on: edges that the index can't know yet. A gateway that is down is waited
-    /// for; a key that alone fails again and again is given up, so that it doesn't hold up the others. After `stop` keys are
-    /// left unasked.
+    /// Queues the roots that the graph names for the keys, each from a page on: edges that the index can't know yet. A gateway
+    /// that is down is waited for; a key that alone fails again and again is given up, so that it doesn't hold up the others.
+    /// After `stop` keys are left unasked.
     pub(super) async fn in_graph(
         &self,
         keys: Vec<(DocumentId, Option<Value>)>,

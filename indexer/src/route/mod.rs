@@ -45,6 +45,7 @@ use crate::{
         Records, Source, SourceError, SourceRecord,
         pulse::{self, Heartbeat, Pulse},
     },
+    tasks::joined,
 };
 
 /// Records read at once, or fewer where they are large ([`MAX_READ_BYTES`](crate::source::MAX_READ_BYTES)). They share their
@@ -118,10 +119,7 @@ impl Route {
         let heartbeat = heartbeat::beside(format!("the second lookups of {}", self.lookup.source.name));
         let second = tokio::spawn(heartbeat.drive(second.run(barriers)));
         let first = self.read_on(pending).await;
-        match second.await {
-            Ok(result) => first.and(result),
-            Err(failure) => std::panic::resume_unwind(failure.into_panic()),
-        }
+        first.and(joined(second.await))
     }
 
     async fn read_on(&mut self, pending: mpsc::UnboundedSender<Waiting>) -> Result<(), RouteError> {

@@ -15,11 +15,16 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{RouteError, fan_out::FanOut, fan_out::Finder, lookup::Lookup};
+use super::{
+    RouteError,
+    fan_out::{FanOut, Finder},
+    lookup::Lookup,
+};
 use crate::{
     StateError, heartbeat,
     ledger::{FanOutRun, FanOutStep, FanOuts, Fanning, FoundIn, Ledger},
     log::{Append, Lane, ReindexLog},
+    tasks::joined,
 };
 
 /// How often the ledger is asked for fan-outs.
@@ -162,8 +167,4 @@ impl FanOutRuns {
     fn fan_out<'a>(&'a self, lookup: &'a Lookup, of: &'a Fanning, run: &'a mut FanOutRun) -> FanOut<'a> {
         FanOut::of_run(of, run, lookup, &*self.log, &*self.ledger)
     }
-}
-
-fn joined<T>(ended: Result<T, tokio::task::JoinError>) -> T {
-    ended.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()))
 }

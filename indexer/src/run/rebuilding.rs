@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     ONCE_GIVES_UP_AFTER, Process, RunError, Tasks,
     healing::{self, Healing},
-    joined, routing, sleeps_through,
+    routing, sleeps_through,
 };
 use crate::{
     StateError,
@@ -24,6 +24,7 @@ use crate::{
     log::{Lane, Ownership, Tenure},
     rebuild::{Rebuild, Signals, batch::Batches, gone::GoneGuard},
     route::{lookup::Lookup, run::FanOutRuns},
+    tasks::joined,
 };
 
 /// How long what runs may take to end when a share is asked back. Then it is abandoned: the next owner fetches it anew.

@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Process, RunError, Tasks,
     gaps::{self, Gaps},
-    joined,
 };
 use crate::{
     StateError,
@@ -17,6 +16,7 @@ use crate::{
     log::kafka::KafkaLog,
     route::barrier::Barrier,
     source::topic::{Leaps, TopicSource},
+    tasks::joined,
 };
 
 /// Routes the topics of one group, whatever partitions of them the group gives to this process.

@@ -12,7 +12,8 @@ use crate::{
     heartbeat::waiting,
     log::{Ownership, Tenure},
     route::barrier::Barrier,
-    run::{Process, RunError, Tasks, joined},
+    run::{Process, RunError, Tasks},
+    tasks::joined,
 };
 
 /// Sources that one process routes until the next rebalance.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::world::World;
-use crate::StateError;
+use crate::{StateError, tasks::joined};
 
 /// The road to the ledger. What it is asked for may never arrive, and its answer may not either; who asked has patience.
 #[derive(Clone)]
@@ -38,5 +38,5 @@ impl Road {
 
 /// Waits for what a server does.
 async fn answer<T>(server: JoinHandle<T>) -> T {
-    server.await.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()))
+    joined(server.await)
 }
