@@ -187,6 +187,23 @@ pub(crate) enum Command {
     /// Rebuild many documents at a gentle pace
     #[command(subcommand)]
     Backfill(Backfill),
+    /// Serve another index version, when it is filled and its checks hold
+    ///
+    /// A change that can't be made in place gives a new index version beside the served one: `provision` makes it, `run` fills
+    /// it from the served one without asking the graph, and writes both. The checks are `backfill.checks`, and that each search
+    /// of `tests:` finds something where it does in the served version. Searches go over in one step.
+    Promote {
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
+        /// Its number; left out: the newest that is ready
+        #[arg(value_name = "VERSION", value_parser = clap::value_parser!(u32).range(1..))]
+        version: Option<u32>,
+    },
+    /// Serve the index version again that was served before
+    Rollback {
+        #[arg(value_name = "FILE", default_value = ".")]
+        file: PathBuf,
+    },
     /// Show how indexes are doing
     Status {
         #[arg(value_name = "FILE", default_value = ".")]
@@ -228,6 +245,9 @@ pub(crate) enum Command {
     Export {
         #[arg(value_name = "FILE", default_value = ".")]
         file: PathBuf,
+        /// Another index version than the served one
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        version: Option<u32>,
     },
     /// Show what happened to one document lately, and how graph and index have it now
     ///

@@ -154,7 +154,9 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
             let wanted = commands::audit::Wanted::of(sample, full);
             commands::audit::audit(&file, wanted, repair, env, output).await
         }
-        Command::Export { file } => commands::export::export(&file, env, output).await,
+        Command::Export { file, version } => commands::export::export(&file, version, env, output).await,
+        Command::Promote { file, version } => commands::promote::promote(&file, version, env, output).await,
+        Command::Rollback { file } => commands::promote::rollback(&file, env, output).await,
         Command::Config(ConfigCommand::Schema) => commands::config::schema(output),
         Command::Config(ConfigCommand::Expand { file }) => commands::config::expand(&file, env, output),
         Command::Config(ConfigCommand::Upgrade { file }) => commands::config::upgrade(&file, env, output),

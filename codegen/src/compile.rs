@@ -158,6 +158,7 @@ fn index_plan(config: &Config, texts: &Texts, diagnostics: &mut Vec<Diagnostic>)
         Some(IdsConfig::Query(path)) => queries.get(&path.value).cloned(),
         _ => None,
     };
+    let backfill = planned::backfill(config, ids, &tree, diagnostics);
     diagnostics.extend(schema.failures());
     let fetch = fetch?;
     Some(IndexPlan {
@@ -172,9 +173,10 @@ fn index_plan(config: &Config, texts: &Texts, diagnostics: &mut Vec<Diagnostic>)
         subgraphs: schema.subgraphs.clone(),
         fields: tree,
         sources: planned_sources,
-        backfill: planned::backfill(config, ids),
+        backfill,
         errors: config.policies.errors.clone(),
         store: config.store.kind,
+        keep_versions: config.store.keep_versions,
         search,
         freshness: config.policies.freshness.clone(),
         audit: config.policies.audit.clone(),

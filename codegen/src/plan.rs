@@ -7,8 +7,8 @@ use plan::{
     code::{config as config_codes, graph as codes},
     field::MappingKind,
     index_plan::{
-        BackfillPlan, Boost, EdgeTeller, Encoding, GraphPolicy, IdQuery, IdSource, KeyPlan, SearchPlan,
-        SourceInput, SourcePlan, WeightedPath,
+        BackfillPlan, Boost, ChecksPlan, EdgeTeller, Encoding, GraphPolicy, IdQuery, IdSource, KeyPlan,
+        SearchPlan, SourceInput, SourcePlan, WeightedPath,
     },
 };
 
@@ -31,16 +31,51 @@ pub(crate) fn graph_policy(config: &Config) -> GraphPolicy {
     }
 }
 
-/// Where ids come from; `query` is the compiled one, where the configuration names one.
-pub(crate) fn backfill(config: &Config, query: Option<IdQuery>) -> BackfillPlan {
+/// Where ids come from, and what must hold of a new index version; `query` is the compiled one, where the configuration names one.
+pub(crate) fn backfill(
+    config: &Config,
+    query: Option<IdQuery>,
+    tree: &FieldTree,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> BackfillPlan {
     let ids = match &config.backfill.ids {
         Some(IdsConfig::Query(_)) => query.map(IdSource::Query),
         Some(IdsConfig::File(_)) => Some(IdSource::File),
         Some(IdsConfig::Index) => Some(IdSource::Index),
         None => None,
     };
+    let checks = checks(config, tree, diagnostics);
     let BackfillConfig { rate_per_second, windows, back_off, .. } = &config.backfill;
-    BackfillPlan { ids, rate_per_second: *rate_per_second, windows: windows.clone(), back_off: *back_off }
+    BackfillPlan {
+        ids,
+        rate_per_second: *rate_per_second,
+        windows: windows.clone(),
+        back_off: *back_off,
+        checks,
+    }
+}
+
+/// What must hold of a new index version; documents without a field are counted by a search, so that it must be indexed.
+fn checks(config: &Config, tree: &FieldTree, diagnostics: &mut Vec<Diagnostic>) -> ChecksPlan {
+    let checks = &config.backfill.checks;
+    for path in &checks.required {
+        if let Some(diagnostic) = unknown_path(config, tree, path) {
+            diagnostics.push(diagnostic);
+            continue;
+        }
+        let line = tree.ancestry(&path.value).unwrap_or_default();
+        if let Some(closed) = line.iter().find(|field| !field.mapping.indexed) {
+            let message = format!("`{}` can't be required: `{}` is not indexed", path.value, closed.path);
+            let diagnostic = Diagnostic::error(config_codes::SS115, message);
+            diagnostics
+                .push(diagnostic.at(&config.source, path.range.clone()).help("name a field that is indexed"));
+        }
+    }
+    ChecksPlan {
+        min_count_ratio: checks.min_count_ratio,
+        required: checks.required.iter().map(|path| path.value.clone()).collect(),
+        max_missing: checks.max_missing.unwrap_or(0.0),
+    }
 }
 
 /// The topics and groups of the index; `None` without `kafka:`.

@@ -1,17 +1,17 @@
 //! A provisioned index, opened: what `run` and every command beside it share.
 
+mod version;
+
 use std::{sync::Arc, time::Duration};
 
-use plan::{IndexPlan, index_plan::StoreKind};
-use search::{
-    Searcher,
-    elastic::{Client, ElasticIndex, ElasticSearcher, Engine},
-    sqlite::{SqliteIndex, SqliteSearcher},
-};
+use plan::IndexPlan;
+use search::{Searcher, sqlite::SqliteIndex};
 use serde::Serialize;
 #[cfg(feature = "kafka")]
 use tokio_util::sync::CancellationToken;
 
+use self::version::Documents;
+pub use self::version::OpenVersion;
 use crate::{
     StateError, StateFile,
     audit::{AuditKind, AuditRow, Report},
@@ -20,14 +20,15 @@ use crate::{
     ledger::{
         Backfill, BackfillState, FanOuts, FoundIn, IndexState, Ledger, RetryPauses,
         figures::{Freshness, LaneFigures, slowest_lane},
-        sqlite::{SqliteLedger, served_version},
+        sqlite::{SqliteLedger, versions::known_versions},
+        versions::{self, KnownVersion, MAX_LACKS, VersionState},
     },
     log::{Lane, ReindexLog, sqlite::SqliteLog},
-    provision::version_name,
     route::lookup::PAGE,
     run::RunError,
     source::pulse::{self, Pulse},
-    store::{Store, elastic::ElasticStore, sqlite::SqliteStore},
+    state::not_provisioned,
+    store::{Store, versions::VersionedStore},
 };
 #[cfg(feature = "kafka")]
 use crate::{
@@ -44,13 +45,17 @@ pub struct Index {
     pub plan: Arc<IndexPlan>,
     /// The served index version.
     pub version: u32,
+    /// The index versions that are written, the served one first.
+    pub live: Vec<u32>,
     /// Where log and ledger are.
     pub(crate) world: World,
+    /// Where the documents of its versions are.
+    pub(crate) place: Arc<Place>,
     /// The reindex log.
     pub log: Arc<dyn ReindexLog>,
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
-    /// The documents and the index over them.
+    /// The documents and the index over them: reads are of the served version, writes go to all that live.
     pub store: Arc<dyn Store>,
     /// Searches of the served version.
     pub searcher: Arc<dyn Searcher>,
@@ -93,6 +98,8 @@ pub struct Status {
     pub processes: usize,
     /// The served index version.
     pub version: u32,
+    /// Every index version, by number.
+    pub versions: Vec<VersionStatus>,
     /// Documents that can be found.
     pub documents: u64,
     /// Entries that aren't complete, by lane.
@@ -117,6 +124,18 @@ pub struct Status {
     pub limit: u64,
     /// Why the gateway is not asked right now.
     pub waiting: Option<String>,
+}
+
+/// An index version, and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VersionStatus {
+    /// Its number.
+    pub number: u32,
+    /// How far it is.
+    #[serde(flatten)]
+    pub state: VersionState,
+    /// How many documents it lacks because it didn't take them.
+    pub lacks: usize,
 }
 
 /// Entries that aren't complete, by lane.
@@ -220,42 +239,70 @@ impl Index {
             return Self::open_shared(name, place, kafka).await;
         }
         let state = StateFile::open(&place.state, name)?;
-        let served = served_version(&state)?;
-        let plan = Arc::new(served.plan);
-        let pauses = RetryPauses::from(&plan.errors);
-        let (store, searcher) = documents(&state, &plan, served.version, place)?;
-        let log = SqliteLog::new(state.clone());
-        Ok(Self {
-            log: Arc::new(log.clone()),
-            ledger: Arc::new(SqliteLedger::new(state, pauses)),
-            store,
-            searcher,
-            version: served.version,
-            plan,
-            world: World::Embedded(log),
-        })
+        let known = known_versions(&state)?;
+        let served = versions::served(&known).ok_or_else(|| not_provisioned(state.path()))?;
+        let pauses = RetryPauses::from(&served.plan().errors);
+        let ledger = Arc::new(SqliteLedger::new(state.clone(), pauses));
+        let log = SqliteLog::new(state);
+        Self::of(&known, served, World::Embedded(log.clone()), Arc::new(log), ledger, place)
+    }
+
+    /// The index over all its versions that live.
+    fn of(
+        known: &[KnownVersion],
+        served: &KnownVersion,
+        world: World,
+        log: Arc<dyn ReindexLog>,
+        ledger: Arc<dyn Ledger>,
+        place: &Place,
+    ) -> Result<Self, StateError> {
+        let plan = Arc::new(served.plan().clone());
+        let state = match &world {
+            World::Embedded(log) => Some(log.state()),
+            #[cfg(any(feature = "kafka", test))]
+            _ => None,
+        };
+        let open = |known: &KnownVersion| {
+            OpenVersion::new(state, place, Arc::new(known.plan().clone()), known.number())
+        };
+        let own = open(served)?;
+        let others = known.iter().filter(|known| known.state.is_live() && known.number() != served.number());
+        let others = others.map(open).collect::<Result<Vec<_>, _>>()?;
+        let live = [served.number()].into_iter().chain(others.iter().map(|other| other.number)).collect();
+        let store: Arc<dyn Store> = match &own.documents {
+            // Tables of one file are written in one transaction.
+            Documents::Tables(store) => {
+                let others =
+                    others.iter().map(|other| SqliteIndex::new(Arc::clone(&other.plan), other.number));
+                Arc::new(store.clone().beside(others))
+            }
+            Documents::Server(..) if others.is_empty() => own.store(),
+            Documents::Server(..) => {
+                let others = others.iter().map(|other| (other.number, other.store())).collect();
+                Arc::new(VersionedStore { served: own.store(), others, ledger: Arc::clone(&ledger) })
+            }
+        };
+        let (version, searcher) = (served.number(), own.searcher);
+        Ok(Self { plan, version, live, world, place: Arc::new(place.clone()), log, ledger, store, searcher })
     }
 
     /// Opens an index whose ledger is beside its documents and whose log is on Kafka.
     #[cfg(feature = "kafka")]
     async fn open_shared(name: &str, place: &Place, kafka: &KafkaEndpoint) -> Result<Self, StateError> {
-        let client = place.client()?;
-        let (ledger, served) = ElasticLedger::open(client.clone(), name).await?;
+        let (ledger, served) = ElasticLedger::open(place.client()?, name).await?;
         let lacking = || StateError::NotProvisioned(format!("the plan of {name} names no topics"));
         let topics = served.plan.kafka.clone().ok_or_else(lacking)?;
         let ledger = Arc::new(ledger);
         let log = KafkaLog::new(&served, &topics, kafka, &ledger)?;
-        let plan = Arc::new(served.plan);
-        let (store, searcher) = remote_documents(client, &plan, served.version);
-        Ok(Self {
-            log: Arc::new(log.clone()),
+        let served = KnownVersion { version: served, state: VersionState::Served };
+        Self::of(
+            std::slice::from_ref(&served),
+            &served,
+            World::Shared(log.clone()),
+            Arc::new(log),
             ledger,
-            store,
-            searcher,
-            version: served.version,
-            plan,
-            world: World::Shared(log),
-        })
+            place,
+        )
     }
 
     /// The same index for a process that waits for its servers until it is stopped.
@@ -313,6 +360,7 @@ impl Index {
             state: self.ledger.state().await?,
             processes: figures.len(),
             version: self.version,
+            versions: self.version_statuses().await?,
             documents: self.store.live_documents().await?,
             lag: Lag { live: self.log.lag(Lane::Live).await?, backfill: self.log.lag(Lane::Backfill).await? },
             freshness: figures
@@ -336,6 +384,15 @@ impl Index {
         let rows = self.ledger.audits().await?.into_iter();
         let happened = rows.filter(|row| row.ended_at.is_none() || row.report.looked > 0);
         Ok(happened.map(AuditProgress::from).collect())
+    }
+
+    async fn version_statuses(&self) -> Result<Vec<VersionStatus>, StateError> {
+        let mut statuses = Vec::new();
+        for (number, state) in self.ledger.version_states().await? {
+            let lacks = self.ledger.lacks(number, MAX_LACKS).await?.len();
+            statuses.push(VersionStatus { number, state, lacks });
+        }
+        Ok(statuses)
     }
 
     /// The newest backfill with its progress.
@@ -374,32 +431,4 @@ impl Index {
     pub(crate) fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.plan.graph.timeout_ms)
     }
-}
-
-/// The documents of an index version, and the searches over them.
-type Documents = (Arc<dyn Store>, Arc<dyn Searcher>);
-
-/// The documents of an index version in the world that the plan names.
-fn documents(
-    state: &StateFile,
-    plan: &Arc<IndexPlan>,
-    version: u32,
-    place: &Place,
-) -> Result<Documents, StateError> {
-    if plan.store != StoreKind::Sqlite {
-        return Ok(remote_documents(place.client()?, plan, version));
-    }
-    let store = SqliteStore::new(state.clone(), Arc::clone(plan), version);
-    let searcher = SqliteSearcher::new(&place.state, SqliteIndex::clone(store.index()));
-    Ok((Arc::new(store), Arc::new(searcher)))
-}
-
-/// The documents of an index version on a search server.
-fn remote_documents(client: Client, plan: &Arc<IndexPlan>, version: u32) -> Documents {
-    let engine = match plan.store {
-        StoreKind::OpenSearch => Engine::OpenSearch,
-        StoreKind::Elasticsearch | StoreKind::Sqlite => Engine::Elasticsearch,
-    };
-    let index = ElasticIndex::new(client, engine, Arc::clone(plan), &version_name(&plan.name, version));
-    (Arc::new(ElasticStore::new(index.clone())), Arc::new(ElasticSearcher::new(index)))
 }

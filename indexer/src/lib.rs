@@ -1,9 +1,10 @@
 //! The running system: events in, documents out, the index kept equal to the graph.
 //!
 //! Folders of verbs do the work: [`route`] turns source events into ids, [`rebuild`] turns ids into documents,
-//! [`backfill`] enumerates ids, [`audit`] compares index and graph, [`provision`] makes what they need, [`doctor`] examines it,
-//! [`admin`] shows it, and [`trace`] one document with its [`history`]. Folders of nouns are the ports to the worlds around it,
-//! one file a world: [`source`], [`graph`], [`log`], [`store`], [`ledger`]. [`run`] wires them.
+//! [`backfill`] enumerates ids, [`audit`] compares index and graph, [`provision`] makes what they need,
+//! [`promotion`] serves another index version, [`doctor`] examines it all, [`admin`] shows it, and [`trace`] one document with its
+//! [`history`]. Folders of nouns are the ports to the worlds around it, one file a world: [`source`], [`graph`], [`log`],
+//! [`store`], [`ledger`]. [`run`] wires them.
 //! [`documents`] writes documents as Avro and reads them, [`avro`] reads what others wrote under a schema of the [`registry`].
 //! The crate never parses GraphQL or YAML: it runs the plan that codegen proved.
 
@@ -16,6 +17,7 @@ pub mod certificates;
 pub mod doctor;
 pub mod documents;
 pub mod endpoints;
+mod filling;
 pub mod graph;
 mod heartbeat;
 pub mod history;
@@ -27,6 +29,7 @@ pub mod log;
 pub mod metrics;
 #[cfg(feature = "kafka")]
 mod patience;
+pub mod promotion;
 pub mod provision;
 pub mod rebuild;
 pub mod registry;

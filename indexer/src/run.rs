@@ -3,6 +3,7 @@
 mod error;
 #[cfg(feature = "kafka")]
 mod gaps;
+pub(crate) mod generations;
 mod healing;
 mod rebuilding;
 pub mod replaying;
@@ -22,9 +23,12 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::RunError;
-use self::rebuilding::Rebuilding;
 #[cfg(feature = "kafka")]
 use self::topics::TopicRouting;
+use self::{
+    generations::{Left, Shown},
+    rebuilding::Rebuilding,
+};
 #[cfg(feature = "kafka")]
 use crate::log::kafka::Shares;
 use crate::{
@@ -79,14 +83,15 @@ pub struct RunEnd {
     pub paused: Option<String>,
 }
 
-/// A process that has the right to run, before it has begun to work.
+/// A process that has the right to run, before it has begun to work. Clones are generations of it.
+#[derive(Clone)]
 pub struct Process {
     index: Index,
     endpoints: Endpoints,
     graph: Arc<dyn Graph>,
     fetches: Arc<Fetches>,
     meter: Arc<Meter>,
-    lock: Option<RunLock>,
+    lock: Option<Arc<RunLock>>,
     /// Its loops.
     heartbeats: Heartbeats,
     /// How this process is called in the ledger.
@@ -109,7 +114,7 @@ impl Process {
     }
 
     fn new(index: Index, endpoints: Endpoints, graph: Arc<dyn Graph>) -> Result<Self, RunError> {
-        let lock = index.state().map(StateFile::lock_for_run).transpose()?;
+        let lock = index.state().map(StateFile::lock_for_run).transpose()?.map(Arc::new);
         // Several hosts may have processes of one number.
         let name = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
         Ok(Self {
@@ -132,52 +137,100 @@ impl Process {
 
     /// Works until `stop`, or with `once` until everything that was there is done. What is running then is finished.
     pub async fn run(mut self, options: RunOptions, stop: CancellationToken) -> Result<RunEnd, RunError> {
-        // Who asks the admin port gets an answer even while a server is away.
-        let shown = self.index.clone();
-        #[cfg(feature = "kafka")]
-        {
-            self.index = self.index.waiting_until(&stop);
+        // Who asks the admin port gets an answer even while a server is away, or one generation follows another.
+        let shown = Shown::new(self.index.clone());
+        let mut pages = Tasks::new();
+        self.spawn_pages(&mut pages, options, &shown, &stop).await?;
+        let mut result = loop {
+            #[cfg(feature = "kafka")]
+            {
+                self.index = self.index.waiting_until(&stop);
+            }
+            match self.generation(options, &mut pages, &stop).await {
+                Ok(Left::ForTheNext) => match self.open_anew(&shown, &stop).await {
+                    Ok(true) => {}
+                    opened => break opened.map(drop),
+                },
+                left => break left.map(drop),
+            }
+        };
+        let stopped = stop.is_cancelled();
+        stop.cancel();
+        while let Some(ended) = pages.join_next().await {
+            result = result.and(joined(ended));
         }
+        let written = self.write_history().await;
+        let withdrawn = self.index.ledger.withdraw(&self.name).await;
+        result = at_the_end(result.and(written.and(withdrawn).map_err(RunError::from)), stopped);
+        if !options.once {
+            return result.map(|()| RunEnd::default());
+        }
+        result?;
+        let paused = match self.index.ledger.state().await? {
+            IndexState::Running => None,
+            IndexState::Paused => Some("a person paused it".to_owned()),
+            IndexState::Failed { reason, .. } => Some(reason),
+        };
+        let held = self.index.ledger.held_count().await?;
+        Ok(RunEnd { held, dead_letters: self.index.log.dead_letter_count().await?, paused })
+    }
+
+    /// Opens the admin port, where one is wanted.
+    async fn spawn_pages(
+        &self,
+        pages: &mut Tasks,
+        options: RunOptions,
+        shown: &Shown,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
+        let Some(address) = self.endpoints.admin.filter(|_| !options.once) else { return Ok(()) };
+        let acceptor = self.endpoints.identity.as_ref().map(admin::acceptor).transpose()?;
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(|source| RunError::Listen { address, source })?;
+        let admin =
+            Admin::new(shown.clone(), &self.endpoints, Arc::clone(&self.meter), self.heartbeats.clone());
+        let stop = stop.clone();
+        pages.spawn(
+            async move { admin::serve(listener, acceptor, admin, stop).await.map_err(RunError::from) },
+        );
+        Ok(())
+    }
+
+    /// Works on the index versions that live now, until they change, or until the end.
+    async fn generation(
+        &self,
+        options: RunOptions,
+        pages: &mut Tasks,
+        stop: &CancellationToken,
+    ) -> Result<Left, RunError> {
         let starting = self.heartbeats.begin("the start of the process");
         let ownership = starting.within(|| self.ownership(options.role))?;
-        let this = Arc::new(self);
-        let listener = match this.endpoints.admin {
-            Some(address) if !options.once => {
-                let acceptor = this.endpoints.identity.as_ref().map(admin::acceptor).transpose()?;
-                let bound = TcpListener::bind(address).await;
-                Some((bound.map_err(|source| RunError::Listen { address, source })?, acceptor))
-            }
-            _ => None,
-        };
+        let (this, ended) = (Arc::new(self.clone()), stop.child_token());
         // Routes fill the log and end with `--once`; the rebuilding task empties it; companions run beside them.
         let (mut routing, mut rebuilding, mut companions) = (Tasks::new(), Tasks::new(), Tasks::new());
         let routed = CancellationToken::new();
         if options.role != Role::Rebuild {
-            this.spawn_routes(&mut routing, options.once, &stop)?;
+            this.spawn_routes(&mut routing, options.once, &ended)?;
         }
         if let Some(ownership) = ownership {
             let work = Rebuilding {
                 process: Arc::clone(&this),
                 ownership,
-                stop: stop.clone(),
+                stop: ended.clone(),
                 once: options.once,
                 routed: routed.clone(),
             };
             let heartbeat = this.heartbeats.begin("rebuilding");
             rebuilding.spawn(heartbeat.drive(work.run()));
         }
-        if let Some((listener, acceptor)) = listener {
-            let admin = Admin::new(shown, &this.endpoints, Arc::clone(&this.meter), this.heartbeats.clone());
-            let stop = stop.clone();
-            companions.spawn(async move {
-                admin::serve(listener, acceptor, admin, stop).await.map_err(RunError::from)
-            });
-        }
+        let outdated = CancellationToken::new();
         let heartbeat = this.heartbeats.begin("publishing figures");
-        companions.spawn(heartbeat.drive(Arc::clone(&this).publish_until(stop.clone())));
+        companions.spawn(heartbeat.drive(Arc::clone(&this).publish_until(ended.clone(), outdated.clone())));
 
         let mut result = Ok(());
-        while result.is_ok() && !(rebuilding.is_empty() && (routing.is_empty() || options.role == Role::All))
+        while result.is_ok()
+            && !outdated.is_cancelled()
+            && !(rebuilding.is_empty() && (routing.is_empty() || options.role == Role::All))
         {
             if routing.is_empty() {
                 routed.cancel();
@@ -186,38 +239,26 @@ impl Process {
                 biased;
                 Some(ended) = rebuilding.join_next() => result = joined(ended),
                 Some(ended) = companions.join_next() => result = joined(ended),
+                Some(ended) = pages.join_next() => result = joined(ended),
                 Some(ended) = routing.join_next() => result = joined(ended),
             }
         }
-        let stopped = stop.is_cancelled();
-        stop.cancel();
+        ended.cancel();
         for tasks in [&mut rebuilding, &mut routing, &mut companions] {
             while let Some(ended) = tasks.join_next().await {
                 result = result.and(joined(ended));
             }
         }
-        let written = this.write_history().await;
-        let withdrawn = this.index.ledger.withdraw(&this.name).await;
-        result = at_the_end(result.and(written.and(withdrawn).map_err(RunError::from)), stopped);
-        if !options.once {
-            return result.map(|()| RunEnd::default());
-        }
-        result?;
-        let paused = match this.index.ledger.state().await? {
-            IndexState::Running => None,
-            IndexState::Paused => Some("a person paused it".to_owned()),
-            IndexState::Failed { reason, .. } => Some(reason),
-        };
-        let held = this.index.ledger.held_count().await?;
-        Ok(RunEnd { held, dead_letters: this.index.log.dead_letter_count().await?, paused })
+        let is_for_the_next = outdated.is_cancelled() && !stop.is_cancelled();
+        result.map(|()| if is_for_the_next { Left::ForTheNext } else { Left::ForGood })
     }
 
     /// How this process comes to own shares of the log; `None` where it rebuilds nothing.
-    fn ownership(&mut self, role: Role) -> Result<Option<Box<dyn Ownership>>, RunError> {
+    fn ownership(&self, role: Role) -> Result<Option<Box<dyn Ownership>>, RunError> {
         match &self.index.world {
             World::Embedded(_) if role != Role::All => Err(RunError::Role),
             World::Embedded(log) => {
-                let lock = self.lock.take().expect("a process over a state file begins with its lock");
+                let lock = self.lock.clone().expect("a process over a state file begins with its lock");
                 Ok(Some(Box::new(WholeLog::new(log.clone(), lock))))
             }
             #[cfg(feature = "kafka")]
@@ -261,6 +302,7 @@ impl Process {
         let lag = [self.index.log.lag(Lane::Live).await?, self.index.log.lag(Lane::Backfill).await?];
         let figures = Figures {
             deadline_ms: self.index.plan.graph.deadline_ms,
+            versions: self.index.live.clone(),
             ..self.meter.figures(&self.name, now_ms(), lag)
         };
         self.index.ledger.publish(&figures).await?;
@@ -271,11 +313,20 @@ impl Process {
         Ok(())
     }
 
-    async fn publish_until(self: Arc<Self>, stop: CancellationToken) -> Result<(), RunError> {
+    /// Publishes figures each second, and ends its generation where the index versions are other ones by then.
+    async fn publish_until(
+        self: Arc<Self>,
+        stop: CancellationToken,
+        outdated: CancellationToken,
+    ) -> Result<(), RunError> {
         while !sleeps_through(PUBLISH, &stop).await {
             heartbeat::beat();
             self.publish().await?;
             self.write_history().await?;
+            if self.is_outdated().await? {
+                outdated.cancel();
+                break;
+            }
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use crate::{registry::RegistryError, tasks::joined};
 
 /// The layout of the tables below; a file of another layout is refused.
-const LAYOUT: i64 = 5;
+const LAYOUT: i64 = 6;
 
 /// How long a command waits for another process' transaction. Ours are bounded by a batch, so this is never reached
 /// unless something is stuck.
@@ -28,7 +28,9 @@ const IDLE_READERS: usize = 4;
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS version_plan (
-    version INTEGER PRIMARY KEY, plan TEXT NOT NULL, plan_hash TEXT NOT NULL, served INTEGER NOT NULL);
+    version INTEGER PRIMARY KEY, plan TEXT NOT NULL, plan_hash TEXT NOT NULL, state TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS version_lack (
+    version INTEGER NOT NULL, id TEXT NOT NULL, document INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (version, id)) WITHOUT ROWID;
 -- AUTOINCREMENT: a position is never used again after the log was trimmed.
 CREATE TABLE IF NOT EXISTS log (
     position INTEGER PRIMARY KEY AUTOINCREMENT, lane INTEGER NOT NULL, id TEXT NOT NULL, cause TEXT NOT NULL,

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::{FieldTree, IdKind, KafkaPlan, RecordPath, window::Window};
 pub use crate::{
     audit_plan::{AuditPlan, Every},
+    checks_plan::ChecksPlan,
     coverage_plan::{CoverageLine, CoveredBy, EdgeLine, EdgeSource, EdgeWay},
     kafka_plan::{Encoding, OnGap},
     store_kind::StoreKind,
@@ -50,6 +51,9 @@ pub struct IndexPlan {
     pub errors: ErrorPolicy,
     /// Where documents are kept and searched.
     pub store: StoreKind,
+    /// Index versions that were served and are still written, for rollback, at most.
+    #[serde(default = "two", skip_serializing_if = "is_two")]
+    pub keep_versions: u64,
     /// Topics and groups, where the log is shared over Kafka; `None`: it is in the state file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kafka: Option<KafkaPlan>,
@@ -66,6 +70,15 @@ pub struct IndexPlan {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+fn two() -> u64 {
+    2
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over so")]
+fn is_two(count: &u64) -> bool {
+    *count == two()
 }
 
 /// The key of the root entity.
@@ -322,6 +335,9 @@ pub struct BackfillPlan {
     /// When it waits for the gateway to get better.
     #[serde(default, skip_serializing_if = "is_default")]
     pub back_off: BackOff,
+    /// What must hold before a new index version is served.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub checks: ChecksPlan,
 }
 
 /// How the gateway is while a backfill waits.

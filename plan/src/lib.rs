@@ -4,6 +4,7 @@
 //! paths into them, diagnostics, and the filter language with its meaning ([`filter`]).
 
 mod audit_plan;
+mod checks_plan;
 pub mod code;
 pub mod coverage_plan;
 pub mod diagnostic;

@@ -1,9 +1,9 @@
-//! `export`: every live document of the served version as a line of JSON, by id, for comparing and for moving.
+//! `export`: every live document of an index version as a line of JSON, by id, for comparing and for moving.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use indexer::Index;
-use plan::DocumentId;
+use indexer::{Index, store::Store};
+use plan::{DocumentId, code::backfill::SS605};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -21,11 +21,20 @@ struct Line<'d> {
 }
 
 /// Writes the lines to stdout, in every output format.
-pub(crate) async fn export(file: &Path, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
+pub(crate) async fn export(
+    file: &Path,
+    version: Option<u32>,
+    env: &Environment,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
     let index = Project::open(file, env)?.index().await?;
+    let store = match version {
+        Some(number) => stored(&index, number).await?,
+        None => index.store,
+    };
     let mut after = None;
     loop {
-        let lines = page(&index, after.take()).await?;
+        let lines = page(&*store, after.take()).await?;
         let Some((last, _)) = lines.last() else { break };
         after = Some(last.clone());
         for (_, line) in &lines {
@@ -36,8 +45,19 @@ pub(crate) async fn export(file: &Path, env: &Environment, output: &mut Output) 
     Ok(Exit::Done)
 }
 
-async fn page(index: &Index, after: Option<DocumentId>) -> Result<Vec<(DocumentId, Vec<u8>)>, Failure> {
-    let documents = index.store.scan(after.as_ref(), PAGE).await?;
+/// The documents of another version than the served one.
+async fn stored(index: &Index, number: u32) -> Result<Arc<dyn Store>, Failure> {
+    let versions = index.versions().await?;
+    let Some(known) = versions.iter().find(|known| known.number() == number) else {
+        let numbers: Vec<String> = versions.iter().map(|known| known.number().to_string()).collect();
+        let failure = Failure::new(format!("{} has no index version {number}", index.plan.name));
+        return Err(failure.code(SS605).help(format!("its versions: {}", numbers.join(", "))));
+    };
+    Ok(index.open_version(known)?.store())
+}
+
+async fn page(store: &dyn Store, after: Option<DocumentId>) -> Result<Vec<(DocumentId, Vec<u8>)>, Failure> {
+    let documents = store.scan(after.as_ref(), PAGE).await?;
     let line = |stored: ::search::StoredDocument| {
         let body = stored.body.as_deref().unwrap_or("null");
         let unreadable =

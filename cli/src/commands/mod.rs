@@ -14,6 +14,7 @@ pub(crate) mod heartbeat;
 pub(crate) mod init;
 pub(crate) mod pause;
 pub(crate) mod plan;
+pub(crate) mod promote;
 pub(crate) mod provision;
 pub(crate) mod run;
 pub(crate) mod search;

@@ -54,6 +54,7 @@ pub(crate) struct Summary {
     add: usize,
     change: usize,
     rebuild: usize,
+    remove: usize,
     none: usize,
 }
 
@@ -65,13 +66,14 @@ impl Summary {
             add: count(Action::Add),
             change: count(Action::Change),
             rebuild: count(Action::Rebuild),
+            remove: count(Action::Remove),
             none: count(Action::None),
         }
     }
 
     /// Whether there is nothing to do.
     pub(crate) fn is_empty(self) -> bool {
-        self.add + self.change + self.rebuild == 0
+        self.add + self.change + self.rebuild + self.remove == 0
     }
 }
 
@@ -125,6 +127,7 @@ pub(crate) fn change_lines(changes: &[Change], paint: Paint) -> String {
             Action::Add => paint.good("+ add    "),
             Action::Change => paint.odd("~ change "),
             Action::Rebuild => paint.bad("! rebuild "),
+            Action::Remove => paint.odd("- remove "),
             Action::None => paint.faint("= keep   "),
         };
         let reasons = change.reasons.iter().map(|reason| paint.faint(&format!("           {reason}\n")));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use indexer::{
     endpoints::Place,
-    provision::{Change, ChangeSet, refuse_rebuilds},
+    provision::{Action, Change, ChangeSet, refuse_rebuilds},
 };
 use plan::code::store::SS520;
 use serde::Serialize;
@@ -17,6 +17,9 @@ use crate::{
     output::Output,
     project::{Project, artifacts, read_named},
 };
+
+/// After a version was made beside the served one.
+const WHAT_FOLLOWS: &str = "`run` fills the new version from the served one, without asking the graph; then: studio-search promote\n";
 
 /// Whether changes may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +69,7 @@ pub(crate) async fn provision(
     }
     let changes = set.changes;
     if consent != Consent::Withheld {
-        refuse_rebuilds(&changes)?;
+        refuse_rebuilds(&compiled.plan, &changes)?;
     }
     let summary = Summary::of(&changes);
     let shown = change_lines(&changes, output.talk_paint());
@@ -89,6 +92,7 @@ pub(crate) async fn provision(
     if applied && !summary.is_empty() {
         indexer::provision::provision(&place, &compiled.plan, artifacts(&compiled)).await?;
     }
+    let is_beside = changes.iter().any(|change| change.action == Action::Rebuild);
     output.answer(&Provisioned { success: true, changes: &changes, summary, applied }, |paint| {
         let is_shown = consent == Consent::Ask && !summary.is_empty();
         let changes = if is_shown { String::new() } else { change_lines(&changes, paint) };
@@ -96,7 +100,8 @@ pub(crate) async fn provision(
             _ if summary.is_empty() => String::new(),
             Consent::Withheld => "nothing was changed\n".to_owned(),
             Consent::Given | Consent::Ask => {
-                format!("provisioned {} {}\n", compiled.plan.name, whereto(&place))
+                let made = format!("provisioned {} {}\n", compiled.plan.name, whereto(&place));
+                made + if is_beside { WHAT_FOLLOWS } else { "" }
             }
         };
         changes + &result

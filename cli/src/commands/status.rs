@@ -8,8 +8,8 @@ use std::{
 use indexer::{
     Index,
     audit::AuditKind,
-    index::{AuditProgress, FanOutProgress, SourceProgress, Status},
-    ledger::IndexState,
+    index::{AuditProgress, FanOutProgress, SourceProgress, Status, VersionStatus},
+    ledger::{IndexState, versions::VersionState},
     source::pulse::Pulse,
 };
 use plan::index_plan::FreshnessPolicy;
@@ -198,6 +198,23 @@ fn audited(name: &str, audit: &AuditProgress, paint: Paint) -> String {
     }
 }
 
+/// How an index version is that isn't served, or lacks documents.
+fn version_line(name: &str, version: &VersionStatus, paint: Paint) -> Option<String> {
+    let VersionStatus { number, state, lacks } = version;
+    let text = match state {
+        VersionState::Served => None,
+        VersionState::Building => Some("is made, and filled as soon as `run` writes it".to_owned()),
+        VersionState::Filling { filled, .. } => Some(format!("is being filled: {filled} documents so far")),
+        VersionState::Ready => Some("is ready: studio-search promote".to_owned()),
+        VersionState::Kept => Some("is kept for rollback".to_owned()),
+        VersionState::GivenUp { reason } => Some(paint.bad(&format!("is given up: {reason}"))),
+        VersionState::Removing => Some("is being removed".to_owned()),
+    };
+    let lacking = (*lacks > 0).then(|| paint.odd(&format!("does not take {lacks} documents")));
+    let told: Vec<String> = text.into_iter().chain(lacking).collect();
+    (!told.is_empty()).then(|| format!("{name}: version {number} {}", told.join(", and ")))
+}
+
 /// What a table has no room for, a line each.
 fn notes(statuses: &[Status], paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
@@ -212,6 +229,7 @@ fn notes(statuses: &[Status], paint: Paint) -> Vec<String> {
         for (source, reason) in waiting_sources(status) {
             lines.push(paint.odd(&format!("{source} of {name} waits: {reason}")));
         }
+        lines.extend(status.versions.iter().filter_map(|version| version_line(name, version, paint)));
         if let Some(newest) = status.backfill.as_ref().filter(|newest| newest.backfill.ended_at.is_none()) {
             let (number, ids) = (newest.backfill.number, newest.backfill.enumerated);
             lines.push(format!("{name}: backfill {number} has rebuilt {} of {ids}", newest.rebuilt));

@@ -1,6 +1,7 @@
 //! `index.yaml`: as written ([`written`]), read ([`reader`]) and validated ([`Config`]).
 
 mod cases;
+mod checks;
 mod expand;
 mod fields;
 mod graph;
@@ -27,6 +28,7 @@ use plan::{Diagnostic, SourceText, code::config as codes};
 pub(crate) use self::fields::KINDS;
 pub use self::{
     cases::{Counts, Expected, TestCase, TestEvent, TestSearch},
+    checks::ChecksConfig,
     expand::{Expansion, expand},
     fields::FieldConfig,
     graph::{BatchMode, GraphConfig},

@@ -9,6 +9,7 @@ use plan::{
 };
 
 use super::{
+    checks::{self, ChecksConfig},
     kafka::{self, KafkaPart},
     not_yet,
     reader::{Item, Located, Reader, Section},
@@ -27,6 +28,8 @@ pub struct BackfillConfig {
     pub windows: Vec<Window>,
     /// When it waits for the gateway to get better.
     pub back_off: BackOff,
+    /// What must hold before a new index version is served.
+    pub checks: ChecksConfig,
 }
 
 /// Where a backfill's ids come from. Paths are as written.
@@ -64,22 +67,9 @@ pub(super) fn read_backfill(reader: &mut Reader<'_>, file: &mut Section<'_>) -> 
         back_off.error_rate = when.read(reader, "error_rate", Reader::share);
         when.finish(reader);
     }
-    if let Some(item) = backfill.take("checks") {
-        if let Some(mut checks) = reader.section(&item) {
-            checks.read(reader, "min_count_ratio", Reader::share);
-            checks.read(reader, "required", Reader::texts);
-            checks.read(reader, "max_missing", Reader::share);
-            checks.finish(reader);
-        }
-        without_effect(
-            reader,
-            &item,
-            "`backfill.checks`",
-            "there is one index version, so nothing is promoted",
-        );
-    }
+    let checks = backfill.take("checks").map(|item| checks::read(reader, &item)).unwrap_or_default();
     backfill.finish(reader);
-    BackfillConfig { ids, rate_per_second, windows, back_off }
+    BackfillConfig { ids, rate_per_second, windows, back_off, checks }
 }
 
 fn read_ids(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<IdsConfig> {

@@ -123,7 +123,6 @@ pub(super) fn read_store(reader: &mut Reader<'_>, file: &mut Section<'_>, kafka:
     }
     if let Some(item) = store.take("keep_versions") {
         config.keep_versions = reader.integer(&item, 1..=100).unwrap_or(config.keep_versions);
-        without_effect(reader, &item, "`store.keep_versions`", "there is one index version");
     }
     store.finish(reader);
     config

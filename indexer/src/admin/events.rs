@@ -19,8 +19,9 @@ pub(super) async fn take(
     Path((index, source)): Path<(String, String)>,
     body: Bytes,
 ) -> (StatusCode, String) {
+    let at_work = admin.index();
     let is_http = |plan: &plan::SourcePlan| plan.name == source && plan.input == SourceInput::Http;
-    if index != admin.index.plan.name || !admin.index.plan.sources.iter().any(is_http) {
+    if index != at_work.plan.name || !at_work.plan.sources.iter().any(is_http) {
         return (
             StatusCode::NOT_FOUND,
             format!("the index {index:?} has no source {source:?} with `http: true`\n"),
@@ -33,7 +34,7 @@ pub(super) async fn take(
         .map(<[u8]>::to_vec)
         .collect();
     let count = lines.len();
-    let accepted = match admin.index.state() {
+    let accepted = match at_work.state() {
         Some(state) => inbox::accept(state, &source, lines).await,
         None => return (StatusCode::NOT_FOUND, "this index has no inbox\n".to_owned()),
     };

@@ -56,7 +56,7 @@ pub(super) async fn show(State(Shared { admin, .. }): State<Shared>) -> Response
 }
 
 async fn scrape(admin: &Admin) -> Result<Scraped, StateError> {
-    let status = admin.index.status().await?;
+    let status = admin.index().status().await?;
     let mut source_lag = BTreeMap::new();
     for source in &status.sources {
         source_lag.insert(source.name.clone(), lag_of(admin, source).await?);
@@ -67,8 +67,9 @@ async fn scrape(admin: &Admin) -> Result<Scraped, StateError> {
 /// What a source holds beyond what is routed; nothing where it isn't there yet.
 async fn lag_of(admin: &Admin, progress: &SourceProgress) -> Result<u64, StateError> {
     let name = &progress.name;
-    let Some(source) = admin.index.plan.source(name) else { return Ok(0) };
-    let end = match (&source.input, admin.index.state()) {
+    let index = admin.index();
+    let Some(source) = index.plan.source(name) else { return Ok(0) };
+    let end = match (&source.input, index.state()) {
         (SourceInput::File, _) => {
             let Some(path) = admin.source_files.get(name) else { return Ok(0) };
             let length = tokio::fs::metadata(path).await.map_or(0, |file| file.len());
@@ -76,14 +77,14 @@ async fn lag_of(admin: &Admin, progress: &SourceProgress) -> Result<u64, StateEr
         }
         (SourceInput::Http, Some(state)) => inbox::end(state, name).await?,
         (SourceInput::Http, None) => 0,
-        (SourceInput::Topic(_), _) => return Ok(admin.index.log.source_lag(name).await?.unwrap_or(0)),
+        (SourceInput::Topic(_), _) => return Ok(index.log.source_lag(name).await?.unwrap_or(0)),
     };
     let lag = end.saturating_sub(progress.position.unwrap_or(0));
     Ok(u64::try_from(lag).unwrap_or(0))
 }
 
 fn text(admin: &Admin, scraped: Option<&Scraped>) -> Result<String, fmt::Error> {
-    let labels = [("index".into(), admin.index.plan.name.clone().into())];
+    let labels = [("index".into(), admin.index().plan.name.clone().into())];
     let mut registry = Registry::with_prefix_and_labels("studio_search", labels.into_iter());
     register_process(&mut registry, admin);
     if let Some(scraped) = scraped {
@@ -97,7 +98,7 @@ fn text(admin: &Admin, scraped: Option<&Scraped>) -> Result<String, fmt::Error> 
 /// What this process did, and how it is.
 fn register_process(registry: &mut Registry, admin: &Admin) {
     let metrics = &admin.meter.metrics;
-    metrics.begin_at_zero(admin.index.plan.sources.iter().map(|source| source.name.as_str()));
+    metrics.begin_at_zero(admin.index().plan.sources.iter().map(|source| source.name.as_str()));
     register(registry, names::EVENTS, metrics.events.clone());
     register(registry, names::SKIPPED_EVENTS, metrics.skipped.clone());
     register(registry, names::LOOKUPS, metrics.lookups.clone());
@@ -114,7 +115,7 @@ fn register_process(registry: &mut Registry, admin: &Admin) {
     register(registry, names::STALLED_LOOPS, gauge(alone(admin.stalled().len() as u64)));
     let build = [
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("index_version", admin.index.version.to_string()),
+        ("index_version", admin.index().version.to_string()),
     ];
     register(registry, names::BUILD_INFO, gauge(vec![(build.into(), 1)]));
 }

@@ -33,6 +33,7 @@ use crate::{
     heartbeat::{Heartbeats, Stalled},
     index::Status,
     ledger::figures::Meter,
+    run::generations::Shown,
 };
 
 /// How long answers under way may take after the stop. A container's runtime kills after ten seconds, and what was
@@ -49,7 +50,7 @@ const READY_WITHIN: Duration = Duration::from_secs(5);
 /// What the pages read.
 #[derive(Clone)]
 pub struct Admin {
-    index: Index,
+    shown: Shown,
     tokens: Arc<Vec<SecretString>>,
     source_files: Arc<BTreeMap<String, PathBuf>>,
     meter: Arc<Meter>,
@@ -59,18 +60,23 @@ pub struct Admin {
 impl Admin {
     /// The pages of one process at work on an index.
     pub(crate) fn new(
-        index: Index,
+        shown: Shown,
         endpoints: &Endpoints,
         meter: Arc<Meter>,
         heartbeats: Heartbeats,
     ) -> Self {
         let tokens = Arc::new(endpoints.tokens.clone());
-        Self { index, tokens, source_files: Arc::new(endpoints.source_files.clone()), meter, heartbeats }
+        Self { shown, tokens, source_files: Arc::new(endpoints.source_files.clone()), meter, heartbeats }
+    }
+
+    /// The index as it is worked on now.
+    fn index(&self) -> Index {
+        self.shown.index()
     }
 
     /// The loops that stand still for longer than any request and its write can take.
     fn stalled(&self) -> Vec<Stalled> {
-        self.heartbeats.stalled(Duration::from_millis(self.index.plan.graph.deadline_ms) + STALLED_AFTER)
+        self.heartbeats.stalled(Duration::from_millis(self.index().plan.graph.deadline_ms) + STALLED_AFTER)
     }
 }
 
@@ -134,7 +140,7 @@ struct Shared {
 async fn status(State(Shared { admin, .. }): State<Shared>) -> Result<Json<Status>, (StatusCode, String)> {
     let failed =
         |error: StateError| (StatusCode::SERVICE_UNAVAILABLE, format!("{}: {error}\n", error.code()));
-    admin.index.status().await.map(Json).map_err(failed)
+    admin.index().status().await.map(Json).map_err(failed)
 }
 
 /// Whether every loop moves. What waits for a server or a person is alive: a new process would wait, too.
@@ -154,8 +160,9 @@ async fn live(State(Shared { admin, .. }): State<Shared>) -> impl IntoResponse {
 /// otherwise never end the one that holds the share.
 async fn ready(State(Shared { admin, .. }): State<Shared>) -> impl IntoResponse {
     let answered = async {
-        admin.index.ledger.state().await?;
-        admin.index.store.live_documents().await
+        let index = admin.index();
+        index.ledger.state().await?;
+        index.store.live_documents().await
     };
     match tokio::time::timeout(READY_WITHIN, answered).await {
         Ok(Ok(_)) => (StatusCode::OK, "ok\n".to_owned()),

@@ -48,15 +48,16 @@ pub(super) async fn show(
     State(Shared { admin, .. }): State<Shared>,
     Query(asked): Query<Asked>,
 ) -> Html<String> {
-    let plan = &admin.index.plan;
+    let index = admin.index();
+    let plan = &index.plan;
     let found = match request(&asked, plan) {
-        Ok(request) => admin.index.searcher.search(request).await.map_err(|error| {
+        Ok(request) => index.searcher.search(request).await.map_err(|error| {
             let help = error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
             format!("{}: {error}{help}", error.code())
         }),
         Err(findings) => Err(findings.iter().map(in_words).collect::<Vec<_>>().join("\n")),
     };
-    let status = admin.index.status().await;
+    let status = index.status().await;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -86,7 +87,7 @@ pub(super) async fn show(
 
 /// The figures alone, for the page to show them anew.
 pub(super) async fn show_figures(State(Shared { admin, .. }): State<Shared>) -> Html<String> {
-    Html(figures(&admin.index.status().await).into_string())
+    Html(figures(&admin.index().status().await).into_string())
 }
 
 /// The search that the address asks for.

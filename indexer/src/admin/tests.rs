@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::run::generations::Shown;
 use crate::{
     endpoints::{GraphEndpoint, Place},
     ledger::IndexState,
@@ -47,7 +48,7 @@ impl Port {
         address.set_ip([127, 0, 0, 1].into());
         let stop = CancellationToken::new();
         let heartbeats = Heartbeats::default();
-        let admin = Admin::new(index.clone(), &endpoints, Arc::default(), heartbeats.clone());
+        let admin = Admin::new(Shown::new(index.clone()), &endpoints, Arc::default(), heartbeats.clone());
         let serving = tokio::spawn(serve(listener, None, admin, stop.clone()));
         Self { index, address, heartbeats, stop, serving, _folder: folder }
     }

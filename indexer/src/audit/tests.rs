@@ -278,7 +278,7 @@ async fn entries_in_the_log_are_waited_for_and_without_a_process_nothing_is_clai
             bench.write(vec![("m00003", bench.world.movie("m00003"))]).await;
             let ends = bench.index.log.ends(Lane::Live).await.unwrap();
             let lock = bench.index.state().unwrap().lock_for_run().unwrap();
-            let tenure = WholeLog::new(bench.log(), lock).next_tenure(&CancellationToken::new()).await;
+            let tenure = WholeLog::new(bench.log(), lock.into()).next_tenure(&CancellationToken::new()).await;
             tenure.unwrap().unwrap().commit(Lane::Live, &ends).await.unwrap();
         }
         if !more {

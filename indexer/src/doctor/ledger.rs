@@ -26,7 +26,10 @@ pub(super) async fn examine(patient: &Patient<'_>) -> Examined {
             let version = provision::version_of(&changes).clone();
             (changes.iter().map(Finding::of_change).collect(), version)
         }
-        Err(error) => (vec![Finding::of_error("ledger", &error)], provision::version_change(None, plan)),
+        Err(error) => {
+            let first = provision::version_changes(&[], 1, plan).remove(0);
+            (vec![Finding::of_error("ledger", &error)], first)
+        }
     };
     // What isn't provisioned, or doesn't answer, was told above.
     let mut held = Vec::new();

@@ -117,8 +117,8 @@ impl Finding {
                 why,
                 "delete it if nothing of it is needed, or give the index another `name`",
             ),
-            (Action::Rebuild, _) => {
-                let mend = "`run` goes on with the plan that is served; see `studio-search explain SS505`";
+            (Action::Rebuild | Action::Remove, _) => {
+                let mend = "`run` goes on with the plan that is served; see `studio-search plan`";
                 Self { code: Some(SS505), ..Self::warning(check, why, mend) }
             }
             (Action::Change, Kind::IndexVersion) => {

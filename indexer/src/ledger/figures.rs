@@ -57,6 +57,8 @@ pub struct Figures {
     pub deadline_ms: u64,
     /// What came through each source lately.
     pub pulses: BTreeMap<String, Pulse>,
+    /// The index versions that this process writes, and no others, the served one first.
+    pub versions: Vec<u32>,
 }
 
 /// The longest deadline of these processes and one's own, in milliseconds: by then each fetch that runs anywhere is acknowledged
@@ -210,6 +212,7 @@ impl Meter {
             limit: u64::try_from(self.metrics.limit.get()).unwrap_or(0),
             deadline_ms: 0,
             pulses: self.pulses.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            versions: Vec::new(),
         }
     }
 

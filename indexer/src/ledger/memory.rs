@@ -1,5 +1,7 @@
 //! The ledger in memory, for tests and simulations. Clones are the connections of several processes to one ledger.
 
+mod versions;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -8,9 +10,12 @@ use std::{
 use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan};
 
+use self::versions::Versions;
 use super::{
     Backfill, BackfillIds, BackfillState, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState,
-    IndexVersion, LaneWishes, Ledger, RetryPauses, figures::FIGURES_ARE_FRESH_MS,
+    IndexVersion, LaneWishes, Ledger, RetryPauses,
+    figures::FIGURES_ARE_FRESH_MS,
+    versions::{KnownVersion, Lack, VersionState},
 };
 use crate::{
     StateError,
@@ -32,7 +37,7 @@ pub struct MemoryLedger {
 
 #[derive(Debug)]
 struct Kept {
-    served: IndexVersion,
+    versions: Versions,
     epoch: Epoch,
     state: IndexState,
     held: BTreeMap<DocumentId, HeldRow>,
@@ -57,7 +62,7 @@ impl MemoryLedger {
     /// The ledger of a new index, which serves the first version of this plan.
     pub fn new(plan: IndexPlan, retry: RetryPauses) -> Self {
         let kept = Kept {
-            served: IndexVersion { version: 1, plan, schema: None },
+            versions: Versions::new(plan),
             epoch: Epoch::ZERO,
             state: IndexState::Running,
             held: BTreeMap::new(),
@@ -83,6 +88,11 @@ impl MemoryLedger {
         usize::try_from(runs).expect("few runs")
     }
 
+    /// Adds an index version, as provision does.
+    pub fn put_version(&self, number: u32, plan: IndexPlan, state: VersionState) {
+        self.kept().versions.put(number, plan, state);
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // What is done under the lock doesn't panic.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
@@ -92,7 +102,47 @@ impl MemoryLedger {
 #[async_trait]
 impl Ledger for MemoryLedger {
     async fn served(&self) -> Result<IndexVersion, StateError> {
-        Ok(self.kept().served.clone())
+        Ok(self.kept().versions.served().clone())
+    }
+
+    async fn versions(&self) -> Result<Vec<KnownVersion>, StateError> {
+        Ok(self.kept().versions.all())
+    }
+
+    async fn version_states(&self) -> Result<Vec<(u32, VersionState)>, StateError> {
+        Ok(self.kept().versions.states())
+    }
+
+    async fn change_version(
+        &self,
+        number: u32,
+        from: &VersionState,
+        to: &VersionState,
+    ) -> Result<bool, StateError> {
+        Ok(self.kept().versions.change(number, from, to))
+    }
+
+    async fn promote(&self, from: u32, to: u32) -> Result<bool, StateError> {
+        Ok(self.kept().versions.promote(from, to))
+    }
+
+    async fn forget_version(&self, number: u32) -> Result<(), StateError> {
+        self.kept().versions.forget(number);
+        Ok(())
+    }
+
+    async fn note_lacks(&self, number: u32, lacks: Vec<Lack>) -> Result<(), StateError> {
+        self.kept().versions.note_lacks(number, lacks);
+        Ok(())
+    }
+
+    async fn lacks(&self, number: u32, limit: usize) -> Result<Vec<Lack>, StateError> {
+        Ok(self.kept().versions.lacks(number, limit))
+    }
+
+    async fn fill_lacks(&self, number: u32, lacks: Vec<Lack>) -> Result<(), StateError> {
+        self.kept().versions.fill_lacks(number, &lacks);
+        Ok(())
     }
 
     async fn take_epoch(&self, stored: Epoch) -> Result<Epoch, StateError> {

@@ -8,6 +8,7 @@ use plan::{DocumentId, DocumentVersion, Epoch};
 use super::{
     Backfill, BackfillIds, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState, IndexVersion,
     LaneWishes, Ledger,
+    versions::{KnownVersion, Lack, VersionState},
 };
 use crate::{StateError, audit::AuditRow, history::Step, patience::Patience};
 
@@ -21,6 +22,43 @@ pub(crate) struct PatientLedger {
 impl Ledger for PatientLedger {
     async fn served(&self) -> Result<IndexVersion, StateError> {
         self.patience.try_until_done(|| self.ledger.served()).await
+    }
+
+    async fn versions(&self) -> Result<Vec<KnownVersion>, StateError> {
+        self.patience.try_until_done(|| self.ledger.versions()).await
+    }
+
+    async fn version_states(&self) -> Result<Vec<(u32, VersionState)>, StateError> {
+        self.patience.try_until_done(|| self.ledger.version_states()).await
+    }
+
+    async fn change_version(
+        &self,
+        number: u32,
+        from: &VersionState,
+        to: &VersionState,
+    ) -> Result<bool, StateError> {
+        self.patience.try_until_done(|| self.ledger.change_version(number, from, to)).await
+    }
+
+    async fn promote(&self, from: u32, to: u32) -> Result<bool, StateError> {
+        self.patience.try_until_done(|| self.ledger.promote(from, to)).await
+    }
+
+    async fn forget_version(&self, number: u32) -> Result<(), StateError> {
+        self.patience.try_until_done(|| self.ledger.forget_version(number)).await
+    }
+
+    async fn note_lacks(&self, number: u32, lacks: Vec<Lack>) -> Result<(), StateError> {
+        self.patience.try_until_done(|| self.ledger.note_lacks(number, lacks.clone())).await
+    }
+
+    async fn lacks(&self, number: u32, limit: usize) -> Result<Vec<Lack>, StateError> {
+        self.patience.try_until_done(|| self.ledger.lacks(number, limit)).await
+    }
+
+    async fn fill_lacks(&self, number: u32, lacks: Vec<Lack>) -> Result<(), StateError> {
+        self.patience.try_until_done(|| self.ledger.fill_lacks(number, lacks.clone())).await
     }
 
     async fn take_epoch(&self, stored: Epoch) -> Result<Epoch, StateError> {

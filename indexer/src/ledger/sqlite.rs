@@ -7,7 +7,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Backfill, BackfillIds, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState, IndexVersion,
-    LaneWishes, Ledger, RetryPauses, figures::FIGURES_ARE_FRESH_MS, read_plan,
+    LaneWishes, Ledger, RetryPauses,
+    figures::FIGURES_ARE_FRESH_MS,
+    versions::{KnownVersion, Lack, VersionState},
 };
 use crate::{
     StateError, StateFile,
@@ -21,6 +23,7 @@ use crate::{
 
 mod fan_outs;
 mod lately;
+pub(crate) mod versions;
 
 /// What [`read_held`] reads.
 const HELD_COLUMNS: &str =
@@ -42,18 +45,53 @@ impl SqliteLedger {
 
 /// The served index version in this file.
 pub(crate) fn served_version(state: &StateFile) -> Result<IndexVersion, StateError> {
-    let sql = "SELECT version, plan FROM version_plan WHERE served = 1";
-    let row: Option<(u32, String)> =
-        state.with_reader(|conn| conn.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?))).optional())?;
-    let (version, text) = row.ok_or_else(|| not_provisioned(state.path()))?;
-    let plan = read_plan(&text, &state.path().display().to_string())?;
-    Ok(IndexVersion { version, plan, schema: None })
+    let known = versions::known_versions(state)?;
+    let served = known.into_iter().find(|known| known.state == VersionState::Served);
+    served.map(|known| known.version).ok_or_else(|| not_provisioned(state.path()))
 }
 
 #[async_trait]
 impl Ledger for SqliteLedger {
     async fn served(&self) -> Result<IndexVersion, StateError> {
         served_version(&self.state)
+    }
+
+    async fn versions(&self) -> Result<Vec<KnownVersion>, StateError> {
+        versions::known_versions(&self.state)
+    }
+
+    async fn version_states(&self) -> Result<Vec<(u32, VersionState)>, StateError> {
+        self.state.read(versions::states).await
+    }
+
+    async fn change_version(
+        &self,
+        number: u32,
+        from: &VersionState,
+        to: &VersionState,
+    ) -> Result<bool, StateError> {
+        let (from, to) = (from.clone(), to.clone());
+        self.state.write(move |tx| versions::change(tx, number, &from, &to)).await
+    }
+
+    async fn promote(&self, from: u32, to: u32) -> Result<bool, StateError> {
+        self.state.write(move |tx| versions::promote(tx, from, to)).await
+    }
+
+    async fn forget_version(&self, number: u32) -> Result<(), StateError> {
+        self.state.write(move |tx| versions::forget(tx, number)).await
+    }
+
+    async fn note_lacks(&self, number: u32, lacks: Vec<Lack>) -> Result<(), StateError> {
+        self.state.write(move |tx| versions::note_lacks(tx, number, &lacks)).await
+    }
+
+    async fn lacks(&self, number: u32, limit: usize) -> Result<Vec<Lack>, StateError> {
+        self.state.read(move |conn| versions::lacks(conn, number, limit)).await
+    }
+
+    async fn fill_lacks(&self, number: u32, lacks: Vec<Lack>) -> Result<(), StateError> {
+        self.state.write(move |tx| versions::fill_lacks(tx, number, &lacks)).await
     }
 
     async fn take_epoch(&self, stored: Epoch) -> Result<Epoch, StateError> {

@@ -159,7 +159,7 @@ pub struct SqliteTenure {
     /// How far each lane is read; nothing before the first read.
     read: [tokio::sync::Mutex<Option<i64>>; 2],
     revoked: CancellationToken,
-    _lock: RunLock,
+    _lock: Arc<RunLock>,
 }
 
 /// Hands out the one tenure of a state file.
@@ -167,7 +167,7 @@ pub struct WholeLog(Option<Arc<SqliteTenure>>);
 
 impl WholeLog {
     /// The log under this lock.
-    pub fn new(log: SqliteLog, lock: RunLock) -> Self {
+    pub fn new(log: SqliteLog, lock: Arc<RunLock>) -> Self {
         let tenure =
             SqliteTenure { log, read: Default::default(), revoked: CancellationToken::new(), _lock: lock };
         Self(Some(Arc::new(tenure)))

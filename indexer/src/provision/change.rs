@@ -5,6 +5,7 @@ use std::fmt;
 use plan::IndexPlan;
 use serde::{Deserialize, Serialize};
 
+use super::version::needs_graph;
 use crate::StateError;
 
 /// The layout of a saved change set; a set of another layout is refused.
@@ -33,6 +34,8 @@ pub enum Action {
     Change,
     /// It can't be changed in place: another one is to be made beside it and filled.
     Rebuild,
+    /// It is removed.
+    Remove,
     /// It is as it should be.
     None,
 }
@@ -142,9 +145,13 @@ impl ChangeSet {
     }
 }
 
-/// Refuses what can't be changed in place: nothing makes another one beside it yet.
-pub fn refuse_rebuilds(changes: &[Change]) -> Result<(), StateError> {
-    let Some(rebuild) = changes.iter().find(|change| change.action == Action::Rebuild) else { return Ok(()) };
+/// Refuses what can't be changed in place, but for an index version that can be filled from the served one.
+pub fn refuse_rebuilds(plan: &IndexPlan, changes: &[Change]) -> Result<(), StateError> {
+    let is_refused = |change: &&Change| {
+        let is_filled = change.kind == Kind::IndexVersion && plan.kafka.is_none() && !needs_graph(change);
+        change.action == Action::Rebuild && !is_filled
+    };
+    let Some(rebuild) = changes.iter().find(is_refused) else { return Ok(()) };
     let reason = rebuild.reasons.join("; ");
     Err(match rebuild.kind {
         Kind::IndexVersion => StateError::NeedsNewVersion { version: rebuild.name.clone(), reason },

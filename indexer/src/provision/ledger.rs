@@ -4,13 +4,14 @@ use plan::IndexPlan;
 use search::elastic::{Client, Rows, Stamp, differences};
 use serde_json::{Map, Value, json};
 
-use super::{Action, Change, Kind, version_change};
+use super::{Action, Change, Kind, version_changes};
 use crate::{
     StateError,
     endpoints::Place,
     ledger::{
         DocumentSchema, IndexVersion,
         elastic::{layout, rows, serve, served_version},
+        versions::{KnownVersion, VersionState},
     },
 };
 
@@ -63,8 +64,12 @@ impl<'a> SharedLedger<'a> {
             None => None,
         };
         let before = before.map(|(served, stamp)| Before { served, stamp });
-        let version = version_change(before.as_ref().map(|before| &before.served), self.plan);
-        Ok((vec![ledger, version], before))
+        let known = before
+            .as_ref()
+            .map(|before| KnownVersion { version: before.served.clone(), state: VersionState::Served });
+        let next = before.as_ref().map_or(1, |before| before.served.version + 1);
+        let versions = version_changes(known.as_slice(), next, self.plan);
+        Ok((std::iter::once(ledger).chain(versions).collect(), before))
     }
 
     /// Makes the ledger, without the plan.
@@ -82,7 +87,7 @@ impl<'a> SharedLedger<'a> {
                 let alias = layout::alias(&self.plan.name);
                 self.client.hide_behind(&self.index, &alias).await?;
             }
-            Action::Rebuild | Action::None => {}
+            Action::Rebuild | Action::Remove | Action::None => {}
         }
         Ok(())
     }

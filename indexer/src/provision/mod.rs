@@ -9,13 +9,15 @@ pub mod state;
 pub(crate) mod subject;
 #[cfg(feature = "kafka")]
 pub(crate) mod topics;
+mod version;
 
 use plan::IndexPlan;
 use serde_json::Value;
 
 pub use self::change::{Action, Change, ChangeSet, Kind, refuse_rebuilds};
+pub(crate) use self::version::version_changes;
 use self::{ledger::SharedLedger, server::Server, subject::DocumentsSubject};
-use crate::{StateError, endpoints::Place, ledger::IndexVersion};
+use crate::{StateError, endpoints::Place};
 
 /// What codegen makes beside the plan, for servers.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +75,7 @@ pub async fn provision(
         Some(ledger) => ledger.changes().await?,
         None => (state::changes(&place.state, plan)?, None),
     };
-    refuse_rebuilds(&done)?;
+    refuse_rebuilds(plan, &done)?;
     if let Some(ledger) = &shared {
         ledger.make(&done).await?;
     }
@@ -85,7 +87,7 @@ pub async fn provision(
     #[cfg(feature = "kafka")]
     if let Some(topics) = topics::IndexTopics::of(place, plan)? {
         let changes = topics.changes().await?;
-        refuse_rebuilds(&changes)?;
+        refuse_rebuilds(plan, &changes)?;
         topics.make(&changes).await?;
         done.extend(changes);
     }
@@ -103,21 +105,10 @@ pub async fn provision(
     Ok(done)
 }
 
-/// The index version that the ledger, or the state file, tells of.
+/// The index version that the plan is for, as the ledger, or the state file, tells of it.
 pub(crate) fn version_of(changes: &[Change]) -> &Change {
+    // Those that are removed stand behind it.
     changes.iter().find(|change| change.kind == Kind::IndexVersion).expect("every ledger tells of one")
-}
-
-/// What becomes of the served index version, which is `None` where there is none, by this plan.
-pub(crate) fn version_change(served: Option<&IndexVersion>, plan: &IndexPlan) -> Change {
-    let named = |version| version_name(&plan.name, version);
-    let Some(served) = served else { return Change::missing(Kind::IndexVersion, &named(1)) };
-    let rebuilt = state::rebuild_reasons(&served.plan, plan, served.version);
-    if !rebuilt.is_empty() {
-        return Change::of(Kind::IndexVersion, &named(served.version + 1), Action::Rebuild, rebuilt);
-    }
-    let changed = state::differences(&served.plan, plan);
-    Change::of(Kind::IndexVersion, &named(served.version), Action::Change, changed)
 }
 
 /// The name of an index version, `movies-000001`.

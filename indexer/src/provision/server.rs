@@ -4,7 +4,7 @@ use plan::{IndexPlan, index_plan::StoreKind};
 use search::elastic::{Client, differences, is_live};
 use serde_json::Value;
 
-use super::{Action, Change, Kind};
+use super::{Action, Change, Kind, state};
 use crate::{StateError, endpoints::Place};
 
 /// A server and what should be there.
@@ -15,6 +15,8 @@ pub(crate) struct Server<'a> {
     template: (&'a str, &'a Value),
     /// The index version, such as `movies-000001`, with what becomes of it.
     version: &'a Change,
+    /// Whether searches are to go to that version; else the alias stays where it is.
+    is_served: bool,
     alias: &'a str,
 }
 
@@ -29,12 +31,13 @@ impl<'a> Server<'a> {
         if plan.store == StoreKind::Sqlite {
             return Ok(None);
         }
+        let is_served = plan.kafka.is_some() || state::serves(&place.state, plan)?;
         let named = |kind: &str| {
             let template = &templates[kind];
             (template["name"].as_str().unwrap_or_default(), &template["body"])
         };
         let (component, template) = (named("component_template"), named("index_template"));
-        Ok(Some(Self { client: place.client()?, component, template, version, alias: &plan.name }))
+        Ok(Some(Self { client: place.client()?, component, template, version, is_served, alias: &plan.name }))
     }
 
     /// What is there against what should be.
@@ -150,7 +153,7 @@ impl<'a> Server<'a> {
     pub(crate) async fn alias_change(&self) -> Result<Change, StateError> {
         let told = |action, reasons| Ok(Change::of(Kind::Alias, self.alias, action, reasons));
         // It stays where it is until what is made beside it is filled.
-        if self.version.action == Action::Rebuild {
+        if self.version.action == Action::Rebuild || !self.is_served {
             return told(Action::None, vec![]);
         }
         let there = self.client.alias(self.alias).await?;

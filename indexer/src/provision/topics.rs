@@ -51,7 +51,7 @@ impl IndexTopics {
             match change.action {
                 Action::Add => self.create(topic).await?,
                 Action::Change => self.topics.alter(&topic.name, topic.config.clone()).await?,
-                Action::Rebuild | Action::None => {}
+                Action::Rebuild | Action::Remove | Action::None => {}
             }
         }
         Ok(())

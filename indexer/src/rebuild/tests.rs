@@ -144,7 +144,7 @@ async fn running(script: impl IntoIterator<Item = Act>, give_up_after: Option<u3
     let fetches = Fetches::default();
     fetches.enter(epoch);
     let state = index.state().unwrap();
-    let mut whole = WholeLog::new(SqliteLog::new(state.clone()), state.lock_for_run().unwrap());
+    let mut whole = WholeLog::new(SqliteLog::new(state.clone()), state.lock_for_run().unwrap().into());
     let tenure = whole.next_tenure(&CancellationToken::new()).await.unwrap().unwrap();
     let meter: Arc<Meter> = Arc::default();
     let batches = Batches {

@@ -18,6 +18,7 @@ use crate::{
     StateError,
     audit::schedule::Audits,
     backfill::Backfills,
+    filling::Filling,
     graph::request::DocumentRequests,
     heartbeat::{self, waiting},
     ledger::IndexState,
@@ -32,7 +33,7 @@ use crate::{
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 
 /// How long is waited before a server that didn't answer at a takeover is asked again.
-const TAKEOVER_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const TAKEOVER_PAUSE: Duration = Duration::from_secs(1);
 
 /// Rebuilds whatever share of the log this process owns.
 pub(super) struct Rebuilding {
@@ -91,6 +92,9 @@ impl Rebuilding {
                 let heartbeat = heartbeat::beside("trying held documents again");
                 executing.spawn(heartbeat.drive(Arc::clone(&self.process).heal_until(ended.clone())));
             }
+            let filling = Filling::new(self.process.index.clone(), ended.clone());
+            let (heartbeat, once) = (heartbeat::beside("filling index versions"), self.once);
+            executing.spawn(heartbeat.drive(async move { Ok(filling.run(once).await?) }));
             if let (Some(audits), false) = (self.audits(&ended), self.once) {
                 let heartbeat = heartbeat::beside("audits");
                 executing.spawn(heartbeat.drive(async move { Ok(audits.run().await?) }));

@@ -5,6 +5,7 @@ pub mod elastic;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
 pub mod sqlite;
+pub(crate) mod versions;
 
 use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion};
@@ -25,6 +26,13 @@ pub struct Document {
     pub fetched_at: i64,
     /// The paths that failed where `errors.partial` is `index`; empty for a complete document.
     pub missing: Vec<String>,
+}
+
+impl From<StoredDocument> for Document {
+    fn from(stored: StoredDocument) -> Self {
+        let StoredDocument { id, version, body, fetched_at_ms, missing } = stored;
+        Self { id, version, body, fetched_at: fetched_at_ms, missing }
+    }
 }
 
 impl<'a> From<&'a Document> for DocumentWrite<'a> {

@@ -4,22 +4,38 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion, IndexPlan};
-use search::{DocumentWrite, StoredDocument, sqlite::SqliteIndex};
+use rusqlite::Transaction;
+use search::{DocumentWrite, PutOutcome, StoredDocument, sqlite::SqliteIndex};
 
 use super::{Document, Outcome, Store};
-use crate::{StateError, StateFile};
+use crate::{
+    StateError, StateFile,
+    ledger::{sqlite::versions, versions::Lack},
+};
 
-/// The store of the embedded world.
+/// The store of the embedded world. Only the index version that it is of is read; others are written with it.
 #[derive(Clone)]
 pub struct SqliteStore {
     state: StateFile,
     index: Arc<SqliteIndex>,
+    others: Arc<[SqliteIndex]>,
 }
 
 impl SqliteStore {
     /// The index version of this plan in this file.
     pub fn new(state: StateFile, plan: Arc<IndexPlan>, version: u32) -> Self {
-        Self { state, index: Arc::new(SqliteIndex::new(plan, version)) }
+        Self { state, index: Arc::new(SqliteIndex::new(plan, version)), others: Arc::default() }
+    }
+
+    /// The same version, together with which these others are written.
+    pub(crate) fn beside(self, others: impl Iterator<Item = SqliteIndex>) -> Self {
+        Self { others: others.collect(), ..self }
+    }
+
+    /// Removes the index version, and the documents with the last version of their query.
+    pub(crate) async fn remove(&self) -> Result<(), StateError> {
+        let index = SqliteIndex::clone(&self.index);
+        self.state.write(move |tx| index.drop(tx)).await
     }
 
     /// The index, for those who search it.
@@ -34,17 +50,19 @@ impl Store for SqliteStore {
         if documents.is_empty() {
             return Ok(Vec::new());
         }
-        let index = Arc::clone(&self.index);
+        let (index, others) = (Arc::clone(&self.index), Arc::clone(&self.others));
         self.state
             .write(move |tx| {
-                documents
-                    .iter()
-                    .map(|document| {
-                        let put = index.put(tx, &DocumentWrite::from(document));
-                        put.map(Outcome::from)
-                            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
-                    })
-                    .collect()
+                let written = documents.iter().map(|document| {
+                    let document = DocumentWrite::from(document);
+                    let outcome = index.put(tx, &document)?;
+                    // What the served version doesn't take, or has newer, no other is to have: they share their documents.
+                    if outcome == PutOutcome::Written {
+                        others.iter().try_for_each(|other| put_beside(tx, other, &document))?;
+                    }
+                    Ok(Outcome::from(outcome))
+                });
+                written.collect()
             })
             .await
     }
@@ -95,6 +113,21 @@ impl Store for SqliteStore {
     async fn live_documents(&self) -> Result<u64, StateError> {
         let index = Arc::clone(&self.index);
         self.state.read(move |conn| index.counts(conn)).await.map(|counts| counts.live)
+    }
+}
+
+/// Writes a document to a version that isn't served; what it doesn't take it lacks.
+fn put_beside(
+    tx: &Transaction<'_>,
+    other: &SqliteIndex,
+    document: &DocumentWrite<'_>,
+) -> rusqlite::Result<()> {
+    match other.put(tx, document)? {
+        PutOutcome::Written | PutOutcome::Superseded => Ok(()),
+        PutOutcome::Rejected(reason) | PutOutcome::Again(reason) => {
+            let lack = Lack { id: document.id.clone(), version: document.version, reason };
+            versions::note_lacks(tx, other.version(), &[lack])
+        }
     }
 }
 

@@ -8,4 +8,16 @@ super::codes! {
          and goes on from its cursor.";
     SS603 "an id of the enumeration is not usable"
         "A line of the ids file, or a key that the ids query answered, is no id: it is empty, too long, or of another type than the key.";
+    SS604 "the checks of an index version do not hold"
+        "`promote` lets another index version be served only when `backfill.checks` hold of it: enough documents against the served \
+         version (`min_count_ratio`), at most `max_missing` of them without a field under `required`, and each search under `tests:` \
+         finds something where it does in the served version. What doesn't hold is told. The served version was not touched. Mend \
+         the mapping and provision it, or change the checks.";
+    SS605 "there is no index version to serve instead"
+        "`promote` takes the newest version that is READY, or the one that is named; `rollback` the newest older one that is KEPT. \
+         A version is made by `provision`, where a change can't be made in place, and filled by `run`; `status` shows how far it is. \
+         One that is GIVEN_UP could not take the documents, and `status` tells why.";
+    SS606 "another promotion was faster"
+        "Two promotions or rollbacks were under way at once, and this one came second. The index is served by what the first one \
+         decided. Look at `studio-search status`, and decide anew.";
 }

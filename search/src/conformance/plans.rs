@@ -86,6 +86,7 @@ pub fn plan(mut fields: Vec<Field>) -> IndexPlan {
         },
         search: SearchPlan::default(),
         store: StoreKind::Sqlite,
+        keep_versions: 2,
         kafka: None,
         freshness: FreshnessPolicy { warn_after_ms: 1, error_after_ms: 1 },
         audit: None,

@@ -91,6 +91,17 @@ impl Client {
         }
     }
 
+    /// Removes an index with all its documents; one that isn't there is removed already.
+    pub async fn delete_index(&self, name: &str) -> Result<(), ElasticError> {
+        let path = format!("/{name}");
+        let request = Request { method: Method::Delete, path: &path, parameters: &[], body: None };
+        let answer = self.send(request).await?;
+        match answer.status {
+            200..300 | 404 => Ok(()),
+            _ => Err(self.refusal(&answer)),
+        }
+    }
+
     /// Changes settings of an index in place.
     pub async fn put_settings(&self, index: &str, settings: &Value) -> Result<(), ElasticError> {
         self.put(&format!("/{index}/_settings"), settings).await

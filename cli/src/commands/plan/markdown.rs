@@ -14,8 +14,12 @@ pub(super) fn page(set: &ChangeSet, coverage: &[CoverageLine]) -> String {
     if summary.is_empty() {
         page.push_str("Nothing to change.\n");
     } else {
-        let Summary { add, change, rebuild, none } = summary;
-        let _ = writeln!(page, "{add} to add, {change} to change, {rebuild} to rebuild, {none} to keep.\n");
+        let Summary { add, change, rebuild, remove, none } = summary;
+        let removed = if remove == 0 { String::new() } else { format!("{remove} to remove, ") };
+        let _ = writeln!(
+            page,
+            "{add} to add, {change} to change, {rebuild} to rebuild, {removed}{none} to keep.\n"
+        );
         row(&mut page, &["", "what", "name", "why"].map(str::to_owned));
         page.push_str("|---|---|---|---|\n");
         for change in &set.changes {
@@ -23,6 +27,7 @@ pub(super) fn page(set: &ChangeSet, coverage: &[CoverageLine]) -> String {
                 Action::Add => "add",
                 Action::Change => "change",
                 Action::Rebuild => "**rebuild**",
+                Action::Remove => "remove",
                 Action::None => continue,
             };
             let reasons: Vec<String> = change.reasons.iter().map(|reason| text(reason)).collect();

@@ -278,6 +278,8 @@ impl Nature {
         let index = Index {
             plan: Arc::clone(&world.plan),
             version: 1,
+            live: vec![1],
+            place: Arc::new(Place::embedded("none.db")),
             world: Where::Simulated(seat),
             log: Arc::new(LogClient(Arc::clone(world))),
             ledger,

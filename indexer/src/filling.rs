@@ -1,0 +1,233 @@
+//! Index versions on their way: filled from the served one, healed, and removed, in steps that may be repeated.
+//!
+//! Whoever executes for all does it. Documents are copied as they are stored, each under its own version, so that a write that
+//! came meanwhile stays; the graph is asked for nothing. Tombstones needn't be copied: filling begins when every process writes
+//! the new version, so that what is deleted from then on leaves a tombstone there, too, and what was deleted before is not found
+//! in the served version any more.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use plan::DocumentId;
+use search::StoredDocument;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Index, StateError, heartbeat,
+    index::OpenVersion,
+    ledger::{
+        longest_deadline,
+        versions::{KnownVersion, Lack, VersionState},
+    },
+    log::{Append, Cause, Entry, Lane},
+    store::{Document, Outcome, Store, versions::note_lacks},
+};
+
+/// How often the versions are looked at.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Documents that are copied in one step.
+const PAGE: usize = 500;
+
+/// Documents that a version lacked and gets in one step.
+const LACKS: usize = 200;
+
+/// Takes index versions where they are to be.
+pub(crate) struct Filling {
+    index: Index,
+    stop: CancellationToken,
+    /// Since when every process is known to write a version.
+    acknowledged: BTreeMap<u32, Instant>,
+}
+
+impl Filling {
+    /// Over this index, until it is stopped.
+    pub(crate) fn new(index: Index, stop: CancellationToken) -> Self {
+        Self { index, stop, acknowledged: BTreeMap::new() }
+    }
+
+    /// Works until it is stopped, or with `once` until there is nothing to be done.
+    pub(crate) async fn run(mut self, once: bool) -> Result<(), StateError> {
+        while !self.stop.is_cancelled() {
+            heartbeat::beat();
+            let moved = match self.step().await {
+                Err(error) if error.is_of_a_server() && !once => {
+                    tracing::warn!(code = error.code().id, "{error}; the index versions wait for it");
+                    false
+                }
+                moved => moved?,
+            };
+            if once && !moved {
+                return Ok(());
+            }
+            if !moved {
+                tokio::select! {
+                    biased;
+                    () = self.stop.cancelled() => {}
+                    () = sleep(POLL) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One step of each version; says whether any went on.
+    async fn step(&mut self) -> Result<bool, StateError> {
+        let states = self.index.ledger.version_states().await?;
+        // Nearly always one version is served and lacks nothing.
+        if let [(number, VersionState::Served)] = states.as_slice()
+            && self.index.ledger.lacks(*number, 1).await?.is_empty()
+        {
+            return Ok(false);
+        }
+        let versions = self.index.versions().await?;
+        let mut moved = false;
+        for known in &versions {
+            let number = known.number();
+            moved |= match &known.state {
+                VersionState::Building if self.is_written_by_all(number).await? => {
+                    let filling = VersionState::Filling { cursor: None, filled: 0 };
+                    self.change(known, &filling).await?
+                }
+                VersionState::Filling { cursor, filled } => {
+                    self.copy(known, cursor.as_ref(), *filled).await?
+                }
+                VersionState::Ready | VersionState::Kept => self.heal(known).await?,
+                VersionState::Served => self.fetch_lacks(number).await?,
+                VersionState::Removing if self.is_written_by_none(number).await? => {
+                    self.index.open_version(known)?.remove().await?;
+                    self.index.ledger.forget_version(number).await?;
+                    tracing::info!(version = number, "the index version is removed");
+                    true
+                }
+                VersionState::Building | VersionState::Removing | VersionState::GivenUp { .. } => false,
+            };
+        }
+        Ok(moved | self.remove_old(&versions).await?)
+    }
+
+    async fn change(&self, known: &KnownVersion, to: &VersionState) -> Result<bool, StateError> {
+        let changed = self.index.ledger.change_version(known.number(), &known.state, to).await?;
+        if changed && to.name() != known.state.name() {
+            tracing::info!(version = known.number(), "the index version is {}", to.name());
+        }
+        Ok(changed)
+    }
+
+    /// Copies a page of documents; behind the last one the version is ready.
+    async fn copy(
+        &self,
+        known: &KnownVersion,
+        cursor: Option<&DocumentId>,
+        filled: u64,
+    ) -> Result<bool, StateError> {
+        let target = self.index.open_version(known)?;
+        let page = self.index.store.scan(cursor, PAGE).await?;
+        let Some(last) = page.last().map(|document| document.id.clone()) else {
+            while self.heal(known).await? {}
+            target.refresh().await?;
+            return self.change(known, &VersionState::Ready).await;
+        };
+        let count = page.len() as u64;
+        let lacks = write(&*target.store(), page).await?;
+        if !lacks.is_empty() {
+            note_lacks(&*self.index.ledger, known.number(), lacks).await?;
+        }
+        let further = VersionState::Filling { cursor: Some(last), filled: filled + count };
+        self.change(known, &further).await
+    }
+
+    /// Copies documents that a version lacks and takes by now; says whether there were any.
+    async fn heal(&self, known: &KnownVersion) -> Result<bool, StateError> {
+        let lacks = self.index.ledger.lacks(known.number(), LACKS).await?;
+        if lacks.is_empty() {
+            return Ok(false);
+        }
+        let ids: Vec<DocumentId> = lacks.iter().map(|lack| lack.id.clone()).collect();
+        let there = self.index.store.get_many(&ids).await?;
+        let stored: Vec<Lack> = there
+            .iter()
+            .map(|stored| Lack { id: stored.id.clone(), version: stored.version, reason: String::new() })
+            .collect();
+        let target: OpenVersion = self.index.open_version(known)?;
+        let refused = write(&*target.store(), there).await?;
+        let is_refused = |lack: &Lack| refused.iter().any(|refused| refused.id == lack.id);
+        let filled: Vec<Lack> = stored.into_iter().filter(|lack| !is_refused(lack)).collect();
+        let healed = !filled.is_empty();
+        if healed {
+            self.index.ledger.fill_lacks(known.number(), filled).await?;
+        }
+        Ok(healed)
+    }
+
+    /// Has the documents fetched anew that the served version lacks; what it refuses then is held.
+    async fn fetch_lacks(&self, number: u32) -> Result<bool, StateError> {
+        let lacks = self.index.ledger.lacks(number, LACKS).await?;
+        if lacks.is_empty() {
+            return Ok(false);
+        }
+        let entry = |lack: &Lack| Entry::new(lack.id.clone(), Lane::Live, Cause::Replay);
+        let entries = lacks.iter().map(entry).collect();
+        self.index.log.append(Append { entries, ..Append::default() }).await?;
+        self.index.ledger.fill_lacks(number, lacks).await?;
+        Ok(true)
+    }
+
+    /// Lets go of versions that were served, but for the newest of them.
+    async fn remove_old(&self, versions: &[KnownVersion]) -> Result<bool, StateError> {
+        let kept = versions.iter().rev().filter(|known| known.state == VersionState::Kept);
+        let keep = usize::try_from(self.index.plan.keep_versions).unwrap_or(usize::MAX);
+        let mut moved = false;
+        for old in kept.skip(keep) {
+            moved |= self.change(old, &VersionState::Removing).await?;
+        }
+        Ok(moved)
+    }
+
+    /// Whether every process writes a version, and whatever one wrote before that is acknowledged or thrown away.
+    async fn is_written_by_all(&mut self, number: u32) -> Result<bool, StateError> {
+        if !self.index.live.contains(&number) {
+            return Ok(false);
+        }
+        // One process alone ended what it did before it began to write this version.
+        if !self.index.is_shared() {
+            return Ok(true);
+        }
+        let figures = self.index.ledger.figures().await?;
+        if !figures.iter().all(|figures| figures.versions.contains(&number)) {
+            self.acknowledged.remove(&number);
+            return Ok(false);
+        }
+        let deadline = longest_deadline(&figures, self.index.plan.graph.deadline_ms);
+        let since = self.acknowledged.entry(number).or_insert_with(Instant::now);
+        Ok(since.elapsed() >= Duration::from_millis(deadline))
+    }
+
+    async fn is_written_by_none(&self, number: u32) -> Result<bool, StateError> {
+        if self.index.live.contains(&number) {
+            return Ok(false);
+        }
+        if !self.index.is_shared() {
+            return Ok(true);
+        }
+        let figures = self.index.ledger.figures().await?;
+        Ok(!figures.iter().any(|figures| figures.versions.contains(&number)))
+    }
+}
+
+/// Writes documents as they were stored elsewhere; gives those that are refused.
+async fn write(store: &dyn Store, stored: Vec<StoredDocument>) -> Result<Vec<Lack>, StateError> {
+    let documents: Vec<Document> = stored.into_iter().map(Document::from).collect();
+    let offered: Vec<_> = documents.iter().map(|document| (document.id.clone(), document.version)).collect();
+    let mut lacks = Vec::new();
+    for ((id, version), outcome) in offered.into_iter().zip(store.write(documents).await?) {
+        match outcome {
+            Outcome::Written | Outcome::Superseded => {}
+            Outcome::Rejected(reason) => lacks.push(Lack { id, version, reason }),
+            Outcome::Again(reason) => {
+                return Err(StateError::Unreachable { what: "the store".to_owned(), reason });
+            }
+        }
+    }
+    Ok(lacks)
+}

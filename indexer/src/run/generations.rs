@@ -1,0 +1,88 @@
+//! Generations of a process: where other index versions live, or another one is served, it ends what runs and begins anew.
+//!
+//! So nothing is exchanged under tasks that run. The admin port goes on meanwhile: what it shows is exchanged as a whole.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Process, RunError, rebuilding::TAKEOVER_PAUSE, sleeps_through};
+use crate::{Index, StateError, heartbeat, ledger::versions};
+
+/// The index as the newest generation opened it. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Shown(Arc<RwLock<Index>>);
+
+impl Shown {
+    /// Shows this one first.
+    pub(crate) fn new(index: Index) -> Self {
+        Self(Arc::new(RwLock::new(index)))
+    }
+
+    /// What is shown now.
+    pub(crate) fn index(&self) -> Index {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn show(&self, index: Index) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = index;
+    }
+}
+
+/// How a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// With its process.
+    ForGood,
+    /// For the next one.
+    ForTheNext,
+}
+
+impl Process {
+    /// Whether other versions live than this generation writes, or another one is served.
+    pub(super) async fn is_outdated(&self) -> Result<bool, StateError> {
+        let states = self.index.ledger.version_states().await?;
+        let live = versions::live(&states);
+        if live != self.index.live {
+            tracing::info!(index = %self.index.plan.name, written = ?self.index.live, now = ?live, "the index versions changed");
+        }
+        Ok(live != self.index.live)
+    }
+
+    /// Opens the index for the next generation, as soon as its servers answer; false where it was stopped before that.
+    pub(super) async fn open_anew(
+        &mut self,
+        shown: &Shown,
+        stop: &CancellationToken,
+    ) -> Result<bool, RunError> {
+        let name = self.index.plan.name.clone();
+        let failed = loop {
+            heartbeat::beat();
+            match self.opened(&name).await {
+                Ok(index) => {
+                    shown.show(index.clone());
+                    self.index = index;
+                    return Ok(true);
+                }
+                Err(error) if error.is_of_a_server() => {
+                    tracing::warn!(code = error.code().id, "{error}; the index is opened when it answers");
+                }
+                Err(error) => break error,
+            }
+            if sleeps_through(TAKEOVER_PAUSE, stop).await {
+                return Ok(false);
+            }
+        };
+        Err(failed.into())
+    }
+
+    async fn opened(&self, name: &str) -> Result<Index, StateError> {
+        let index = Index::open(name, &self.endpoints.place).await?;
+        // What searches have shown of the version that was served before is to be found in this one.
+        let served = index.versions().await?.into_iter().find(|known| known.number() == index.version);
+        if let Some(served) = served {
+            index.open_version(&served)?.refresh().await?;
+        }
+        Ok(index)
+    }
+}
