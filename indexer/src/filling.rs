@@ -14,10 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Index, StateError, heartbeat,
-    index::OpenVersion,
     ledger::{
         longest_deadline,
-        versions::{KnownVersion, Lack, VersionState},
+        versions::{KnownVersion, Lack, MAX_LACKS, VersionState},
     },
     log::{Append, Cause, Entry, Lane},
     store::{Document, Outcome, Store, versions::note_lacks},
@@ -26,10 +25,16 @@ use crate::{
 /// How often the versions are looked at.
 const POLL: Duration = Duration::from_millis(500);
 
+/// How long a server that failed is left alone.
+const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long documents that were refused are not offered again; a newer write of them is, at once.
+const REFUSED_PAUSE: Duration = Duration::from_secs(30);
+
 /// Documents that are copied in one step.
 const PAGE: usize = 500;
 
-/// Documents that a version lacked and gets in one step.
+/// Documents that a version lacks and is offered at once.
 const LACKS: usize = 200;
 
 /// Takes index versions where they are to be.
@@ -38,34 +43,34 @@ pub(crate) struct Filling {
     stop: CancellationToken,
     /// Since when every process is known to write a version.
     acknowledged: BTreeMap<u32, Instant>,
+    /// When a version is offered again what it refused.
+    rests_until: BTreeMap<u32, Instant>,
 }
 
 impl Filling {
     /// Over this index, until it is stopped.
     pub(crate) fn new(index: Index, stop: CancellationToken) -> Self {
-        Self { index, stop, acknowledged: BTreeMap::new() }
+        Self { index, stop, acknowledged: BTreeMap::new(), rests_until: BTreeMap::new() }
     }
 
     /// Works until it is stopped, or with `once` until there is nothing to be done.
     pub(crate) async fn run(mut self, once: bool) -> Result<(), StateError> {
         while !self.stop.is_cancelled() {
             heartbeat::beat();
-            let moved = match self.step().await {
+            let pause = match self.step().await {
                 Err(error) if error.is_of_a_server() && !once => {
                     tracing::warn!(code = error.code().id, "{error}; the index versions wait for it");
-                    false
+                    TROUBLE_PAUSE
                 }
-                moved => moved?,
+                Err(error) => return Err(error),
+                Ok(true) => continue,
+                Ok(false) if once => return Ok(()),
+                Ok(false) => POLL,
             };
-            if once && !moved {
-                return Ok(());
-            }
-            if !moved {
-                tokio::select! {
-                    biased;
-                    () = self.stop.cancelled() => {}
-                    () = sleep(POLL) => {}
-                }
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => {}
+                () = sleep(pause) => {}
             }
         }
         Ok(())
@@ -81,29 +86,41 @@ impl Filling {
             return Ok(false);
         }
         let versions = self.index.versions().await?;
-        let mut moved = false;
+        let (mut moved, mut failed) = (false, None);
         for known in &versions {
-            let number = known.number();
-            moved |= match &known.state {
-                VersionState::Building if self.is_written_by_all(number).await? => {
-                    let filling = VersionState::Filling { cursor: None, filled: 0 };
-                    self.change(known, &filling).await?
-                }
-                VersionState::Filling { cursor, filled } => {
-                    self.copy(known, cursor.as_ref(), *filled).await?
-                }
-                VersionState::Ready | VersionState::Kept => self.heal(known).await?,
-                VersionState::Served => self.fetch_lacks(number).await?,
-                VersionState::Removing if self.is_written_by_none(number).await? => {
-                    self.index.open_version(known)?.remove().await?;
-                    self.index.ledger.forget_version(number).await?;
-                    tracing::info!(version = number, "the index version is removed");
-                    true
-                }
-                VersionState::Building | VersionState::Removing | VersionState::GivenUp { .. } => false,
-            };
+            match self.step_of(known).await {
+                Ok(went_on) => moved |= went_on,
+                // What one version waits for holds up no other.
+                Err(error) if error.is_of_a_server() => failed = Some(error),
+                Err(error) => return Err(error),
+            }
         }
-        Ok(moved | self.remove_old(&versions).await?)
+        moved |= self.remove_old(&versions).await?;
+        match failed {
+            Some(error) if !moved => Err(error),
+            _ => Ok(moved),
+        }
+    }
+
+    /// One step of a version; says whether it went on.
+    async fn step_of(&mut self, known: &KnownVersion) -> Result<bool, StateError> {
+        let number = known.number();
+        match &known.state {
+            VersionState::Building if self.is_written_by_all(number).await? => {
+                let filling = VersionState::Filling { cursor: None, filled: 0 };
+                self.change(known, &filling).await
+            }
+            VersionState::Filling { cursor, filled } => self.copy(known, cursor.as_ref(), *filled).await,
+            VersionState::Ready | VersionState::Kept => self.heal(known).await,
+            VersionState::Served => self.fetch_lacks(number).await,
+            VersionState::Removing if self.is_written_by_none(number).await? => {
+                self.index.open_version(known)?.remove().await?;
+                self.index.ledger.forget_version(number).await?;
+                tracing::info!(version = number, "the index version is removed");
+                Ok(true)
+            }
+            VersionState::Building | VersionState::Removing | VersionState::GivenUp { .. } => Ok(false),
+        }
     }
 
     async fn change(&self, known: &KnownVersion, to: &VersionState) -> Result<bool, StateError> {
@@ -116,7 +133,7 @@ impl Filling {
 
     /// Copies a page of documents; behind the last one the version is ready.
     async fn copy(
-        &self,
+        &mut self,
         known: &KnownVersion,
         cursor: Option<&DocumentId>,
         filled: u64,
@@ -124,7 +141,7 @@ impl Filling {
         let target = self.index.open_version(known)?;
         let page = self.index.store.scan(cursor, PAGE).await?;
         let Some(last) = page.last().map(|document| document.id.clone()) else {
-            while self.heal(known).await? {}
+            self.heal(known).await?;
             target.refresh().await?;
             return self.change(known, &VersionState::Ready).await;
         };
@@ -138,24 +155,30 @@ impl Filling {
     }
 
     /// Copies documents that a version lacks and takes by now; says whether there were any.
-    async fn heal(&self, known: &KnownVersion) -> Result<bool, StateError> {
-        let lacks = self.index.ledger.lacks(known.number(), LACKS).await?;
-        if lacks.is_empty() {
+    async fn heal(&mut self, known: &KnownVersion) -> Result<bool, StateError> {
+        let number = known.number();
+        if self.rests_until.get(&number).is_some_and(|until| Instant::now() < *until) {
             return Ok(false);
         }
-        let ids: Vec<DocumentId> = lacks.iter().map(|lack| lack.id.clone()).collect();
-        let there = self.index.store.get_many(&ids).await?;
-        let stored: Vec<Lack> = there
-            .iter()
-            .map(|stored| Lack { id: stored.id.clone(), version: stored.version, reason: String::new() })
-            .collect();
-        let target: OpenVersion = self.index.open_version(known)?;
-        let refused = write(&*target.store(), there).await?;
-        let is_refused = |lack: &Lack| refused.iter().any(|refused| refused.id == lack.id);
-        let filled: Vec<Lack> = stored.into_iter().filter(|lack| !is_refused(lack)).collect();
-        let healed = !filled.is_empty();
-        if healed {
-            self.index.ledger.fill_lacks(known.number(), filled).await?;
+        let lacks = self.index.ledger.lacks(number, MAX_LACKS).await?;
+        let target = self.index.open_version(known)?.store();
+        let mut healed = false;
+        for lacks in lacks.chunks(LACKS) {
+            let ids: Vec<DocumentId> = lacks.iter().map(|lack| lack.id.clone()).collect();
+            let stored = self.index.store.get_many(&ids).await?;
+            let mut filled: Vec<Lack> = stored
+                .iter()
+                .map(|stored| Lack { id: stored.id.clone(), version: stored.version, reason: String::new() })
+                .collect();
+            let refused = write(&*target, stored).await?;
+            filled.retain(|lack| refused.iter().all(|refused| refused.id != lack.id));
+            if !filled.is_empty() {
+                self.index.ledger.fill_lacks(number, filled).await?;
+                healed = true;
+            }
+        }
+        if !healed && !lacks.is_empty() {
+            self.rests_until.insert(number, Instant::now() + REFUSED_PAUSE);
         }
         Ok(healed)
     }
@@ -231,3 +254,6 @@ async fn write(store: &dyn Store, stored: Vec<StoredDocument>) -> Result<Vec<Lac
     }
     Ok(lacks)
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,7 +118,7 @@ impl World for SearchServer {
         let open = move || -> Arc<dyn Ledger> {
             Arc::new(ElasticLedger::new(shared.client(), &shared.plan.name, retry))
         };
-        Ledgers { plan, open: Box::new(open) }
+        Ledgers { plan, open: Box::new(open), make_second: None }
     }
 }
 

@@ -39,4 +39,5 @@ mod stream_faults;
 mod templates;
 mod traces;
 mod verdicts;
+mod versions;
 mod workspace;

@@ -1,6 +1,6 @@
 //! What would be changed: saved, shown, made, refused; and what a doctor finds.
 
-use crate::{Folder, QUERY, assert_conversation};
+use crate::{CONFIG, Folder, QUERY, assert_conversation};
 
 /// A change set is made as it was looked at, or not at all.
 #[test]
@@ -233,6 +233,106 @@ fn a_doctor_tells_what_is_wrong() {
                                  json]
           --env-file <FILE>      A file of `NAME=value` lines for `${NAME}`; the environment itself
                                  comes first
+    --- exit 0
+    "#);
+}
+
+/// The served version stays until another one is filled, and is promoted by somebody.
+#[test]
+fn another_mapping_is_another_version_beside() {
+    let folder = Folder::new();
+    folder.talk(&["provision --yes"]);
+    folder.write("index.yaml", &format!("{CONFIG}fields: {{ title: text }}\n"));
+    let commands = [
+        "plan --detailed-exitcode",
+        "provision --yes -q",
+        "plan --detailed-exitcode -q",
+        "status",
+        "promote",
+        "promote . 2",
+        "promote . 7 -o json",
+        "rollback",
+        "export --version 7",
+    ];
+    assert_conversation!(folder, commands, @r#"
+    $ studio-search plan --detailed-exitcode
+    = keep   state file movies.db
+    ! rebuild index version movies-000002
+               fields are indexed differently
+
+    entity  at            owned by  kept fresh by  found by  new edge told by
+    Movie   the document            changes
+    --- exit 2
+    $ studio-search provision --yes -q
+    = keep   state file movies.db
+    ! rebuild index version movies-000002
+               fields are indexed differently
+    provisioned movies in movies.db
+    `run` fills the new version from the served one, without asking the graph; then: studio-search promote
+    --- exit 0
+    $ studio-search plan --detailed-exitcode -q
+    nothing to change
+
+    entity  at            owned by  kept fresh by  found by  new edge told by
+    Movie   the document            changes
+    --- exit 0
+    $ studio-search status
+    index   state    processes  documents  lag  backfill lag  freshness p99  held  dead letters
+    movies  RUNNING          0          0    0             0  no events yet     0             0
+    movies: version 2 is made, and filled as soon as `run` writes it
+    nothing works on movies: studio-search run
+    --- exit 0
+    $ studio-search promote
+    --- stderr
+    error[SS605]: there is no index version to promote
+      help: `studio-search status` shows the versions; `provision` makes one, and `run` fills it
+      more: studio-search explain SS605
+    --- exit 1
+    $ studio-search promote . 2
+    --- stderr
+    error[SS605]: index version 2 can't be served: it is BUILDING
+      help: `studio-search status` shows the versions; `provision` makes one, and `run` fills it
+      more: studio-search explain SS605
+    --- exit 1
+    $ studio-search promote . 7 -o json
+    {"json_version":"1","data":null,"error":{"code":"SS605","message":"index version 7 can't be served: it isn't there","causes":[],"help":"`studio-search status` shows the versions; `provision` makes one, and `run` fills it"}}
+    --- exit 1
+    $ studio-search rollback
+    --- stderr
+    error[SS605]: there is no index version to roll back to
+      help: `studio-search status` shows the versions; `provision` makes one, and `run` fills it
+      more: studio-search explain SS605
+    --- exit 1
+    $ studio-search export --version 7
+    --- stderr
+    error[SS605]: movies has no index version 7
+      help: its versions: 1, 2
+      more: studio-search explain SS605
+    --- exit 1
+    "#);
+    folder.write("index.yaml", CONFIG);
+    assert_conversation!(folder, ["plan -q", "provision --yes -q", "plan -q"], @r#"
+    $ studio-search plan -q
+    = keep   state file movies.db
+    = keep   index version movies-000001
+    - remove index version movies-000002
+               it is BUILDING, and made by another plan
+
+    entity  at            owned by  kept fresh by  found by  new edge told by
+    Movie   the document            changes
+    --- exit 0
+    $ studio-search provision --yes -q
+    = keep   state file movies.db
+    = keep   index version movies-000001
+    - remove index version movies-000002
+               it is BUILDING, and made by another plan
+    provisioned movies in movies.db
+    --- exit 0
+    $ studio-search plan -q
+    nothing to change
+
+    entity  at            owned by  kept fresh by  found by  new edge told by
+    Movie   the document            changes
     --- exit 0
     "#);
 }

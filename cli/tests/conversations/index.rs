@@ -63,7 +63,7 @@ fn from_nothing_to_a_search() {
     provisioned movies in movies.db
     --- exit 0
     $ studio-search provision --yes -o json
-    {"json_version":"1","data":{"success":true,"changes":[{"action":"none","kind":"state file","name":"movies.db","reasons":[]},{"action":"none","kind":"index version","name":"movies-000001","reasons":[]}],"summary":{"add":0,"change":0,"rebuild":0,"none":2},"applied":true},"error":null}
+    {"json_version":"1","data":{"success":true,"changes":[{"action":"none","kind":"state file","name":"movies.db","reasons":[]},{"action":"none","kind":"index version","name":"movies-000001","reasons":[]}],"summary":{"add":0,"change":0,"rebuild":0,"remove":0,"none":2},"applied":true},"error":null}
     --- exit 0
     $ studio-search plan
     nothing to change

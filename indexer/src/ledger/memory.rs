@@ -389,7 +389,11 @@ mod tests {
         async fn provisioned(&self, retry: RetryPauses) -> Ledgers {
             let plan = testing::movies();
             let ledger = MemoryLedger::new(plan.clone(), retry);
-            Ledgers { plan, open: Box::new(move || Arc::new(ledger.clone())) }
+            let other = ledger.clone();
+            let make_second =
+                move |plan: &IndexPlan| other.put_version(2, plan.clone(), VersionState::Building);
+            let open = Box::new(move || -> Arc<dyn Ledger> { Arc::new(ledger.clone()) });
+            Ledgers { plan, open, make_second: Some(Box::new(make_second)) }
         }
     }
 

@@ -479,10 +479,12 @@ mod tests {
             let folder = tempfile::tempdir_in(&self.0).unwrap().keep();
             let (path, plan) = (folder.join("movies.db"), testing::movies());
             provision(&path, &plan).unwrap();
+            let other = path.clone();
+            let make_second = move |plan: &plan::IndexPlan| drop(provision(&other, plan).unwrap());
             let open = move || -> Arc<dyn Ledger> {
                 Arc::new(SqliteLedger::new(StateFile::open(&path, "movies").unwrap(), retry))
             };
-            Ledgers { plan, open: Box::new(open) }
+            Ledgers { plan, open: Box::new(open), make_second: Some(Box::new(make_second)) }
         }
     }
 

@@ -66,8 +66,21 @@ impl<'a> Server<'a> {
         let Some(index) = self.client.index(self.index()).await? else {
             return Ok(Change::missing(Kind::Index, self.index()));
         };
-        self.check(&index)?;
-        Ok(Change::of(Kind::Index, self.index(), Action::None, vec![]))
+        match self.check(&index) {
+            Ok(()) => Ok(Change::of(Kind::Index, self.index(), Action::None, vec![])),
+            Err(_) if self.is_left_over(&index) => {
+                let reason = "a provision of another plan broke off behind it".to_owned();
+                Ok(Change::of(Kind::Index, self.index(), Action::Change, vec![reason]))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the index was made for a version that the ledger has never heard of, and nobody searches it.
+    fn is_left_over(&self, index: &Value) -> bool {
+        self.version.action == Action::Rebuild
+            && index.pointer("/mappings/_meta/index") == Some(&self.alias.into())
+            && index["aliases"].as_object().is_none_or(serde_json::Map::is_empty)
     }
 
     /// The other templates that would make the index before ours, or beside it: their names and priorities.
@@ -120,6 +133,9 @@ impl<'a> Server<'a> {
                 != Some(&self.alias.into())
             {
                 return Err(self.overtaken(&self.rivals().await?));
+            }
+            if changes.iter().any(|change| change.kind == Kind::Index && change.action == Action::Change) {
+                self.client.delete_index(self.index()).await?;
             }
             self.client.create_index(self.index()).await?;
         }

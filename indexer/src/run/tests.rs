@@ -23,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Process, RunError, RunOptions};
 use crate::{
     Index,
-    ledger::{BackfillIds, IndexState},
+    ledger::{BackfillIds, IndexState, versions::VersionState},
+    promotion,
     provision::state::provision,
     source::inbox,
     testing,
@@ -258,5 +259,50 @@ async fn a_failure_does_not_undo_a_pause() {
     assert_eq!(running.indexed("m1").await, None);
     running.index.ledger.set_state(IndexState::Running).await.unwrap();
     eventually(async || running.indexed("m1").await.is_some()).await;
+    running.stop().await;
+}
+
+/// Another version that lives is written by the next generation of the same process, a promoted one is looked up in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_follows_the_index_versions() {
+    let world = World::new();
+    world.put("m1", "Ann");
+    let running = Running::over(&world).await;
+    running.movies_changed(["m1".to_owned()]);
+    eventually(async || running.indexed("m1").await.is_some()).await;
+    let written = async || {
+        let figures = running.index.ledger.figures().await.unwrap();
+        figures.first().map(|figures| figures.versions.clone()).unwrap_or_default()
+    };
+    eventually(async || written().await == [1]).await;
+
+    let mut plan = testing::movies();
+    plan.fields.0.iter_mut().for_each(|field| field.mapping.indexed = field.name != "title");
+    let state = running.folder.path().join("movies.db");
+    provision(&state, &plan).unwrap();
+    let made = Instant::now();
+    let ready = async || {
+        let states = running.index.ledger.version_states().await.unwrap();
+        states.last() == Some(&(2, VersionState::Ready))
+    };
+    eventually(ready).await;
+    eventually(async || written().await == [1, 2]).await;
+    println!("both are written after {:?}", made.elapsed());
+
+    promotion::promote(&running.index, None, &[]).await.unwrap();
+    eventually(async || written().await == [2, 1]).await;
+    world.put("m1", "Beth");
+    running.talent_changed("t1").await;
+    let open = async |number: u32| {
+        let versions = running.index.versions().await.unwrap();
+        let known = versions.iter().find(|known| known.number() == number).unwrap();
+        let stored =
+            running.index.open_version(known).unwrap().store().get(&DocumentId::new("m1").unwrap()).await;
+        serde_json::from_str::<Value>(&stored.unwrap().unwrap().body.unwrap()).unwrap()
+    };
+    for number in [1, 2] {
+        eventually(async || open(number).await["actors"][0]["name"] == "Beth").await;
+    }
+    assert_eq!(world.asked.load(Ordering::Relaxed), 2, "the graph is asked for changes alone");
     running.stop().await;
 }

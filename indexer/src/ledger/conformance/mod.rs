@@ -9,6 +9,7 @@ mod fan_outs;
 mod held;
 mod lately;
 mod shared;
+mod versions;
 
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub struct Ledgers {
     pub plan: IndexPlan,
     /// Opens it, as a process that starts would.
     pub open: Box<dyn Fn() -> Arc<dyn Ledger> + Send + Sync>,
+    /// Makes version 2 by this plan, as provision does beside the served one; `None` where a ledger keeps one version.
+    pub make_second: Option<Box<dyn Fn(&IndexPlan) + Send + Sync>>,
 }
 
 impl Ledgers {
@@ -45,6 +48,7 @@ pub async fn run(world: &dyn World) {
     fan_outs::run(world).await;
     held::run(world).await;
     lately::run(world).await;
+    versions::run(world).await;
 }
 
 /// Pauses that no test outlives.
