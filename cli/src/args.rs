@@ -197,7 +197,7 @@ pub(crate) enum Command {
         file: PathBuf,
         /// Its number; left out: the newest that is ready
         #[arg(value_name = "VERSION", value_parser = clap::value_parser!(u32).range(1..))]
-        version: Option<u32>,
+        number: Option<u32>,
     },
     /// Serve the index version again that was served before
     Rollback {
@@ -242,6 +242,8 @@ pub(crate) enum Command {
         after: Option<String>,
     },
     /// Write every document as a line of JSON, by id
+    // The version of the program is asked for elsewhere.
+    #[command(disable_version_flag = true)]
     Export {
         #[arg(value_name = "FILE", default_value = ".")]
         file: PathBuf,

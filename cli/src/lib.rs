@@ -155,7 +155,7 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
             commands::audit::audit(&file, wanted, repair, env, output).await
         }
         Command::Export { file, version } => commands::export::export(&file, version, env, output).await,
-        Command::Promote { file, version } => commands::promote::promote(&file, version, env, output).await,
+        Command::Promote { file, number } => commands::promote::promote(&file, number, env, output).await,
         Command::Rollback { file } => commands::promote::rollback(&file, env, output).await,
         Command::Config(ConfigCommand::Schema) => commands::config::schema(output),
         Command::Config(ConfigCommand::Expand { file }) => commands::config::expand(&file, env, output),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use indexer::provision::{Action, Change, ChangeSet};
+use indexer::provision::{Action, Change, ChangeSet, refuse_rebuilds};
 use plan::{
     IndexPlan,
     index_plan::{CoverageLine, CoveredBy},
@@ -101,7 +101,8 @@ pub(crate) async fn plan(
             Planned { success: true, plan_hash: &set.plan_hash, changes: &set.changes, summary, coverage };
         output.answer(&planned, |paint| {
             let coverage = coverage_table(&compiled.plan, paint);
-            format!("{}\n{coverage}", change_lines(&set.changes, paint))
+            let follows = what_follows(&compiled.plan, &set.changes).unwrap_or_default();
+            format!("{}{follows}\n{coverage}", change_lines(&set.changes, paint))
         })?;
     }
     match exit_code {
@@ -115,6 +116,17 @@ fn save(set: &ChangeSet, path: &Path) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(set).expect("names and reasons are JSON");
     write_whole(path, &format!("{text}\n"))
         .map_err(|error| Failure::new(format!("{} can't be written: {error}", path.display())))
+}
+
+/// What comes behind a new index version, a line.
+pub(crate) fn what_follows(plan: &IndexPlan, changes: &[Change]) -> Option<&'static str> {
+    let is_beside = changes.iter().any(|change| change.action == Action::Rebuild);
+    is_beside.then(|| match refuse_rebuilds(plan, changes) {
+        Ok(()) => {
+            "`run` fills the new version from the served one, without asking the graph; then: studio-search promote\n"
+        }
+        Err(_) => "`provision` refuses that: studio-search explain SS505\n",
+    })
 }
 
 /// The changes, a line each, with the reasons below.

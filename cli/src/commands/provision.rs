@@ -4,12 +4,12 @@ use std::path::Path;
 
 use indexer::{
     endpoints::Place,
-    provision::{Action, Change, ChangeSet, refuse_rebuilds},
+    provision::{Change, ChangeSet, refuse_rebuilds},
 };
 use plan::code::store::SS520;
 use serde::Serialize;
 
-use super::plan::{Summary, change_lines};
+use super::plan::{Summary, change_lines, what_follows};
 use crate::{
     environment::Environment,
     exit::Exit,
@@ -17,9 +17,6 @@ use crate::{
     output::Output,
     project::{Project, artifacts, read_named},
 };
-
-/// After a version was made beside the served one.
-const WHAT_FOLLOWS: &str = "`run` fills the new version from the served one, without asking the graph; then: studio-search promote\n";
 
 /// Whether changes may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +89,7 @@ pub(crate) async fn provision(
     if applied && !summary.is_empty() {
         indexer::provision::provision(&place, &compiled.plan, artifacts(&compiled)).await?;
     }
-    let is_beside = changes.iter().any(|change| change.action == Action::Rebuild);
+    let follows = what_follows(&compiled.plan, &changes);
     output.answer(&Provisioned { success: true, changes: &changes, summary, applied }, |paint| {
         let is_shown = consent == Consent::Ask && !summary.is_empty();
         let changes = if is_shown { String::new() } else { change_lines(&changes, paint) };
@@ -101,7 +98,7 @@ pub(crate) async fn provision(
             Consent::Withheld => "nothing was changed\n".to_owned(),
             Consent::Given | Consent::Ask => {
                 let made = format!("provisioned {} {}\n", compiled.plan.name, whereto(&place));
-                made + if is_beside { WHAT_FOLLOWS } else { "" }
+                made + follows.unwrap_or_default()
             }
         };
         changes + &result

@@ -6,6 +6,7 @@ use indexer::{
     Index,
     run::{self, Process, RunOptions},
 };
+use plan::IndexPlan;
 use serde::Serialize;
 
 use crate::{
@@ -94,11 +95,18 @@ pub(crate) async fn run(
     })
 }
 
+/// Whether a plan is that of an index version beside the served one.
+async fn is_beside(index: &Index, plan: &IndexPlan) -> bool {
+    let versions = index.versions().await.unwrap_or_default();
+    versions.iter().any(|known| known.state.is_live() && known.plan() == plan)
+}
+
 /// The stored plan is what runs. Where the files say something else, somebody has forgotten to provision.
 async fn warn_of_another_plan(file: &Path, env: &Environment, index: &Index, output: &Output) {
     let provision = "`run` goes on with the plan that was provisioned";
     match Project::examine(file, env).await {
-        Ok(Examined { result: Some((_, compiled)), .. }) if compiled.plan == *index.plan => {}
+        Ok(Examined { result: Some((_, compiled)), .. })
+            if compiled.plan == *index.plan || is_beside(index, &compiled.plan).await => {}
         Ok(Examined { result: Some(_), .. }) => {
             output.warn(&format!("the files make another plan than the provisioned one; {provision}"));
         }

@@ -133,6 +133,7 @@ fn another_query_needs_another_version() {
     ! rebuild index version movies-000002
                the query is another one, so every document is
                fields are indexed differently
+    `provision` refuses that: studio-search explain SS505
 
     entity  at            owned by  kept fresh by  found by  new edge told by
     Movie   the document            changes
@@ -259,6 +260,7 @@ fn another_mapping_is_another_version_beside() {
     = keep   state file movies.db
     ! rebuild index version movies-000002
                fields are indexed differently
+    `run` fills the new version from the served one, without asking the graph; then: studio-search promote
 
     entity  at            owned by  kept fresh by  found by  new edge told by
     Movie   the document            changes
