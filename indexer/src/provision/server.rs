@@ -31,7 +31,7 @@ impl<'a> Server<'a> {
         if plan.store == StoreKind::Sqlite {
             return Ok(None);
         }
-        let is_served = plan.kafka.is_some() || state::serves(&place.state, plan)?;
+        let is_served = plan.kafka.is_some() || state::serves(&place.state, plan);
         let named = |kind: &str| {
             let template = &templates[kind];
             (template["name"].as_str().unwrap_or_default(), &template["body"])

@@ -63,16 +63,15 @@ pub fn provision(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateErro
     Ok(done)
 }
 
-/// Whether what provision makes of this plan is served at once: the first version, or a change of the served one.
-pub(super) fn serves(path: &Path, plan: &IndexPlan) -> Result<bool, StateError> {
-    let known = match StateFile::open(path, &plan.name).and_then(|state| known_versions(&state)) {
-        Err(StateError::NotProvisioned(_)) => return Ok(true),
-        known => known?,
-    };
-    Ok(match taken_by(&known, plan) {
+/// Whether what provision makes of this plan is served at once: the first version, or a change of the served one. A file that
+/// can't be read says nothing here; it is told where its changes are.
+pub(super) fn serves(path: &Path, plan: &IndexPlan) -> bool {
+    let known = StateFile::open(path, &plan.name).and_then(|state| known_versions(&state));
+    let known = known.unwrap_or_default();
+    match taken_by(&known, plan) {
         Some(wanted) => wanted.state == VersionState::Served,
         None => served(&known).is_none(),
-    })
+    }
 }
 
 fn next(state: &StateFile) -> Result<u32, StateError> {
