@@ -75,7 +75,7 @@ pub(super) fn serves(path: &Path, plan: &IndexPlan) -> bool {
 }
 
 fn next(state: &StateFile) -> Result<u32, StateError> {
-    state.with_reader(|conn| versions::next_number(conn))
+    state.with_reader(versions::next_number)
 }
 
 #[cfg(test)]

@@ -26,6 +26,9 @@ pub trait World: Sync {
     async fn provisioned(&self, retry: RetryPauses) -> Ledgers;
 }
 
+/// Makes an index version by a plan.
+pub type Provision = Box<dyn Fn(&IndexPlan) + Send + Sync>;
+
 /// The ledger of one index, opened as often as one likes.
 pub struct Ledgers {
     /// The plan that was provisioned.
@@ -33,7 +36,7 @@ pub struct Ledgers {
     /// Opens it, as a process that starts would.
     pub open: Box<dyn Fn() -> Arc<dyn Ledger> + Send + Sync>,
     /// Makes version 2 by this plan, as provision does beside the served one; `None` where a ledger keeps one version.
-    pub make_second: Option<Box<dyn Fn(&IndexPlan) + Send + Sync>>,
+    pub make_second: Option<Provision>,
 }
 
 impl Ledgers {
