@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -198,25 +201,26 @@ fn a_promotion_whose_checks_fail_changes_nothing() {
 #[test]
 fn searches_see_no_gap_while_versions_are_swapped() {
     let (folder, graph) = Folder::with_graph();
-    swaps_under_writes(&folder, &graph, Duration::ZERO);
+    println!("{}", swaps_under_writes(&folder, &graph, Duration::ZERO));
 }
 
 #[test]
 fn searches_see_no_gap_while_versions_are_swapped_on_elasticsearch() {
     let (folder, graph) = Folder::with_graph();
     folder.keep_on("elasticsearch", &elasticsearch().url, "swapped");
-    swaps_under_writes(&folder, &graph, REFRESH);
+    println!("{}", swaps_under_writes(&folder, &graph, REFRESH));
 }
 
 #[test]
 fn searches_see_no_gap_while_versions_are_swapped_on_opensearch() {
     let (folder, graph) = Folder::with_graph();
     folder.keep_on("opensearch", &opensearch().url, "swapped");
-    swaps_under_writes(&folder, &graph, REFRESH);
+    println!("{}", swaps_under_writes(&folder, &graph, REFRESH));
 }
 
-/// Somebody searches without a pause while versions are swapped under writes. What was seen is not unseen after `visible`.
-fn swaps_under_writes(folder: &Folder, graph: &RealGraph, visible: Duration) {
+/// Somebody searches without a pause while versions are swapped under writes. What was seen is not unseen after `visible`. Gives
+/// what was done.
+fn swaps_under_writes(folder: &Folder, graph: &RealGraph, visible: Duration) -> String {
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     let run = folder.run();
     folder.backfills_within(SETTLES, graph);
@@ -225,6 +229,7 @@ fn swaps_under_writes(folder: &Folder, graph: &RealGraph, visible: Duration) {
     is_ready(folder, 2);
 
     let admin = run.admin();
+    let swaps = Mutex::new(Vec::new());
     let (is_over, searches, pages) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -258,7 +263,7 @@ fn swaps_under_writes(folder: &Folder, graph: &RealGraph, visible: Duration) {
                 let took = started.elapsed();
                 // Some swaps come before the process has noticed the last one, some after.
                 thread::sleep(Duration::from_millis(if swap % 3 == 0 { 200 } else { 2_500 }));
-                println!("swap {swap} took {took:?}");
+                swaps.lock().expect("nobody panics with it").push(took);
             }
         }));
         is_over.store(true, Ordering::Relaxed);
@@ -266,7 +271,7 @@ fn swaps_under_writes(folder: &Folder, graph: &RealGraph, visible: Duration) {
             std::panic::resume_unwind(failure);
         }
     });
-    println!("{searches:?} searches, {pages:?} pages");
+    let done = format!("{searches:?} searches, {pages:?} pages; swaps took {swaps:?}");
     assert!(searches.into_inner() > 20 && pages.into_inner() > 20, "too few to see anything");
     folder.settles_within(SETTLES);
     let documents = graph.documents();
@@ -274,6 +279,7 @@ fn swaps_under_writes(folder: &Folder, graph: &RealGraph, visible: Duration) {
         assert_equal(&exported(folder, version), &documents, &folder.log());
     }
     assert_eq!(run.terminate(), Some(0), "{}", folder.log());
+    done
 }
 
 /// One search: every movie is there once, and the one that changes is no older than it was seen before.
