@@ -240,7 +240,9 @@ pub(crate) fn search(config: &Config, tree: &FieldTree, diagnostics: &mut Vec<Di
     let exact = "name a leaf with an exact value; a text field has one with `keyword: raw`";
     let facets = wish.facets.iter().filter(|path| check(path, &is_counted, "be counted", exact));
     let facets = facets.map(|path| path.value.clone()).collect();
-    let suggest = wish.suggest.iter().filter(|path| check(path, &has_words, "be suggested", words));
+    let is_whole = |field: &Field| has_words(field) && is_counted(field);
+    let whole = "name a text or keyword field with its whole value; a text field has one with `keyword: raw`";
+    let suggest = wish.suggest.iter().filter(|path| check(path, &is_whole, "be suggested", whole));
     let suggest = suggest.map(|path| path.value.clone()).collect();
     let numbers = "name one number of the document, mapped as long or double";
     let boost = wish.boost.iter().filter(|(field, ..)| check(field, &is_number, "raise the rank", numbers));

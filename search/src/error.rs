@@ -30,6 +30,15 @@ pub enum SearchError {
     /// The cursor is damaged, forged or of another search.
     #[error("the cursor belongs to another search, or is damaged")]
     Cursor,
+    /// Values of the field are not suggested.
+    #[error("{path} is not declared for suggestions")]
+    NotSuggested {
+        /// The field.
+        path: String,
+    },
+    /// Values of no field are.
+    #[error("the index declares no field for suggestions")]
+    NothingSuggested,
     /// A limit of one search.
     #[error("{asked} {what} are asked for, the limit is {limit}")]
     TooMuch {
@@ -65,6 +74,7 @@ impl SearchError {
             SearchError::NotIndexed { .. } => codes::SS707,
             SearchError::NotComparable { .. } => codes::SS711,
             SearchError::Cursor => codes::SS710,
+            SearchError::NotSuggested { .. } | SearchError::NothingSuggested => codes::SS718,
             SearchError::TooMuch { .. } => codes::SS712,
             SearchError::TextTooLong => codes::SS713,
             SearchError::Store(_) => codes::SS714,
@@ -85,6 +95,9 @@ impl SearchError {
                 "text needs its whole value: {path}: {{ type: text, keyword: raw }} under `fields:`"
             )),
             SearchError::Cursor => Some("start again without it".to_owned()),
+            SearchError::NotSuggested { .. } | SearchError::NothingSuggested => {
+                Some("name it: `suggest: [title]` under `search:`, then `studio-search provision`".to_owned())
+            }
             SearchError::TooMuch { what: "hits", .. } => {
                 Some("ask for the next page with the cursor".to_owned())
             }

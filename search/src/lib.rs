@@ -16,6 +16,7 @@ mod request;
 mod response;
 mod searcher;
 pub mod sqlite;
+mod suggest;
 mod text;
 
 pub use cursor::Cursor;
@@ -25,4 +26,5 @@ pub use highlight::Highlight;
 pub use request::{MAX_FACETS, MAX_FIRST, MAX_SORTS, SearchRequest, Sort};
 pub use response::{Facet, FacetValue, Hit, SearchResponse};
 pub use searcher::Searcher;
+pub use suggest::{MAX_SUGGESTIONS, SuggestRequest, Suggestion, declared as suggested_fields};
 pub use text::{MAX_TEXT_BYTES, MAX_WORDS};

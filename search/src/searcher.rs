@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{SearchError, SearchRequest, SearchResponse};
+use crate::{SearchError, SearchRequest, SearchResponse, SuggestRequest, Suggestion};
 
 /// Answers searches of one index.
 ///
@@ -12,4 +12,7 @@ use crate::{SearchError, SearchRequest, SearchResponse};
 pub trait Searcher: Send + Sync {
     /// Answers one page.
     async fn search(&self, request: SearchRequest) -> Result<SearchResponse, SearchError>;
+
+    /// Suggests whole values of declared fields, the best first.
+    async fn suggest(&self, request: SuggestRequest) -> Result<Vec<Suggestion>, SearchError>;
 }

@@ -16,7 +16,8 @@ use harness::servers::{Rest, elasticsearch, opensearch, opensearch_2};
 use plan::{DocumentId, DocumentVersion, IndexPlan};
 use search::{
     Counts, DocumentWrite, PutOutcome, SearchError, SearchRequest, SearchResponse, StoredDocument,
-    conformance::{TestIndex, World, agreement, searches, store},
+    SuggestRequest, Suggestion,
+    conformance::{TestIndex, World, agreement, searches, store, suggestions},
     elastic::{Client, ElasticEndpoint, ElasticIndex, Engine},
 };
 use serde_json::Value;
@@ -126,6 +127,10 @@ impl TestIndex for OnServer {
     async fn search(&self, request: &SearchRequest, now_ms: i64) -> Result<SearchResponse, SearchError> {
         self.0.answer(request, now_ms).await
     }
+
+    async fn suggest(&self, request: &SuggestRequest, now_ms: i64) -> Result<Vec<Suggestion>, SearchError> {
+        self.0.suggestions(request, now_ms).await
+    }
 }
 
 /// All that the suite runs on.
@@ -142,6 +147,13 @@ async fn documents_are_kept() {
 async fn searches_are_answered() {
     for server in SERVERS {
         searches::run(&SearchServer::new(server).await).await;
+    }
+}
+
+#[tokio::test]
+async fn values_are_suggested() {
+    for server in SERVERS {
+        suggestions::run(&SearchServer::new(server).await).await;
     }
 }
 

@@ -57,4 +57,16 @@ super::codes! {
         "The server was reached and said no: the credentials under `store:` are not believed or may not read this index, the index \
          is missing or was made by other templates (`studio-search provision` makes it), or a limit of the server is passed, such \
          as clauses inside of each other, or the states of a `LIKE` pattern. The message has its own words.";
+    SS718 "values of the field are not suggested"
+        "Suggestions are whole values of the fields that the configuration declares, under `search.suggest` or with `suggest: true`. \
+         They need the whole value: `keyword` fields, or `text` fields with `keyword: raw` or `keyword: lowercase`.";
+    SS719 "the request can't be read"
+        "What was sent to `serve` is no request that it understands: a body that isn't JSON, a name that is no parameter, a value of \
+         another type, or more than 256 KiB. `/openapi.json` describes every request.";
+    SS720 "nothing is found at the address"
+        "`serve` has no such index, no such document, or nothing at all at this path. `/indexes` lists the indexes and `/openapi.json` \
+         every path. A document that the caller may not see is not found, either.";
+    SS721 "too many searches at once"
+        "`serve` works on a bounded number of searches, so that none of them waits without end. Ask again after a second, or let a \
+         second process serve the same index.";
 }

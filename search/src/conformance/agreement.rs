@@ -21,6 +21,7 @@ const DOCUMENTS: usize = 40;
 const FILTERS: usize = 50;
 const SEARCHES: usize = 12;
 const LOOKUPS: usize = 12;
+const SUGGESTIONS: usize = 8;
 
 /// Disagreements that are told of one run; the first of each round, as small as it can be made.
 const TOLD: usize = 5;
@@ -80,7 +81,8 @@ struct Round {
 impl Round {
     /// Documents come to be as they may: by themselves, over another one, after a delete; or deleted.
     async fn new(world: &dyn World, dice: &mut Dice, seed: u64) -> Self {
-        let plan = plans::plan(documents::fields(dice));
+        let mut plan = plans::plan(documents::fields(dice));
+        plan.search.suggest = questions::suggestible(&plan.fields);
         let fields = plan.fields.clone();
         let reference = InMemory.index(plan.clone()).await;
         let mut round = Self { index: world.index(plan).await, reference, fields, documents: Vec::new() };
@@ -158,6 +160,17 @@ impl Round {
                 return Err(format!("{lookup:?}\nin memory {wanted:?}, in the store {stored:?}"));
             }
             found += wanted.map_or(0, |ids| ids.len());
+        }
+        for _ in 0..SUGGESTIONS {
+            let Some(typed) = questions::suggestion(dice, &self.fields) else { break };
+            let told = async |index: &dyn TestIndex| {
+                index.suggest(&typed, NOW).await.map_err(|error| error.to_string())
+            };
+            let (wanted, stored) = (told(&*self.reference).await, told(&*self.index).await);
+            if wanted != stored {
+                return Err(format!("{typed:?}\nin memory {wanted:?}\nin the store {stored:?}"));
+            }
+            found += wanted.map_or(0, |suggestions| suggestions.len());
         }
         Ok(found)
     }

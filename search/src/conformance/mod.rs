@@ -14,6 +14,7 @@ mod questions;
 pub mod reference;
 pub mod searches;
 pub mod store;
+pub mod suggestions;
 
 use std::sync::Arc;
 
@@ -23,7 +24,10 @@ use plan::{
     filter::{CheckedFilter, parse},
 };
 
-use crate::{Counts, DocumentWrite, PutOutcome, SearchError, SearchRequest, SearchResponse, StoredDocument};
+use crate::{
+    Counts, DocumentWrite, PutOutcome, SearchError, SearchRequest, SearchResponse, StoredDocument,
+    SuggestRequest, Suggestion,
+};
 
 /// A store that can make indexes.
 #[async_trait]
@@ -64,6 +68,9 @@ pub trait TestIndex: Send + Sync {
 
     /// Answers a search, seen from `now_ms`.
     async fn search(&self, request: &SearchRequest, now_ms: i64) -> Result<SearchResponse, SearchError>;
+
+    /// Suggests values, seen from `now_ms`.
+    async fn suggest(&self, request: &SuggestRequest, now_ms: i64) -> Result<Vec<Suggestion>, SearchError>;
 }
 
 /// A filter that fits these fields.

@@ -3,7 +3,7 @@
 use plan::{DocumentId, Field, FieldKind, FieldTree, field::MappingKind};
 
 use super::{checked, dice::Dice, documents::TEXTS, filters};
-use crate::{SearchRequest, Sort, request::comparable_field};
+use crate::{SearchRequest, Sort, SuggestRequest, request::comparable_field};
 
 /// Words and beginnings of words that some of the documents hold.
 const WORDS: [&str; 8] = ["a", "x", "end the", "e", "日", "12", "o", "near q"];
@@ -26,6 +26,26 @@ pub(super) fn search(dice: &mut Dice, fields: &FieldTree) -> SearchRequest {
     let facets = comparable(dice, fields, 3);
     let filter = dice.chance(60).then(|| checked(&filters::filter(dice, &fields.0, 2).text(), fields));
     SearchRequest { text, filter, facets, sort, first: 1 + dice.below(15), after: None }
+}
+
+/// The paths whose whole values are texts.
+pub(super) fn suggestible(fields: &FieldTree) -> Vec<String> {
+    let is_text = |field: &&Field| {
+        matches!(field.mapping.kind, MappingKind::Keyword | MappingKind::Text)
+            && comparable_field(fields, &field.path).is_ok()
+    };
+    fields.walk().filter(is_text).map(|field| field.path.clone()).collect()
+}
+
+/// Something typed, of some or all fields; `None` where nothing is suggested.
+pub(super) fn suggestion(dice: &mut Dice, fields: &FieldTree) -> Option<SuggestRequest> {
+    let declared = suggestible(fields);
+    if declared.is_empty() {
+        return None;
+    }
+    let paths = (0..dice.below(3)).map(|_| dice.pick(&declared).clone()).collect();
+    let filter = dice.chance(60).then(|| checked(&filters::filter(dice, &fields.0, 2).text(), fields));
+    Some(SuggestRequest { prefix: dice.pick(&WORDS).to_owned(), filter, paths, first: 1 + dice.below(30) })
 }
 
 /// Up to so many paths that can be sorted and counted.

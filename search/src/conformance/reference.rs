@@ -8,7 +8,7 @@ use plan::{DocumentId, DocumentVersion, IndexPlan};
 use super::{TestIndex, World};
 use crate::{
     Counts, DocumentWrite, PutOutcome, SearchError, SearchRequest, SearchResponse, StoredDocument,
-    memory::MemoryIndex,
+    SuggestRequest, Suggestion, memory::MemoryIndex,
 };
 
 /// Indexes in memory.
@@ -60,5 +60,9 @@ impl TestIndex for MemoryIndex {
 
     async fn search(&self, request: &SearchRequest, now_ms: i64) -> Result<SearchResponse, SearchError> {
         self.answer(request, now_ms)
+    }
+
+    async fn suggest(&self, request: &SuggestRequest, now_ms: i64) -> Result<Vec<Suggestion>, SearchError> {
+        self.suggestions(request, now_ms)
     }
 }

@@ -31,6 +31,7 @@ mod rights;
 mod rows;
 mod searcher;
 mod source;
+mod suggest;
 mod write;
 
 use std::{fmt, sync::Arc};

@@ -3,6 +3,7 @@
 
 mod rank;
 mod search;
+mod suggest;
 mod values;
 
 use std::{

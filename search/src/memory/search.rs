@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Cursor, Facet, FacetValue, Hit, SearchError, SearchRequest, SearchResponse, Searcher, Sort,
-    StoredDocument,
+    StoredDocument, SuggestRequest, Suggestion,
     cursor::{Key, Position},
     highlight::highlights,
     request::comparable_field,
@@ -88,6 +88,10 @@ impl MemoryIndex {
 impl Searcher for MemoryIndex {
     async fn search(&self, request: SearchRequest) -> Result<SearchResponse, SearchError> {
         self.answer(&request, Timestamp::now().as_millisecond())
+    }
+
+    async fn suggest(&self, request: SuggestRequest) -> Result<Vec<Suggestion>, SearchError> {
+        self.suggestions(&request, Timestamp::now().as_millisecond())
     }
 }
 

@@ -65,12 +65,7 @@ impl SqliteIndex {
         field: &Field,
         docs: &DocSet,
     ) -> rusqlite::Result<Vec<FacetValue>> {
-        let path = PathId::of(&field.path);
-        let counts = match docs.len() <= FEW_DOCUMENTS {
-            true => self.count_by_document(conn, path, docs)?,
-            false => self.count_by_value(conn, path, docs)?,
-        };
-        let mut counts: Vec<(RowValue, u64)> = counts.into_iter().collect();
+        let mut counts: Vec<(RowValue, u64)> = self.value_counts(conn, field, docs)?.into_iter().collect();
         // Equal counts need an order of their own, or two answers would differ.
         counts.sort_by(|(one, one_count), (two, two_count)| {
             (Reverse(one_count), one).cmp(&(Reverse(two_count), two))
@@ -81,6 +76,20 @@ impl SqliteIndex {
             .into_iter()
             .map(|(value, count)| FacetValue { value: to_json(kind, value), count })
             .collect())
+    }
+
+    /// All values of a field in these documents, each with how many of them hold it.
+    pub(super) fn value_counts(
+        &self,
+        conn: &Connection,
+        field: &Field,
+        docs: &DocSet,
+    ) -> rusqlite::Result<HashMap<RowValue, u64>> {
+        let path = PathId::of(&field.path);
+        match docs.len() <= FEW_DOCUMENTS {
+            true => self.count_by_document(conn, path, docs),
+            false => self.count_by_value(conn, path, docs),
+        }
     }
 
     fn count_by_document(

@@ -20,6 +20,7 @@ mod query;
 mod read;
 mod rows;
 mod searcher;
+mod suggest;
 mod write;
 
 use std::{fmt, sync::Arc};

@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::SqliteIndex;
-use crate::{SearchError, SearchRequest, SearchResponse, Searcher};
+use crate::{SearchError, SearchRequest, SearchResponse, Searcher, SuggestRequest, Suggestion};
 
 /// A search longer than this is stopped: it would hold back the checkpoint of the write-ahead log, and so let the file grow.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -69,25 +69,29 @@ impl Shared {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn search(
+    /// Asks the index on one of the connections, seen from now.
+    fn ask<A>(
         &self,
-        request: &SearchRequest,
+        question: impl FnOnce(&SqliteIndex, &Connection, i64) -> Result<A, SearchError>,
         started: oneshot::Sender<InterruptHandle>,
-    ) -> Result<SearchResponse, SearchError> {
+    ) -> Result<A, SearchError> {
         let conn = self.connection()?;
         let _ = started.send(conn.get_interrupt_handle());
-        let answer = self.index.search(&conn, request, Timestamp::now().as_millisecond());
+        let answer = question(&self.index, &conn, Timestamp::now().as_millisecond());
         self.keep(conn);
         answer
     }
 }
 
-#[async_trait]
-impl Searcher for SqliteSearcher {
-    async fn search(&self, request: SearchRequest) -> Result<SearchResponse, SearchError> {
+impl SqliteSearcher {
+    /// Asks off the async threads, and stops what takes too long.
+    async fn ask<A: Send + 'static>(
+        &self,
+        question: impl FnOnce(&SqliteIndex, &Connection, i64) -> Result<A, SearchError> + Send + 'static,
+    ) -> Result<A, SearchError> {
         let shared = Arc::clone(&self.shared);
         let (started, interrupt) = oneshot::channel();
-        let mut task = tokio::task::spawn_blocking(move || shared.search(&request, started));
+        let mut task = tokio::task::spawn_blocking(move || shared.ask(question, started));
         let joined = if let Ok(joined) = timeout(TIME_LIMIT, &mut task).await {
             joined
         } else {
@@ -98,6 +102,17 @@ impl Searcher for SqliteSearcher {
         };
         let answer = joined.map_err(|error| SearchError::Store(Box::new(error)))?;
         answer.map_err(|error| if was_interrupted(&error) { timed_out() } else { error })
+    }
+}
+
+#[async_trait]
+impl Searcher for SqliteSearcher {
+    async fn search(&self, request: SearchRequest) -> Result<SearchResponse, SearchError> {
+        self.ask(move |index, conn, now_ms| index.search(conn, &request, now_ms)).await
+    }
+
+    async fn suggest(&self, request: SuggestRequest) -> Result<Vec<Suggestion>, SearchError> {
+        self.ask(move |index, conn, now_ms| index.suggestions(conn, &request, now_ms)).await
     }
 }
 

@@ -7,7 +7,8 @@ use plan::{DocumentId, DocumentVersion, IndexPlan};
 use rusqlite::Connection;
 use search::{
     Counts, DocumentWrite, PutOutcome, SearchError, SearchRequest, SearchResponse, StoredDocument,
-    conformance::{TestIndex, World, agreement, reference::InMemory, searches, store},
+    SuggestRequest, Suggestion,
+    conformance::{TestIndex, World, agreement, reference::InMemory, searches, store, suggestions},
     sqlite::SqliteIndex,
 };
 
@@ -70,6 +71,10 @@ impl TestIndex for OpenIndex {
     async fn search(&self, request: &SearchRequest, now_ms: i64) -> Result<SearchResponse, SearchError> {
         self.index.search(&self.conn.lock().unwrap(), request, now_ms)
     }
+
+    async fn suggest(&self, request: &SuggestRequest, now_ms: i64) -> Result<Vec<Suggestion>, SearchError> {
+        self.index.suggestions(&self.conn.lock().unwrap(), request, now_ms)
+    }
 }
 
 #[tokio::test]
@@ -82,6 +87,12 @@ async fn documents_are_kept() {
 async fn searches_are_answered() {
     searches::run(&Sqlite).await;
     searches::run(&InMemory).await;
+}
+
+#[tokio::test]
+async fn values_are_suggested() {
+    suggestions::run(&Sqlite).await;
+    suggestions::run(&InMemory).await;
 }
 
 /// `AGREEMENT_SEED=<first seed>` and `AGREEMENT_ROUNDS=<n>` run other and more cases.
