@@ -2,6 +2,7 @@
 
 mod backfill;
 mod errors;
+mod serve;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -11,6 +12,7 @@ use clap_complete::Shell;
 pub(crate) use self::{
     backfill::Backfill,
     errors::{By, Errors, One, Selection},
+    serve::Serve,
 };
 use crate::{
     logs::LogFormat,
@@ -241,7 +243,12 @@ pub(crate) enum Command {
         /// Go on after the last hit of another answer
         #[arg(long, value_name = "CURSOR")]
         after: Option<String>,
+        /// Suggest values of the declared fields that hold this, the last word perhaps unfinished
+        #[arg(long, value_name = "PREFIX", conflicts_with_all = ["text", "facets", "sort", "after"])]
+        suggest: Option<String>,
     },
+    /// Answer searches over HTTP, as JSON and as a federation subgraph, until SIGTERM
+    Serve(Serve),
     /// Write every document as a line of JSON, by id
     // The version of the program is asked for elsewhere.
     #[command(disable_version_flag = true)]
@@ -374,6 +381,8 @@ pub(crate) enum Artifact {
     Docs,
     /// The JSON Schema of a document
     JsonSchema,
+    /// The federation subgraph that `serve` answers, for the composition of the supergraph
+    Subgraph,
     /// The Debezium connectors that fill its topics, for Kafka Connect's REST API
     Connector,
 }

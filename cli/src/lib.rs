@@ -73,7 +73,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 }
 
 fn obey(args: Args, output: &mut Output) -> Result<Exit, Failure> {
-    let talkative = if matches!(args.command, Command::Run { .. }) { Talkative::Yes } else { Talkative::No };
+    let talkative = if matches!(args.command, Command::Run { .. } | Command::Serve(_)) {
+        Talkative::Yes
+    } else {
+        Talkative::No
+    };
     let writes_markdown = matches!(args.command, Command::Plan { .. } | Command::Audit { .. });
     if output.format() == Format::Markdown && !writes_markdown {
         let failure = Failure::usage("only `plan` and `audit` write markdown");
@@ -83,7 +87,9 @@ fn obey(args: Args, output: &mut Output) -> Result<Exit, Failure> {
     let environment = Environment::new(args.globals.env_file.as_deref())?;
     // Who asks once needs no threads; they would cost it a millisecond and two megabytes.
     let mut runtime = match args.command {
-        Command::Run { .. } | Command::Demo { .. } => tokio::runtime::Builder::new_multi_thread(),
+        Command::Run { .. } | Command::Demo { .. } | Command::Serve(_) => {
+            tokio::runtime::Builder::new_multi_thread()
+        }
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = runtime
@@ -102,6 +108,7 @@ async fn dispatch(command: Command, env: &Environment, output: &mut Output) -> R
         Command::Run { file, once, role, admin } => {
             commands::run::run(&file, once, role, admin, env, output).await
         }
+        Command::Serve(serve) => commands::serve::serve(&serve, env, output).await,
         Command::Demo { once, port, dir } => commands::demo::demo(once, port, dir, env, output).await,
         command => Box::pin(interruptible(answer(command, env, output))).await,
     }
@@ -109,7 +116,7 @@ async fn dispatch(command: Command, env: &Environment, output: &mut Output) -> R
 
 async fn answer(command: Command, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
     match command {
-        Command::Run { .. } | Command::Demo { .. } => unreachable!("dispatched above"),
+        Command::Run { .. } | Command::Demo { .. } | Command::Serve(_) => unreachable!("dispatched above"),
         Command::Init { dir, root, origin } => {
             let origin = commands::init::Origin::of(origin.schema, origin.introspect);
             commands::init::init(&dir, root.as_deref(), &origin, output).await
@@ -142,7 +149,10 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
             commands::status::status(&files, look, env, output).await
         }
         Command::Errors(errors) => answer_errors(errors, env, output).await,
-        Command::Search { file, text, filter, facets, sort, first, after } => {
+        Command::Search { file, suggest: Some(prefix), filter, first, .. } => {
+            commands::search::suggest(&file, prefix, filter, first, env, output).await
+        }
+        Command::Search { file, text, filter, facets, sort, first, after, suggest: None } => {
             let wish = commands::search::Wish { text, filter, facets, sort, first, after };
             commands::search::search(&file, wish, env, output).await
         }

@@ -54,6 +54,14 @@ pub(crate) struct Project {
     pub(crate) warnings: Vec<Diagnostic>,
 }
 
+/// The port that searches are served on.
+#[derive(Debug)]
+pub(crate) struct SearchPort {
+    pub(crate) address: SocketAddr,
+    pub(crate) tokens: Vec<SecretString>,
+    pub(crate) identity: Option<Identity>,
+}
+
 /// Everything that was found in a project, and the project if none of it was an error.
 #[derive(Debug)]
 pub(crate) struct Examined {
@@ -236,7 +244,7 @@ impl Project {
         });
         let admin = match admin {
             Some(address) => address,
-            None => listen_address(&config.admin_listen)?,
+            None => listen_address("admin.listen", &config.admin_listen)?,
         };
         Ok(Endpoints {
             graph: self.gateway(),
@@ -244,12 +252,28 @@ impl Project {
             source_files: source_files.collect(),
             ids_file: self.ids_file(),
             admin: Some(admin),
-            tokens: config.serve.tokens.iter().map(|token| SecretString::from(token.expose())).collect(),
-            identity: config.serve.tls.as_ref().map(|tls| Identity {
-                cert: resolve(&self.folder, &tls.cert),
-                key: resolve(&self.folder, &tls.key),
-            }),
+            tokens: self.tokens(),
+            identity: self.identity(),
         })
+    }
+
+    /// How searches are served: here, or where the configuration says.
+    pub(crate) fn search_port(&self, listen: Option<SocketAddr>) -> Result<SearchPort, Failure> {
+        let serve = &self.config.serve;
+        let address = match listen {
+            Some(address) => address,
+            None => listen_address("serve.listen", &serve.listen)?,
+        };
+        Ok(SearchPort { address, tokens: self.tokens(), identity: self.identity() })
+    }
+
+    fn tokens(&self) -> Vec<SecretString> {
+        self.config.serve.tokens.iter().map(|token| SecretString::from(token.expose())).collect()
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        let path = |path| resolve(&self.folder, path);
+        self.config.serve.tls.as_ref().map(|tls| Identity { cert: path(&tls.cert), key: path(&tls.key) })
     }
 
     /// The file under `backfill.ids`.
@@ -418,10 +442,10 @@ pub(crate) fn tidy(path: &Path) -> PathBuf {
 }
 
 /// The first address that a host and a port stand for.
-fn listen_address(listen: &str) -> Result<SocketAddr, Failure> {
+fn listen_address(key: &str, listen: &str) -> Result<SocketAddr, Failure> {
     let found = listen.to_socket_addrs().map_err(|error| error.to_string());
     let first = found.and_then(|mut found| found.next().ok_or_else(|| "no such host".to_owned()));
-    first.map_err(|reason| Failure::new(format!("`admin.listen` {listen} is no address: {reason}")))
+    first.map_err(|reason| Failure::new(format!("`{key}` {listen} is no address: {reason}")))
 }
 
 /// What codegen made beside the plan, for servers.

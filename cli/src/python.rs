@@ -72,7 +72,7 @@ fn search(
     after: Option<String>,
 ) -> PyResult<Py<PyAny>> {
     let (facets, sort) = (facets.unwrap_or_default(), sort.unwrap_or_default());
-    ask(py, Command::Search { file: path, text, filter, facets, sort, first, after })
+    ask(py, Command::Search { file: path, text, filter, facets, sort, first, after, suggest: None })
 }
 
 #[pyfunction]

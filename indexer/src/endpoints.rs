@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use search::elastic::Client;
 pub use search::elastic::{ElasticAuth, ElasticEndpoint};
+pub use search::port::Identity;
 use secrecy::SecretString;
 
 use crate::StateError;
@@ -25,15 +26,6 @@ pub struct Endpoints {
     pub tokens: Vec<SecretString>,
     /// What the admin port shows to who connects over TLS; `None`: it is spoken to in the clear.
     pub identity: Option<Identity>,
-}
-
-/// The identity of a TLS server.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// A PEM file of the certificate, with those between it and its authority behind it.
-    pub cert: PathBuf,
-    /// A PEM file of its private key.
-    pub key: PathBuf,
 }
 
 /// Where an index lives: what every command needs to open it.

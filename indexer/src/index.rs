@@ -5,7 +5,7 @@ mod version;
 use std::{sync::Arc, time::Duration};
 
 use plan::IndexPlan;
-use search::{Searcher, sqlite::SqliteIndex};
+use search::{Searcher, serve::ServedIndex, sqlite::SqliteIndex};
 use serde::Serialize;
 #[cfg(feature = "kafka")]
 use tokio_util::sync::CancellationToken;
@@ -284,6 +284,22 @@ impl Index {
         };
         let (version, searcher) = (served.number(), own.searcher);
         Ok(Self { plan, version, live, world, place: Arc::new(place.clone()), log, ledger, store, searcher })
+    }
+
+    /// Opens the searches of the provisioned index of this name, and nothing else of it.
+    pub async fn searches(name: &str, place: &Place) -> Result<ServedIndex, StateError> {
+        place.check()?;
+        #[cfg(feature = "kafka")]
+        if place.kafka.is_some() {
+            let (_, served) = ElasticLedger::open(place.client()?, name).await?;
+            let open = OpenVersion::new(None, place, Arc::new(served.plan), served.version)?;
+            return Ok(open.into_served());
+        }
+        let state = StateFile::open(&place.state, name)?;
+        let known = known_versions(&state)?;
+        let served = versions::served(&known).ok_or_else(|| not_provisioned(state.path()))?;
+        let plan = Arc::new(served.plan().clone());
+        Ok(OpenVersion::new(Some(&state), place, plan, served.number())?.into_served())
     }
 
     /// Opens an index whose ledger is beside its documents and whose log is on Kafka.

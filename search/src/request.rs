@@ -3,7 +3,8 @@
 use std::{convert::Infallible, str::FromStr};
 
 use plan::{
-    Field, FieldTree, diagnostic::nearest, field::MappingKind, filter::CheckedFilter, index_plan::short_hash,
+    DocumentId, Field, FieldTree, diagnostic::nearest, field::MappingKind, filter::CheckedFilter,
+    index_plan::short_hash,
 };
 
 use crate::{Cursor, SearchError};
@@ -22,6 +23,8 @@ pub const MAX_SORTS: usize = 8;
 pub struct SearchRequest {
     /// Words that a hit must hold, all of them, the last one perhaps unfinished. Blank is none.
     pub text: Option<String>,
+    /// The one document that is asked for; `None`: any.
+    pub id: Option<DocumentId>,
     /// What must hold for a hit.
     pub filter: Option<CheckedFilter>,
     /// Fields whose values are counted over all documents that match.
@@ -45,7 +48,15 @@ pub struct Sort {
 
 impl Default for SearchRequest {
     fn default() -> Self {
-        Self { text: None, filter: None, facets: Vec::new(), sort: Vec::new(), first: 10, after: None }
+        Self {
+            text: None,
+            id: None,
+            filter: None,
+            facets: Vec::new(),
+            sort: Vec::new(),
+            first: 10,
+            after: None,
+        }
     }
 }
 
@@ -85,7 +96,7 @@ impl SearchRequest {
     /// Equal for searches that find the same documents in the same order: a cursor is good for one of them only.
     pub(crate) fn fingerprint(&self, index: &str) -> String {
         let filter = self.filter.as_ref().map(CheckedFilter::fingerprint);
-        short_hash(&format!("{index:?} {:?} {filter:?} {:?}", self.text(), self.sort))
+        short_hash(&format!("{index:?} {:?} {:?} {filter:?} {:?}", self.text(), self.id, self.sort))
     }
 }
 

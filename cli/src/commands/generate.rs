@@ -47,6 +47,10 @@ fn text(kind: Artifact, compiled: &Compiled) -> Result<String, Failure> {
         Artifact::Plan => compiled.plan.to_json(),
         Artifact::Docs => compiled.docs.clone(),
         Artifact::JsonSchema => format!("{:#}", codegen::document_schema(&compiled.plan)),
+        Artifact::Subgraph => ::search::serve::subgraph_sdl(&[&compiled.plan])
+            .map_err(|error| Failure::new(error.to_string()))?
+            .trim_end()
+            .to_owned(),
         Artifact::Connector => {
             let connectors = codegen::connectors(&compiled.plan);
             format!("{:#}", connectors.map_err(|error| Failure::of_diagnostics(vec![error]))?)
@@ -63,6 +67,7 @@ fn file_name(kind: Artifact, index: &str) -> String {
         Artifact::Plan => format!("{index}.plan.json"),
         Artifact::Docs => format!("{index}.md"),
         Artifact::JsonSchema => format!("{index}.schema.json"),
+        Artifact::Subgraph => format!("{index}.subgraph.graphql"),
         Artifact::Connector => format!("{index}.connector.json"),
     }
 }

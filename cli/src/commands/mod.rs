@@ -18,6 +18,7 @@ pub(crate) mod promote;
 pub(crate) mod provision;
 pub(crate) mod run;
 pub(crate) mod search;
+pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod trace;

@@ -2,7 +2,9 @@
 
 use std::{convert::Infallible, path::Path, sync::Arc};
 
-use ::search::{Cursor, Facet, FacetValue, Hit, SearchError, SearchRequest, SearchResponse};
+use ::search::{
+    Cursor, Facet, FacetValue, Hit, SearchError, SearchRequest, SearchResponse, SuggestRequest, Suggestion,
+};
 use indexer::Index;
 use plan::{
     FieldKind, IndexPlan, SourceText,
@@ -45,6 +47,12 @@ struct Found<'r> {
     response: &'r SearchResponse,
 }
 
+#[derive(Serialize)]
+struct Suggested<'r> {
+    success: bool,
+    suggestions: &'r [Suggestion],
+}
+
 /// Searches and shows the answer.
 pub(crate) async fn search(
     file: &Path,
@@ -70,6 +78,7 @@ pub(super) async fn find(index: &Index, wish: Wish) -> Result<SearchResponse, Fa
     let sort = wish.sort.iter().map(|text| text.parse().unwrap_or_else(|never: Infallible| match never {}));
     let request = SearchRequest {
         text: wish.text,
+        id: None,
         filter: wish.filter.map(|text| checked(&index.plan, text)).transpose()?,
         facets,
         sort: sort.collect(),
@@ -77,6 +86,32 @@ pub(super) async fn find(index: &Index, wish: Wish) -> Result<SearchResponse, Fa
         after: wish.after.map(Cursor::new),
     };
     Ok(index.searcher.search(request).await?)
+}
+
+/// Shows the values that hold what is typed.
+pub(crate) async fn suggest(
+    file: &Path,
+    prefix: String,
+    filter: Option<String>,
+    first: usize,
+    env: &Environment,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let index = Project::open(file, env)?.index().await?;
+    let filter = filter.map(|text| checked(&index.plan, text)).transpose()?;
+    let request = SuggestRequest { prefix, filter, first, ..SuggestRequest::default() };
+    let suggestions = index.searcher.suggest(request).await?;
+    output.answer(&Suggested { success: true, suggestions: &suggestions }, |paint| {
+        if suggestions.is_empty() {
+            return "nothing holds it".to_owned();
+        }
+        let mut table = Table::new(&["value", "field", "documents"]);
+        for Suggestion { path, value, count } in &suggestions {
+            table.row([value.clone(), path.clone(), count.to_string()]);
+        }
+        table.render(paint)
+    })?;
+    Ok(Exit::Done)
 }
 
 /// A filter in the language of the index; a failure shows what is wrong with it.

@@ -15,7 +15,7 @@ pub(super) const MAX_BODY_BYTES: usize = 16 << 20;
 
 /// Takes lines into the inbox. Lines that are no events are taken, too: they become dead letters with their number.
 pub(super) async fn take(
-    State(Shared { admin, .. }): State<Shared>,
+    State(Shared { admin }): State<Shared>,
     Path((index, source)): Path<(String, String)>,
     body: Bytes,
 ) -> (StatusCode, String) {

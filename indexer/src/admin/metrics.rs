@@ -39,7 +39,7 @@ struct Scraped {
     source_lag: BTreeMap<String, u64>,
 }
 
-pub(super) async fn show(State(Shared { admin, .. }): State<Shared>) -> Response {
+pub(super) async fn show(State(Shared { admin }): State<Shared>) -> Response {
     // While a server is away, what the process counts itself is wanted more than ever.
     let scraped = match tokio::time::timeout(SCRAPED_WITHIN, scrape(&admin)).await {
         Ok(Ok(scraped)) => Some(scraped),

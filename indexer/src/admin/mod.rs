@@ -1,32 +1,27 @@
 //! The admin port: the status page with a search box, health, metrics, and `POST /events`.
 
-mod access;
 mod events;
 pub mod metric_names;
 mod metrics;
 mod page;
-mod tls;
 
-use std::{collections::BTreeMap, future::IntoFuture, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
     extract::State,
     http::StatusCode,
-    middleware,
     response::IntoResponse,
     routing::{get, post},
 };
-use futures::FutureExt;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use access::Reach;
-pub use tls::IdentityError;
-use tls::TlsListener;
-pub(crate) use tls::acceptor;
+pub use search::port::IdentityError;
+pub(crate) use search::port::acceptor;
+use search::port::{self, Guard};
 
 use crate::{
     Endpoints, Index, StateError,
@@ -35,10 +30,6 @@ use crate::{
     ledger::figures::Meter,
     run::generations::Shown,
 };
-
-/// How long answers under way may take after the stop. A container's runtime kills after ten seconds, and what was
-/// fetched has to be written in that time, too.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// How much longer than `graph.deadline` a loop may stand still: far more than a commit or a page of ids takes, so that only
 /// what hangs for ever is started anew.
@@ -90,17 +81,8 @@ pub(crate) async fn serve(
 ) -> Result<(), StateError> {
     let failed = |source| StateError::Io { path: "the admin port".into(), source };
     let address = listener.local_addr().map_err(failed)?;
-    let shared = Shared { admin, reach: Reach::of(address) };
-    if shared.reach == Reach::Network && shared.admin.tokens.is_empty() {
-        let health = access::OPEN.join(" and ");
-        tracing::warn!(%address, "not on loopback and without `serve.tokens`, so only {health} are served");
-    } else if shared.reach == Reach::Network && acceptor.is_none() {
-        tracing::warn!(
-            %address,
-            "not on loopback and without `serve.tls`, so tokens and documents can be read on their way: give it a certificate, \
-             or end TLS before it"
-        );
-    }
+    let refuse = |status: StatusCode, why: &str| (status, format!("{why}\n")).into_response();
+    let guard = Guard::new("the admin port", "admin.listen", address, Arc::clone(&admin.tokens), refuse);
     let router = Router::new()
         .route("/", get(page::show))
         .route("/figures", get(page::show_figures))
@@ -110,41 +92,24 @@ pub(crate) async fn serve(
         .route("/metrics", get(metrics::show))
         .route("/events/{index}/{source}", post(events::take))
         .layer(axum::extract::DefaultBodyLimit::max(events::MAX_BODY_BYTES))
-        .layer(middleware::from_fn_with_state(shared.clone(), access::guard))
-        .with_state(shared);
-    let stopped = stop.clone().cancelled_owned();
-    let serving = match acceptor {
-        None => axum::serve(listener, router).with_graceful_shutdown(stopped).into_future().boxed(),
-        Some(acceptor) => axum::serve(TlsListener::new(listener, acceptor), router)
-            .with_graceful_shutdown(stopped)
-            .into_future()
-            .boxed(),
-    };
-    let too_late = async {
-        stop.cancelled().await;
-        tokio::time::sleep(LAST_ANSWERS).await;
-    };
-    tokio::select! {
-        ended = serving => ended.map_err(failed),
-        () = too_late => Ok(()),
-    }
+        .with_state(Shared { admin });
+    port::serve(listener, acceptor, guard, router, stop).await.map_err(failed)
 }
 
 /// What every handler gets.
 #[derive(Clone)]
 struct Shared {
     admin: Admin,
-    reach: Reach,
 }
 
-async fn status(State(Shared { admin, .. }): State<Shared>) -> Result<Json<Status>, (StatusCode, String)> {
+async fn status(State(Shared { admin }): State<Shared>) -> Result<Json<Status>, (StatusCode, String)> {
     let failed =
         |error: StateError| (StatusCode::SERVICE_UNAVAILABLE, format!("{}: {error}\n", error.code()));
     admin.index().status().await.map(Json).map_err(failed)
 }
 
 /// Whether every loop moves. What waits for a server or a person is alive: a new process would wait, too.
-async fn live(State(Shared { admin, .. }): State<Shared>) -> impl IntoResponse {
+async fn live(State(Shared { admin }): State<Shared>) -> impl IntoResponse {
     let stalled = admin.stalled();
     if stalled.is_empty() {
         return (StatusCode::OK, "ok\n".to_owned());
@@ -158,7 +123,7 @@ async fn live(State(Shared { admin, .. }): State<Shared>) -> impl IntoResponse {
 ///
 /// A process that has no share of the log yet is ready: it waits to take one over, and who replaces processes one by one would
 /// otherwise never end the one that holds the share.
-async fn ready(State(Shared { admin, .. }): State<Shared>) -> impl IntoResponse {
+async fn ready(State(Shared { admin }): State<Shared>) -> impl IntoResponse {
     let answered = async {
         let index = admin.index();
         index.ledger.state().await?;

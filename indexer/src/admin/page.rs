@@ -45,7 +45,7 @@ pub(super) struct Asked {
 }
 
 pub(super) async fn show(
-    State(Shared { admin, .. }): State<Shared>,
+    State(Shared { admin }): State<Shared>,
     Query(asked): Query<Asked>,
 ) -> Html<String> {
     let index = admin.index();
@@ -86,7 +86,7 @@ pub(super) async fn show(
 }
 
 /// The figures alone, for the page to show them anew.
-pub(super) async fn show_figures(State(Shared { admin, .. }): State<Shared>) -> Html<String> {
+pub(super) async fn show_figures(State(Shared { admin }): State<Shared>) -> Html<String> {
     Html(figures(&admin.index().status().await).into_string())
 }
 
@@ -102,6 +102,7 @@ fn request(asked: &Asked, plan: &IndexPlan) -> Result<SearchRequest, Vec<Diagnos
     let sort = (!asked.sort.is_empty()).then(|| asked.sort.parse::<Sort>().ok()).flatten();
     Ok(SearchRequest {
         text: Some(asked.q.clone()),
+        id: None,
         filter,
         facets: plan.search.facets.clone(),
         sort: sort.into_iter().collect(),

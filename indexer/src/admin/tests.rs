@@ -89,7 +89,7 @@ async fn a_stalled_client_does_not_hold_up_the_end() {
     port.stop.cancel();
     let ended = tokio::time::timeout(Duration::from_secs(8), port.serving).await;
     ended.expect("the port closes though a client is still sending").unwrap().unwrap();
-    assert!(asked.elapsed() >= LAST_ANSWERS, "who is quick enough gets an answer");
+    assert!(asked.elapsed() >= port::LAST_ANSWERS, "who is quick enough gets an answer");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +126,7 @@ async fn elsewhere_than_on_loopback_a_token_is_wanted() {
     // A browser brings the password along wherever a page sends it.
     let cross_site = port.post().basic_auth("", Some("secret")).header("origin", "https://evil.example");
     assert_eq!(send(cross_site).await.status(), StatusCode::FORBIDDEN);
-    for probe in access::OPEN {
+    for probe in port::OPEN {
         assert_eq!(send(port.get(probe)).await.status(), StatusCode::OK);
     }
 }
@@ -140,7 +140,7 @@ async fn without_tokens_others_get_nothing_but_health() {
         assert!(refused.text().await.unwrap().contains("serve.tokens"), "it says what to do");
     }
     assert_eq!(send(port.post()).await.status(), StatusCode::FORBIDDEN);
-    for probe in access::OPEN {
+    for probe in port::OPEN {
         assert_eq!(send(port.get(probe)).await.status(), StatusCode::OK);
     }
 }

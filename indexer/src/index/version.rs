@@ -6,6 +6,7 @@ use plan::IndexPlan;
 use search::{
     Searcher,
     elastic::{Client, ElasticIndex, ElasticSearcher, Engine},
+    serve::ServedIndex,
     sqlite::{SqliteIndex, SqliteSearcher},
 };
 
@@ -64,6 +65,11 @@ impl OpenVersion {
         let searcher = Arc::new(ElasticSearcher::new(index.clone()));
         let documents = Documents::Server(ElasticStore::new(index), client);
         Ok(Self { number, plan, searcher, documents })
+    }
+
+    /// What searches need of it.
+    pub(super) fn into_served(self) -> ServedIndex {
+        ServedIndex { plan: self.plan, version: self.number, searcher: self.searcher }
     }
 
     /// Its documents.

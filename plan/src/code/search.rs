@@ -40,7 +40,8 @@ super::codes! {
         "Sorting and facets need the whole value of a field: `keyword`, `long`, `double`, `boolean`, `date`, or `text` with \
          `keyword: raw` or `keyword: lowercase`.";
     SS712 "too much is asked for at once"
-        "One search answers at most 1,000 hits, 20 facets and 8 sort fields. Ask for the next page with `--after`; `studio-search export` \
+        "One search answers at most 1,000 hits, 20 facets and 8 sort fields, or 100 suggestions, and one GraphQL request makes at most 10 \
+         searches. Ask for the next page with `--after`; `studio-search export` \
          writes every document.";
     SS713 "the search text is too long"
         "Free text has at most 16 KiB and 128 words, and a document must hold all of them. Search for the words that matter.";
@@ -69,4 +70,7 @@ super::codes! {
     SS721 "too many searches at once"
         "`serve` works on a bounded number of searches, so that none of them waits without end. Ask again after a second, or let a \
          second process serve the same index.";
+    SS722 "the caller may not ask the search port"
+        "A port that other machines reach answers whoever brings a token of `serve.tokens`, as `Authorization: Bearer …`; one on \
+         loopback answers programs of this machine, and no page of another site.";
 }

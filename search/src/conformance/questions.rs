@@ -25,7 +25,7 @@ pub(super) fn search(dice: &mut Dice, fields: &FieldTree) -> SearchRequest {
     let text = (!sort.is_empty() && dice.chance(40)).then(|| dice.pick(&WORDS).to_owned());
     let facets = comparable(dice, fields, 3);
     let filter = dice.chance(60).then(|| checked(&filters::filter(dice, &fields.0, 2).text(), fields));
-    SearchRequest { text, filter, facets, sort, first: 1 + dice.below(15), after: None }
+    SearchRequest { text, id: None, filter, facets, sort, first: 1 + dice.below(15), after: None }
 }
 
 /// The paths whose whole values are texts.

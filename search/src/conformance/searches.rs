@@ -29,6 +29,7 @@ pub async fn run(world: &dyn World) {
     highlights_show_why(world).await;
     only_whole_values_are_sorted_and_counted(world).await;
     free_text_is_never_syntax(world).await;
+    one_document_is_asked_for_by_its_id(world).await;
 }
 
 /// A movie index with the fields of the reference configuration that matter to searching.
@@ -436,4 +437,15 @@ async fn free_text_is_never_syntax(world: &dyn World) {
         assert_eq!(movies.try_search(&text(hostile)).await.unwrap().total, found, "{hostile}");
     }
     assert_eq!(movies.code(&text(&"x".repeat(17_000))).await, "SS713");
+}
+
+async fn one_document_is_asked_for_by_its_id(world: &dyn World) {
+    let movies = Movies::three(world).await;
+    let of = |name: &str| SearchRequest { id: Some(id(name)), ..SearchRequest::default() };
+    assert_eq!(movies.ids(&of("m2")).await, ["m2"]);
+    assert_eq!(movies.ids(&of("m9")).await, [""; 0]);
+    let filter = Some(checked("type == 'SHORT'", &movies.plan.fields));
+    assert_eq!(movies.ids(&SearchRequest { filter: filter.clone(), ..of("m2") }).await, [""; 0]);
+    assert_eq!(movies.ids(&SearchRequest { filter, ..of("m3") }).await, ["m3"]);
+    assert_eq!(movies.ids(&SearchRequest { text: Some("crash".to_owned()), ..of("m1") }).await, ["m1"]);
 }

@@ -111,6 +111,7 @@ impl<'a> Search<'a> {
 
     fn query(&self) -> Value {
         let mut filters = vec![is_live()];
+        filters.extend(self.request.id.as_ref().map(|id| json!({"term": {ID: id.as_str()}})));
         filters.extend(
             self.request.filter.as_ref().map(|filter| filter::query(&self.index.plan, filter, self.now_ms)),
         );

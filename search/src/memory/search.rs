@@ -116,6 +116,9 @@ impl<'a> Search<'a> {
     }
 
     fn find<'d>(&self, stored: &'d StoredDocument, document: &'d Value) -> Option<Found<'d>> {
+        if self.request.id.as_ref().is_some_and(|id| *id != stored.id) {
+            return None;
+        }
         let score = match &self.text {
             Some(text) => Some(text.score(document)?),
             None => None,

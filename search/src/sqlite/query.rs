@@ -157,6 +157,15 @@ impl<'a> Search<'a> {
         } else {
             let _ = write!(sql.text, " FROM {entry} d WHERE NOT d.deleted");
         }
+        if let Some(id) = &self.request.id {
+            let _ = write!(
+                sql.text,
+                " AND d.doc IN (SELECT doc FROM {} WHERE id = ",
+                self.index.tables.documents
+            );
+            sql.bind(id.as_str().to_owned());
+            sql.push(")");
+        }
         if let Some(filter) = &self.request.filter {
             sql.push(" AND ");
             self.index.write_filter(filter, self.now_ms, sql);
@@ -165,7 +174,10 @@ impl<'a> Search<'a> {
 
     /// Whether all documents are asked for in the order of their ids.
     fn walks_ids(&self) -> bool {
-        self.text.is_none() && self.keys.is_empty() && self.request.filter.is_none()
+        self.text.is_none()
+            && self.keys.is_empty()
+            && self.request.filter.is_none()
+            && self.request.id.is_none()
     }
 
     /// One hit more than the page holds tells whether there is another page.

@@ -1,9 +1,12 @@
-//! Who may ask the admin port: on loopback this machine's programs and people, elsewhere whoever brings a token.
+//! Who may ask a port: on loopback this machine's programs and people, elsewhere whoever brings a token.
 //!
 //! A browser is everybody's: any page that it shows can send requests to `127.0.0.1`, and a page whose name was made to
 //! point there can read the answers. So no request of a foreign page is answered, and on loopback only loopback names.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     extract::{Request, State},
@@ -12,26 +15,21 @@ use axum::{
         header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE},
     },
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Shared;
-
 /// What probes ask. It tells nothing of the index, and a probe has neither a token nor a name for us.
-pub(super) const OPEN: [&str; 2] = ["/livez", "/readyz"];
+pub const OPEN: [&str; 2] = ["/livez", "/readyz"];
 
 /// What a browser needs to ask its user for a token. A user's name is not looked at.
 const CHALLENGE: &str =
     "Basic realm=\"studio-search: any name, and a token as the password\", charset=\"UTF-8\"";
 
-const NO_TOKENS: &str = "the admin port listens on more than loopback and `serve.tokens` is empty, so only /livez and \
-    /readyz are served: give it tokens, or let `admin.listen` be 127.0.0.1\n";
-
-/// Whom the port can be reached by.
+/// Whom a port can be reached by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
+pub enum Reach {
     /// Only this machine can connect, so callers need no token.
     Loopback,
     /// Others can.
@@ -39,48 +37,87 @@ pub(super) enum Reach {
 }
 
 impl Reach {
-    pub(super) fn of(address: SocketAddr) -> Self {
+    /// Whom an address can be reached by.
+    pub fn of(address: SocketAddr) -> Self {
         if address.ip().to_canonical().is_loopback() { Self::Loopback } else { Self::Network }
     }
 }
 
+/// Makes the answer to a request that is not let through: the status, and why in one sentence.
+pub type Refusal = fn(StatusCode, &str) -> Response;
+
+/// What stands before every route of a port.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    /// The port as people call it, such as "the admin port".
+    name: &'static str,
+    /// Where the configuration says the address, such as `admin.listen`.
+    key: &'static str,
+    reach: Reach,
+    tokens: Arc<Vec<SecretString>>,
+    refuse: Refusal,
+}
+
+impl Guard {
+    /// The guard of a port that listens at this address. Without tokens only [`OPEN`] is served to others than loopback.
+    pub fn new(
+        name: &'static str,
+        key: &'static str,
+        address: SocketAddr,
+        tokens: Arc<Vec<SecretString>>,
+        refuse: Refusal,
+    ) -> Self {
+        Self { name, key, reach: Reach::of(address), tokens, refuse }
+    }
+
+    pub(super) fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// Whether nobody is let in: others reach the port, and no token lets them.
+    pub(super) fn is_closed(&self) -> bool {
+        self.reach == Reach::Network && self.tokens.is_empty()
+    }
+
+    fn forbid(&self, why: &str) -> Response {
+        (self.refuse)(StatusCode::FORBIDDEN, why)
+    }
+
+    fn challenge(&self) -> Response {
+        let why = "a token of `serve.tokens` is wanted: as the bearer, or as the password of any user";
+        let mut response = (self.refuse)(StatusCode::UNAUTHORIZED, why);
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+        response
+    }
+}
+
 /// Lets a request through, or answers why not.
-pub(super) async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     if OPEN.contains(&request.uri().path()) {
         return next.run(request).await;
     }
     let headers = request.headers();
     // HTTP/2 names the host in the address.
     let host = request.uri().authority().map(ToString::to_string).or_else(|| text(headers, HOST.as_str()));
+    let Guard { name, key, .. } = guard;
     if headers.contains_key(ORIGIN)
         && !is_same_origin(text(headers, ORIGIN.as_str()).as_deref(), host.as_deref())
     {
-        return refused(StatusCode::FORBIDDEN, "another site's page may not ask the admin port\n");
+        return guard.forbid(&format!("another site's page may not ask {name}"));
     }
-    match shared.reach {
+    match guard.reach {
         // Every browser names a host; a program that names none is no page.
         Reach::Loopback if host.as_deref().is_none_or(is_loopback) => next.run(request).await,
-        Reach::Loopback => refused(
-            StatusCode::FORBIDDEN,
-            "the admin port answers to localhost and loopback addresses only\n",
-        ),
-        Reach::Network if shared.admin.tokens.is_empty() => refused(StatusCode::FORBIDDEN, NO_TOKENS),
-        Reach::Network if is_authenticated(headers, &shared.admin.tokens) => next.run(request).await,
-        Reach::Network => challenge(),
+        Reach::Loopback => {
+            guard.forbid(&format!("{name} answers to localhost and loopback addresses only"))
+        }
+        Reach::Network if guard.is_closed() => guard.forbid(&format!(
+            "{name} listens on more than loopback and `serve.tokens` is empty, so only /livez and /readyz are served: give it \
+             tokens, or let `{key}` be 127.0.0.1"
+        )),
+        Reach::Network if is_authenticated(headers, &guard.tokens) => next.run(request).await,
+        Reach::Network => guard.challenge(),
     }
-}
-
-fn challenge() -> Response {
-    let mut response = refused(
-        StatusCode::UNAUTHORIZED,
-        "a token of `serve.tokens` is wanted: as the bearer, or as the password of any user\n",
-    );
-    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
-    response
-}
-
-fn refused(status: StatusCode, why: &'static str) -> Response {
-    (status, why).into_response()
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {

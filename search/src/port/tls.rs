@@ -1,6 +1,12 @@
-//! TLS before the admin port: a listener that gives connections once both sides have agreed.
+//! TLS before a port: a listener that gives connections once both sides have agreed.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::serve::Listener;
 use tokio::{
@@ -17,13 +23,20 @@ use tokio_rustls::{
     server::TlsStream,
 };
 
-use crate::endpoints::Identity;
-
 /// Connections that may be agreeing at once. More wait for the operating system to hand them over.
 const MAX_AGREEING: usize = 256;
 
 /// How long both sides may take to agree.
 const AGREED_WITHIN: Duration = Duration::from_secs(10);
+
+/// The identity of a TLS server.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// A PEM file of the certificate, with those between it and its authority behind it.
+    pub cert: PathBuf,
+    /// A PEM file of its private key.
+    pub key: PathBuf,
+}
 
 /// Why nobody can be shown an identity.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +57,7 @@ pub enum IdentityError {
 }
 
 /// Reads the files of an identity: what the port shows to who connects.
-pub(crate) fn acceptor(identity: &Identity) -> Result<TlsAcceptor, IdentityError> {
+pub fn acceptor(identity: &Identity) -> Result<TlsAcceptor, IdentityError> {
     let chain = CertificateDer::pem_file_iter(&identity.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| of_file("cert", &identity.cert, &error))?;
