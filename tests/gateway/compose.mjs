@@ -2,25 +2,12 @@
 // `--check` writes nothing and fails where the committed file is not what the subgraphs compose to.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { composeServices } from "@apollo/composition";
-import { parse } from "graphql";
-import { CONFIG, DEFAULT_PORTS, SUBGRAPHS, localUrl } from "./places.mjs";
-
-const result = composeServices(
-  SUBGRAPHS.map((name) => ({
-    name,
-    url: localUrl(DEFAULT_PORTS[name]),
-    typeDefs: parse(readFileSync(join(CONFIG, "subgraphs", `${name}.graphql`), "utf8")),
-  })),
-);
-if (result.errors) {
-  for (const error of result.errors) console.error(error.message);
-  process.exit(1);
-}
+import { composed } from "./composition.mjs";
+import { CONFIG } from "./places.mjs";
 
 const target = join(CONFIG, "supergraph.graphql");
 const header = "# Composed from subgraphs/*.graphql by tests/gateway/compose.mjs. Do not edit.\n";
-const text = `${header}${result.supergraphSdl}\n`;
+const text = `${header}${composed()}\n`;
 if (!process.argv.includes("--check")) {
   writeFileSync(target, text);
 } else if (readFileSync(target, "utf8") !== text) {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ApolloGateway, RemoteGraphQLDataSource } from "@apollo/gateway";
 import { ApolloServer } from "@apollo/server";
+import { composed } from "./composition.mjs";
 import { EventFiles } from "./events.mjs";
 import { Failures } from "./failures.mjs";
 import { close, graphqlHandler, jsonHandler, listen, reopen } from "./http.mjs";
@@ -72,15 +73,35 @@ await Promise.all(subgraphServers(world, failures, counts).map(([name, server]) 
 
 // The committed supergraph names the default ports; the process may listen elsewhere, and a proxy may stand before it.
 const behind = Object.fromEntries(options.behind.map((text) => text.split("=")));
-const supergraphSdl = SUBGRAPHS.reduce(
-  (sdl, name) =>
-    sdl.replaceAll(`"${localUrl(DEFAULT_PORTS[name])}"`, `"http://127.0.0.1:${behind[name] ?? ports[name]}/graphql"`),
-  readFileSync(join(CONFIG, "supergraph.graphql"), "utf8"),
-);
+const located = (supergraph) =>
+  SUBGRAPHS.reduce(
+    (sdl, name) =>
+      sdl.replaceAll(`"${localUrl(DEFAULT_PORTS[name])}"`, `"http://127.0.0.1:${behind[name] ?? ports[name]}/graphql"`),
+    supergraph,
+  );
+let supergraphSdl = located(readFileSync(join(CONFIG, "supergraph.graphql"), "utf8"));
+let update;
+
+/** Lets another subgraph join: asks it for its schema and composes it with ours. */
+async function joined({ name, url }) {
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ query: "{ _service { sdl } }" });
+  const { data } = await (await fetch(url, { method: "POST", headers, body })).json();
+  supergraphSdl = located(composed([{ name, url, sdl: data._service.sdl }]));
+  update(supergraphSdl);
+  return { name };
+}
+
 await serveGraphql(
   "gateway",
   new ApolloServer({
-    gateway: new ApolloGateway({ supergraphSdl, buildService: subgraphClient }),
+    gateway: new ApolloGateway({
+      supergraphSdl: async (manager) => {
+        ({ update } = manager);
+        return { supergraphSdl };
+      },
+      buildService: subgraphClient,
+    }),
     introspection: true,
     formatError: (error) => failures.shown(error),
     includeStacktraceInErrorResponses: false,
@@ -100,6 +121,7 @@ servers.admin = await listen(
     "POST /movies": (_, movie) => tell(world.createMovie(movie)),
     "DELETE /movies/:id": (id) => tell(world.deleteMovie(id)),
     "POST /fail": (_, failure) => fail(failure),
+    "POST /join": (_, subgraph) => joined(subgraph),
     "POST /hide": (_, hiding) => {
       failures.hide(hiding);
       return hiding;

@@ -31,6 +31,7 @@ mod secrets;
 mod secured;
 mod secured_ports;
 mod secured_search;
+mod serve;
 mod servers;
 mod shared;
 mod sources;

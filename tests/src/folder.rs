@@ -32,7 +32,7 @@ pub struct Folder {
     variables: Vec<(&'static str, String)>,
 }
 
-/// A `run` in the background; killed when dropped, if it still runs.
+/// A `run` or a `serve` in the background; killed when dropped, if it still runs.
 pub struct Running {
     process: Child,
     admin: SocketAddr,
@@ -205,23 +205,37 @@ impl Folder {
         self.spawn(command, free_address(), &[])
     }
 
+    /// Starts `serve`. Its log goes to `run.log` in the folder.
+    pub fn serve(&self) -> Running {
+        self.serve_at(free_address())
+    }
+
+    /// As [`Folder::serve`], open to other machines.
+    pub fn serve_openly(&self) -> Running {
+        self.serve_at((Ipv4Addr::UNSPECIFIED, free_address().port()).into())
+    }
+
+    fn serve_at(&self, listen: SocketAddr) -> Running {
+        let arguments = ["serve", "index.yaml", "--listen", &listen.to_string()];
+        self.spawn_at(self.command(&arguments), listen)
+    }
+
     fn run_at(&self, admin: SocketAddr, arguments: &[&str]) -> Running {
         self.spawn(self.command(&[]), admin, arguments)
     }
 
     fn spawn(&self, mut command: Command, admin: SocketAddr, arguments: &[&str]) -> Running {
+        command.args(["run", "index.yaml", "--admin", &admin.to_string()]).args(arguments);
+        self.spawn_at(command, admin)
+    }
+
+    fn spawn_at(&self, mut command: Command, admin: SocketAddr) -> Running {
         let log = fs::File::options()
             .create(true)
             .append(true)
             .open(self.path("run.log"))
             .expect("the folder is writable");
-        let process = command
-            .args(["run", "index.yaml", "--admin", &admin.to_string()])
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the program starts");
+        let process = command.stdout(Stdio::null()).stderr(log).spawn().expect("the program starts");
         Running { process, admin: (Ipv4Addr::LOCALHOST, admin.port()).into() }
     }
 

@@ -118,6 +118,11 @@ impl RealGraph {
         self.post("/fail", &json!({"subgraph": subgraph, "mode": mode}));
     }
 
+    /// Lets another subgraph join the graph: composition reads its schema from this address.
+    pub fn join(&self, name: &str, url: &str) {
+        self.post("/join", &json!({"name": name, "url": url}));
+    }
+
     /// Requests and documents that the graph has seen.
     pub fn counts(&self) -> Value {
         self.get("/counts")
@@ -136,6 +141,13 @@ impl RealGraph {
     fn get(&self, route: &str) -> Value {
         let response =
             self.client.get(format!("{}{route}", self.admin)).send().expect("the admin API answers");
+        serde_json::from_str(&response.text().expect("text")).expect("JSON")
+    }
+
+    /// As [`RealGraph::ask`], where errors are part of the answer.
+    pub fn answer(&self, query: &str, variables: &Value) -> Value {
+        let body = json!({"query": query, "variables": variables});
+        let response = self.client.post(&self.gateway).json(&body).send().expect("the gateway answers");
         serde_json::from_str(&response.text().expect("text")).expect("JSON")
     }
 

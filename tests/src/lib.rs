@@ -13,6 +13,7 @@ pub mod http;
 pub mod link;
 pub mod load;
 pub mod markdown;
+pub mod openapi;
 pub mod openmetrics;
 pub mod packages;
 pub mod push;

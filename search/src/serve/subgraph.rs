@@ -65,7 +65,12 @@ pub(super) struct Asked(AtomicUsize);
 /// The SDL of the subgraph of these indexes.
 pub fn subgraph_sdl(plans: &[&IndexPlan]) -> Result<String, SubgraphError> {
     let schema = builder(plans)?.finish().map_err(|error| SubgraphError::Schema(error.to_string()))?;
-    Ok(schema.sdl_with_options(async_graphql::SDLExportOptions::new().federation().use_space_ident()))
+    Ok(schema.sdl_with_options(
+        async_graphql::SDLExportOptions::new()
+            .federation()
+            .use_space_ident()
+            .prefer_single_line_descriptions(),
+    ))
 }
 
 pub(super) fn schema(plans: &[&IndexPlan], desks: Arc<Desks>) -> Result<Schema, SubgraphError> {

@@ -5,4 +5,5 @@
 mod conformance;
 mod hostile;
 mod searches;
+mod serve;
 mod store;
