@@ -25,7 +25,7 @@ pub use cursor::Cursor;
 pub use document::{Counts, DocumentWrite, PutOutcome, StoredDocument};
 pub use error::SearchError;
 pub use highlight::Highlight;
-pub use request::{MAX_FACETS, MAX_FIRST, MAX_SORTS, SearchRequest, Sort};
+pub use request::{FacetCounts, MAX_FACETS, MAX_FIRST, MAX_SORTS, SearchRequest, Sort};
 pub use response::{Facet, FacetValue, Hit, SearchResponse};
 pub use searcher::Searcher;
 pub use suggest::{MAX_SUGGESTIONS, SuggestRequest, Suggestion, declared as suggested_fields};

@@ -7,6 +7,8 @@ use plan::{
     index_plan::short_hash,
 };
 
+use serde::Deserialize;
+
 use crate::{Cursor, SearchError};
 
 /// Hits of one page at most: each carries a whole document.
@@ -27,14 +29,29 @@ pub struct SearchRequest {
     pub id: Option<DocumentId>,
     /// What must hold for a hit.
     pub filter: Option<CheckedFilter>,
-    /// Fields whose values are counted over all documents that match.
+    /// What the caller is held to: it must hold as well, and no option of the search reaches past it.
+    pub restriction: Option<CheckedFilter>,
+    /// Fields whose values are counted.
     pub facets: Vec<String>,
+    /// Over which documents they are counted.
+    pub facet_counts: FacetCounts,
     /// The order of the hits. Without it the best come first where there is text, else ids in order.
     pub sort: Vec<Sort>,
     /// Hits on this page at most, up to [`MAX_FIRST`].
     pub first: usize,
     /// Where the page begins: `next` of the page before.
     pub after: Option<Cursor>,
+}
+
+/// The documents that values of facets are counted over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FacetCounts {
+    /// Those that match.
+    #[default]
+    Matching,
+    /// Those that match without what the filter says of the facet's own field: who has chosen a value sees the others beside it.
+    Alternatives,
 }
 
 /// A field to sort by. Documents without a value come last, in either direction.
@@ -52,7 +69,9 @@ impl Default for SearchRequest {
             text: None,
             id: None,
             filter: None,
+            restriction: None,
             facets: Vec::new(),
+            facet_counts: FacetCounts::Matching,
             sort: Vec::new(),
             first: 10,
             after: None,
@@ -80,6 +99,19 @@ impl SearchRequest {
         self.text.as_deref().filter(|text| !text.trim().is_empty())
     }
 
+    /// All that must hold for a hit.
+    pub(crate) fn conditions(&self) -> Vec<&CheckedFilter> {
+        self.restriction.iter().chain(&self.filter).collect()
+    }
+
+    /// The filter that a facet is counted under, where it is another one than that of the hits.
+    pub(crate) fn alternative_filter(&self, facet: &str) -> Option<CheckedFilter> {
+        match self.facet_counts {
+            FacetCounts::Matching => None,
+            FacetCounts::Alternatives => self.filter.as_ref()?.without(facet),
+        }
+    }
+
     /// Refuses what would cost more than one search may.
     pub(crate) fn check_limits(&self) -> Result<(), SearchError> {
         let limits = [
@@ -95,8 +127,10 @@ impl SearchRequest {
 
     /// Equal for searches that find the same documents in the same order: a cursor is good for one of them only.
     pub(crate) fn fingerprint(&self, index: &str) -> String {
-        let filter = self.filter.as_ref().map(CheckedFilter::fingerprint);
-        short_hash(&format!("{index:?} {:?} {:?} {filter:?} {:?}", self.text(), self.id, self.sort))
+        let [filter, restriction] =
+            [&self.filter, &self.restriction].map(|filter| filter.as_ref().map(CheckedFilter::fingerprint));
+        let asked = (self.text(), &self.id, &self.sort);
+        short_hash(&format!("{index:?} {filter:?} {restriction:?} {asked:?}"))
     }
 }
 

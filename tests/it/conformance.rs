@@ -17,7 +17,7 @@ use plan::{DocumentId, DocumentVersion, IndexPlan};
 use search::{
     Counts, DocumentWrite, PutOutcome, SearchError, SearchRequest, SearchResponse, StoredDocument,
     SuggestRequest, Suggestion,
-    conformance::{TestIndex, World, agreement, searches, store, suggestions},
+    conformance::{TestIndex, World, agreement, choices, searches, store, suggestions},
     elastic::{Client, ElasticEndpoint, ElasticIndex, Engine},
 };
 use serde_json::Value;
@@ -146,7 +146,9 @@ async fn documents_are_kept() {
 #[tokio::test]
 async fn searches_are_answered() {
     for server in SERVERS {
-        searches::run(&SearchServer::new(server).await).await;
+        let world = SearchServer::new(server).await;
+        searches::run(&world).await;
+        choices::run(&world).await;
     }
 }
 

@@ -78,12 +78,12 @@ pub(super) async fn find(index: &Index, wish: Wish) -> Result<SearchResponse, Fa
     let sort = wish.sort.iter().map(|text| text.parse().unwrap_or_else(|never: Infallible| match never {}));
     let request = SearchRequest {
         text: wish.text,
-        id: None,
         filter: wish.filter.map(|text| checked(&index.plan, text)).transpose()?,
         facets,
         sort: sort.collect(),
         first: wish.first,
         after: wish.after.map(Cursor::new),
+        ..SearchRequest::default()
     };
     Ok(index.searcher.search(request).await?)
 }

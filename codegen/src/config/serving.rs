@@ -50,7 +50,7 @@ pub enum StoreAuth {
 pub struct ServeConfig {
     /// Address and port.
     pub listen: String,
-    /// Tokens of the callers; empty: everyone that reaches the address.
+    /// Tokens of the callers; empty: only this machine's programs are answered.
     pub tokens: Vec<Secret>,
     /// What the ports show to callers over TLS; `None`: they are spoken to in the clear.
     pub tls: Option<Identity>,
@@ -181,11 +181,17 @@ pub(super) fn read_auth(
 pub(super) fn read_serve(reader: &mut Reader<'_>, file: &mut Section<'_>) -> ServeConfig {
     let mut config = ServeConfig { listen: "127.0.0.1:9468".into(), tokens: Vec::new(), tls: None };
     let Some(mut serve) = file.section(reader, "serve") else { return config };
-    config.listen = serve.read(reader, "listen", read_listen).unwrap_or(config.listen);
+    let listen = serve.take("listen");
+    config.listen = listen.as_ref().and_then(|item| read_listen(reader, item)).unwrap_or(config.listen);
     let tokens = serve.read(reader, "tokens", Reader::texts).unwrap_or_default();
     // `${TOKEN:-}` without the variable means "no token", not "the empty token".
     config.tokens =
         tokens.into_iter().map(|token| Secret::new(token.value)).filter(|token| !token.is_empty()).collect();
+    if let Some(item) = listen.filter(|_| config.tokens.is_empty() && !is_loopback(&config.listen)) {
+        let message = "other machines reach the search port, and no token is set for them".to_owned();
+        let help = "without one only /livez and /readyz are served there: set one under `serve.tokens`, or let `serve.listen` be 127.0.0.1:9468";
+        reader.warn(codes::SS121, &item.range, message, help);
+    }
     if let Some(mut tls) = serve.section(reader, "tls") {
         let help = "both are PEM files: `tls: { cert: ./server.pem, key: ./server.key }`";
         let mut file = |key| tls.require(reader, key, help, Reader::filled_text).map(|path| path.value);

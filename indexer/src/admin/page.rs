@@ -102,12 +102,12 @@ fn request(asked: &Asked, plan: &IndexPlan) -> Result<SearchRequest, Vec<Diagnos
     let sort = (!asked.sort.is_empty()).then(|| asked.sort.parse::<Sort>().ok()).flatten();
     Ok(SearchRequest {
         text: Some(asked.q.clone()),
-        id: None,
         filter,
         facets: plan.search.facets.clone(),
         sort: sort.into_iter().collect(),
         first: FIRST,
         after: (!asked.after.is_empty()).then(|| Cursor::new(asked.after.as_str())),
+        ..SearchRequest::default()
     })
 }
 

@@ -106,8 +106,40 @@ impl CheckedFilter {
         Self { source: self.source, condition: Condition::All(vec![self.condition, other.condition]) }
     }
 
+    /// The filter without those of its parts, joined by `AND`, that ask of this field alone; `None` where it has no such part.
+    pub fn without(&self, path: &str) -> Option<Self> {
+        let mut parts = Vec::new();
+        self.condition.push_parts(&mut parts);
+        let all = parts.len();
+        parts.retain(|part| !part.asks_only_of(path));
+        let condition = Condition::All(parts.iter().map(|part| (*part).clone()).collect());
+        (parts.len() < all).then(|| Self { source: Arc::clone(&self.source), condition })
+    }
+
     /// Equal for equal meanings written alike; blanks and comments don't count.
     pub fn fingerprint(&self) -> String {
         short_hash(&format!("{:?}", self.condition))
+    }
+}
+
+impl Condition {
+    /// The conditions that must all hold.
+    fn push_parts<'c>(&'c self, parts: &mut Vec<&'c Condition>) {
+        match self {
+            Condition::All(inner) => inner.iter().for_each(|part| part.push_parts(parts)),
+            part => parts.push(part),
+        }
+    }
+
+    /// Whether every test in it, of which there are some, is of this field.
+    fn asks_only_of(&self, path: &str) -> bool {
+        match self {
+            Condition::Constant(_) => false,
+            Condition::All(parts) | Condition::Any(parts) => {
+                !parts.is_empty() && parts.iter().all(|part| part.asks_only_of(path))
+            }
+            Condition::Not(inner) | Condition::Bind(_, inner) => inner.asks_only_of(path),
+            Condition::Test(test) => test.place.path == path,
+        }
     }
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a suite of tests fails by panicking")]
 
 pub mod agreement;
+pub mod choices;
 mod dice;
 mod documents;
 mod filters;

@@ -3,7 +3,7 @@
 use plan::{DocumentId, Field, FieldKind, FieldTree, field::MappingKind};
 
 use super::{checked, dice::Dice, documents::TEXTS, filters};
-use crate::{SearchRequest, Sort, SuggestRequest, request::comparable_field};
+use crate::{FacetCounts, SearchRequest, Sort, SuggestRequest, request::comparable_field};
 
 /// Words and beginnings of words that some of the documents hold.
 const WORDS: [&str; 8] = ["a", "x", "end the", "e", "日", "12", "o", "near q"];
@@ -25,7 +25,10 @@ pub(super) fn search(dice: &mut Dice, fields: &FieldTree) -> SearchRequest {
     let text = (!sort.is_empty() && dice.chance(40)).then(|| dice.pick(&WORDS).to_owned());
     let facets = comparable(dice, fields, 3);
     let filter = dice.chance(60).then(|| checked(&filters::filter(dice, &fields.0, 2).text(), fields));
-    SearchRequest { text, id: None, filter, facets, sort, first: 1 + dice.below(15), after: None }
+    let restriction = dice.chance(30).then(|| checked(&filters::filter(dice, &fields.0, 1).text(), fields));
+    let facet_counts = dice.pick(&[FacetCounts::Matching, FacetCounts::Alternatives]);
+    let first = 1 + dice.below(15);
+    SearchRequest { text, filter, restriction, facets, facet_counts, sort, first, ..SearchRequest::default() }
 }
 
 /// The paths whose whole values are texts.

@@ -57,8 +57,9 @@ pub fn movie_plan() -> IndexPlan {
     plan
 }
 
-struct Movies {
-    plan: IndexPlan,
+/// Movies in an index.
+pub(super) struct Movies {
+    pub(super) plan: IndexPlan,
     index: Box<dyn TestIndex>,
 }
 
@@ -77,7 +78,7 @@ impl Movies {
         Self { plan, index }
     }
 
-    async fn three(world: &dyn World) -> Self {
+    pub(super) async fn three(world: &dyn World) -> Self {
         let movies = [
             (
                 "m1".to_owned(),
@@ -97,7 +98,7 @@ impl Movies {
         Self::of(world, movie_plan(), &movies).await
     }
 
-    async fn try_search(&self, request: &SearchRequest) -> Result<SearchResponse, SearchError> {
+    pub(super) async fn try_search(&self, request: &SearchRequest) -> Result<SearchResponse, SearchError> {
         self.index.search(request, 0).await
     }
 
@@ -105,7 +106,7 @@ impl Movies {
         ids(&self.try_search(request).await.unwrap())
     }
 
-    async fn code(&self, request: &SearchRequest) -> &'static str {
+    pub(super) async fn code(&self, request: &SearchRequest) -> &'static str {
         self.try_search(request).await.unwrap_err().code().id
     }
 }

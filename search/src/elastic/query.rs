@@ -1,6 +1,6 @@
 //! One search as one request: which documents match, in which order, and the page that was asked for.
 
-use plan::{Field, FieldTree, field::MappingKind, index_plan::BoostModifier};
+use plan::{Field, FieldTree, field::MappingKind, filter::CheckedFilter, index_plan::BoostModifier};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
@@ -87,7 +87,12 @@ impl<'a> Search<'a> {
         sort.push(json!({ID: "asc"}));
         let facets = self.request.facets.iter().enumerate().filter_map(|(at, path)| {
             let field = self.index.plan.fields.get(path)?;
-            Some((format!("f{at}"), facets::aggregation(&self.index.plan, field)))
+            let counted = facets::aggregation(&self.index.plan, field);
+            let Some(filter) = self.request.alternative_filter(path) else {
+                return Some((format!("f{at}"), counted));
+            };
+            let apart = json!({"filter": self.matching(Some(&filter)), "aggs": {"counted": counted}});
+            Some((format!("f{at}"), json!({"global": {}, "aggs": {"apart": apart}})))
         });
         let facets: serde_json::Map<String, Value> = facets.collect();
         without_nulls(json!({
@@ -110,17 +115,10 @@ impl<'a> Search<'a> {
     }
 
     fn query(&self) -> Value {
-        let mut filters = vec![is_live()];
-        filters.extend(self.request.id.as_ref().map(|id| json!({"term": {ID: id.as_str()}})));
-        filters.extend(
-            self.request.filter.as_ref().map(|filter| filter::query(&self.index.plan, filter, self.now_ms)),
-        );
-        let Some(text) = &self.text else { return json!({"bool": {"filter": filters}}) };
-        let found = json!({"bool": {
-            "filter": filters,
-            "must": text.conditions(self.index),
-            "should": text.preferences(self.index),
-        }});
+        let found = self.matching(self.request.filter.as_ref());
+        if self.text.is_none() {
+            return found;
+        }
         self.index.plan.search.boost.iter().fold(found, |found, boost| {
             let modifier = match boost.modifier {
                 BoostModifier::None => "none",
@@ -142,6 +140,22 @@ impl<'a> Search<'a> {
         })
     }
 
+    /// What must hold under this filter, with the score of the text.
+    fn matching(&self, filter: Option<&CheckedFilter>) -> Value {
+        let mut filters = vec![is_live()];
+        filters.extend(self.request.id.as_ref().map(|id| json!({"term": {ID: id.as_str()}})));
+        let asked = self.request.restriction.iter().chain(filter);
+        filters.extend(asked.map(|filter| filter::query(&self.index.plan, filter, self.now_ms)));
+        match &self.text {
+            None => json!({"bool": {"filter": filters}}),
+            Some(text) => json!({"bool": {
+                "filter": filters,
+                "must": text.conditions(self.index),
+                "should": text.preferences(self.index),
+            }}),
+        }
+    }
+
     /// Reads the answer to the body.
     pub(super) fn response(&self, answer: &SearchAnswer<'_>) -> Result<SearchResponse, SearchError> {
         if answer.timed_out {
@@ -158,7 +172,8 @@ impl<'a> Search<'a> {
         });
         let facets = self.request.facets.iter().enumerate().map(|(at, path)| {
             let field = comparable_field(&self.index.plan.fields, path)?;
-            let values = facets::values(field, &answer.aggregations[format!("f{at}")]);
+            let counted = &answer.aggregations[format!("f{at}")];
+            let values = facets::values(field, counted.pointer("/apart/counted").unwrap_or(counted));
             Ok(Facet { path: path.clone(), values })
         });
         let facets = facets.collect::<Result<_, SearchError>>()?;

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use plan::{
     Field, IndexPlan,
     field::{KeywordForm, MappingKind},
-    filter::{date, words::sort_form},
+    filter::{CheckedFilter, date, words::sort_form},
 };
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    MemoryIndex, live,
+    Documents, MemoryIndex, live,
     rank::SearchedText,
     values::{Values, compare},
 };
@@ -63,12 +63,11 @@ impl MemoryIndex {
     pub fn answer(&self, request: &SearchRequest, now_ms: i64) -> Result<SearchResponse, SearchError> {
         let search = Search::new(&self.plan, request, now_ms)?;
         let documents = self.documents();
-        let mut found: Vec<Found<'_>> =
-            live(&documents, None).filter_map(|(stored, document)| search.find(stored, document)).collect();
+        let mut found = search.matching(&documents, request.filter.as_ref());
         found.sort_by(|one, two| {
             search.order((&one.keys, one.stored.id.as_str()), (&two.keys, two.stored.id.as_str()))
         });
-        let (total, facets) = (found.len() as u64, search.facets(&found));
+        let (total, facets) = (found.len() as u64, search.facets(&documents, &found));
         if let Some(after) = &search.after {
             let is_later = |found: &Found<'_>| {
                 search
@@ -115,7 +114,18 @@ impl<'a> Search<'a> {
         Ok(Self { plan, request, text, sorts, facets, fingerprint, after, now_ms })
     }
 
-    fn find<'d>(&self, stored: &'d StoredDocument, document: &'d Value) -> Option<Found<'d>> {
+    /// The live documents that match under this filter.
+    fn matching<'d>(&self, documents: &'d Documents, filter: Option<&CheckedFilter>) -> Vec<Found<'d>> {
+        let filters: Vec<&CheckedFilter> = self.request.restriction.iter().chain(filter).collect();
+        live(documents, None).filter_map(|(stored, document)| self.find(stored, document, &filters)).collect()
+    }
+
+    fn find<'d>(
+        &self,
+        stored: &'d StoredDocument,
+        document: &'d Value,
+        filters: &[&CheckedFilter],
+    ) -> Option<Found<'d>> {
         if self.request.id.as_ref().is_some_and(|id| *id != stored.id) {
             return None;
         }
@@ -123,7 +133,7 @@ impl<'a> Search<'a> {
             Some(text) => Some(text.score(document)?),
             None => None,
         };
-        if self.request.filter.as_ref().is_some_and(|filter| !filter.matches(document, self.now_ms)) {
+        if filters.iter().any(|filter| !filter.matches(document, self.now_ms)) {
             return None;
         }
         let keys = self.sorts.iter().map(|sort| sort.key(document, score)).collect();
@@ -137,9 +147,14 @@ impl<'a> Search<'a> {
         by_keys.find(|ordering| ordering.is_ne()).unwrap_or_else(|| one_id.cmp(two_id))
     }
 
-    fn facets(&self, found: &[Found<'_>]) -> Vec<Facet> {
-        let count =
-            |(path, values): &(String, Values)| Facet { path: path.clone(), values: count(values, found) };
+    fn facets(&self, documents: &Documents, found: &[Found<'_>]) -> Vec<Facet> {
+        let count = |(path, values): &(String, Values)| {
+            let counted = match self.request.alternative_filter(path) {
+                None => count(values, found),
+                Some(filter) => count(values, &self.matching(documents, Some(&filter))),
+            };
+            Facet { path: path.clone(), values: counted }
+        };
         self.facets.iter().map(count).collect()
     }
 

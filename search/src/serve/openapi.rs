@@ -124,6 +124,14 @@ fn search_parameters(plan: &IndexPlan) -> Vec<(&'static str, Value)> {
         false => format!("Fields whose values are counted; left out: {}.", plan.search.facets.join(", ")),
     };
     let mut parameters = count_parameters();
+    parameters.push((
+        "facet_counts",
+        json!({
+            "type": "string", "enum": ["matching", "alternatives"], "default": "matching",
+            "description": "Whether values are counted over the documents that match, or over those that match without what the \
+                            filter says of the facet's own field.",
+        }),
+    ));
     parameters.extend([
         ("facets", list(&facets, &comparable, MAX_FACETS)),
         (

@@ -9,7 +9,7 @@ use plan::{
 use serde::Deserialize;
 
 use super::refusal::Refusal;
-use crate::{Cursor, SearchRequest, SuggestRequest};
+use crate::{Cursor, FacetCounts, SearchRequest, SuggestRequest};
 
 /// A search.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -19,6 +19,7 @@ pub(super) struct SearchQuestion {
     pub(super) filter: Option<String>,
     /// Left out: those that the configuration names.
     pub(super) facets: Option<Vec<String>>,
+    pub(super) facet_counts: FacetCounts,
     pub(super) sort: Vec<String>,
     pub(super) first: Option<usize>,
     pub(super) after: Option<String>,
@@ -48,6 +49,7 @@ impl SearchQuestion {
         Ok(SearchRequest {
             text: self.text,
             filter: checked(plan, self.filter)?,
+            facet_counts: self.facet_counts,
             facets: self.facets.unwrap_or_else(|| plan.search.facets.clone()),
             sort: self.sort.iter().filter_map(|sort| sort.parse().ok()).collect(),
             first: self.first.unwrap_or(default.first),
@@ -95,18 +97,20 @@ pub(super) trait FromPairs: Sized {
 
 impl FromPairs for SearchQuestion {
     fn from_pairs(pairs: Pairs) -> Result<Self, Refusal> {
-        let mut question = Self::default();
+        let (mut question, mut facet_counts) = (Self::default(), None);
         for (name, value) in pairs {
             match name.as_str() {
                 "text" => once(&name, &mut question.text, value)?,
                 "filter" => once(&name, &mut question.filter, value)?,
+                "facet_counts" => once(&name, &mut facet_counts, counts(&value)?)?,
                 "facets" => push(question.facets.get_or_insert_default(), value),
                 "sort" => push(&mut question.sort, value),
                 "first" => once(&name, &mut question.first, number(&name, &value)?)?,
                 "after" => once(&name, &mut question.after, value)?,
-                _ => return Err(unknown(&name, "text, filter, facets, sort, first and after")),
+                _ => return Err(unknown(&name, "text, filter, facets, facet_counts, sort, first and after")),
             }
         }
+        question.facet_counts = facet_counts.unwrap_or_default();
         Ok(question)
     }
 }
@@ -157,6 +161,13 @@ fn push(list: &mut Vec<String>, value: String) {
 
 fn number(name: &str, value: &str) -> Result<usize, Refusal> {
     value.parse().map_err(|_| Refusal::unreadable(format!("`{name}` is no whole number: {value:?}")))
+}
+
+fn counts(value: &str) -> Result<FacetCounts, Refusal> {
+    let read = serde_json::from_value(value.into());
+    read.map_err(|_| {
+        Refusal::unreadable(format!("`facet_counts` is matching or alternatives, not {value:?}"))
+    })
 }
 
 fn unknown(name: &str, known: &str) -> Refusal {

@@ -122,6 +122,10 @@ where
 
 fn json_body<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Refusal> {
     let body = body.map_err(|error| Refusal::new(error.status(), codes::SS719, error.body_text()))?;
+    // A list would be read as the values of the names in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Refusal::unreadable("the body is no JSON object"));
+    }
     serde_json::from_slice(&body)
         .map_err(|error| Refusal::unreadable(format!("the body can't be read: {error}")))
 }

@@ -12,7 +12,8 @@ use std::{
 use async_graphql::{
     Value,
     dynamic::{
-        Field, FieldFuture, InputValue, Object, ResolverContext, Scalar, Schema, SchemaBuilder, TypeRef,
+        Enum, EnumItem, Field, FieldFuture, InputValue, Object, ResolverContext, Scalar, Schema,
+        SchemaBuilder, TypeRef,
     },
 };
 use plan::{DocumentId, IdKind, IndexPlan};
@@ -23,7 +24,7 @@ use super::{
     question::{SearchQuestion, SuggestQuestion},
     refusal::Refusal,
 };
-use crate::{Facet, FacetValue, Hit, SearchError, SearchResponse, Suggestion, suggested_fields};
+use crate::{Facet, FacetCounts, FacetValue, Hit, SearchError, SearchResponse, Suggestion, suggested_fields};
 
 /// Selections inside of each other; the usual query for a schema has thirteen.
 const MAX_DEPTH: usize = 20;
@@ -33,6 +34,12 @@ const MAX_FIELDS: usize = 500;
 
 /// Searches and suggestions of one request, which aliases could repeat without end.
 const MAX_SEARCHES: usize = 10;
+
+/// Values of facets are counted over the documents that match.
+const MATCHING: &str = "MATCHING";
+
+/// Values of facets are counted without the filter's own choice.
+const ALTERNATIVES: &str = "ALTERNATIVES";
 
 /// Scalars that every schema has.
 const BUILT_IN: [&str; 5] = ["ID", "Int", "Float", "String", "Boolean"];
@@ -81,7 +88,7 @@ fn builder(plans: &[&IndexPlan]) -> Result<SchemaBuilder, SubgraphError> {
     let mut query = Object::new("Query");
     let mut types = Vec::new();
     let mut entities: BTreeMap<&str, &IndexPlan> = BTreeMap::new();
-    let mut scalars = Vec::new();
+    let (mut scalars, mut counts) = (Vec::new(), Vec::new());
     for plan in plans {
         match entities.insert(&plan.entity, plan) {
             Some(other) if other.key.field != plan.key.field => {
@@ -100,6 +107,7 @@ fn builder(plans: &[&IndexPlan]) -> Result<SchemaBuilder, SubgraphError> {
         let names = if is_only { Names::of_entity(&plan.entity) } else { Names::of_index(&plan.name) };
         query = query.field(search_field(plan, &names));
         types.extend(result_types(plan, &names));
+        counts.push(counts_type(&names));
         if !suggested_fields(plan).is_empty() {
             query = query.field(suggest_field(plan, &names));
             types.push(suggestion_type(&names));
@@ -112,6 +120,7 @@ fn builder(plans: &[&IndexPlan]) -> Result<SchemaBuilder, SubgraphError> {
         .limit_complexity(MAX_FIELDS)
         .register(query);
     let builder = scalars.into_iter().fold(builder, |builder, name| builder.register(Scalar::new(name)));
+    let builder = counts.into_iter().fold(builder, SchemaBuilder::register);
     Ok(types.into_iter().chain(stubs).fold(builder, SchemaBuilder::register))
 }
 
@@ -180,6 +189,11 @@ fn search_field(plan: &IndexPlan, names: &Names) -> Field {
         "facets",
         TypeRef::named_nn_list(TypeRef::STRING),
         &format!("Fields whose values are counted; left out: {facets}."),
+    ))
+    .argument(argument(
+        "facetCounts",
+        TypeRef::named(names.of("FacetCounts")),
+        "Over which documents; left out: those that match.",
     ))
     .argument(argument(
         "sort",
@@ -296,6 +310,14 @@ fn result_types(plan: &IndexPlan, names: &Names) -> Vec<Object> {
     ]
 }
 
+fn counts_type(names: &Names) -> Enum {
+    let item = |name: &str, meaning: &str| EnumItem::new(name).description(meaning);
+    Enum::new(names.of("FacetCounts"))
+        .description("The documents that values of facets are counted over.")
+        .item(item(MATCHING, "Those that match."))
+        .item(item(ALTERNATIVES, "Those that match without what the filter says of the facet's own field."))
+}
+
 fn suggestion_type(names: &Names) -> Object {
     Object::new(names.of("Suggestion"))
         .description("A value that holds what is typed.")
@@ -322,6 +344,7 @@ async fn search(ctx: &ResolverContext<'_>, index: &str) -> async_graphql::Result
         text: text(ctx, "text")?,
         filter: text(ctx, "filter")?,
         facets: texts(ctx, "facets")?,
+        facet_counts: facet_counts(ctx)?,
         sort: texts(ctx, "sort")?.unwrap_or_default(),
         first: first(ctx)?,
         after: text(ctx, "after")?,
@@ -367,6 +390,13 @@ fn text(ctx: &ResolverContext<'_>, name: &str) -> async_graphql::Result<Option<S
 fn texts(ctx: &ResolverContext<'_>, name: &str) -> async_graphql::Result<Option<Vec<String>>> {
     let given = ctx.args.get(name).filter(|value| !value.is_null());
     given.map(|value| value.list()?.iter().map(|text| text.string().map(str::to_owned)).collect()).transpose()
+}
+
+fn facet_counts(ctx: &ResolverContext<'_>) -> async_graphql::Result<FacetCounts> {
+    let Some(given) = ctx.args.get("facetCounts").filter(|value| !value.is_null()) else {
+        return Ok(FacetCounts::Matching);
+    };
+    Ok(if given.enum_name()? == ALTERNATIVES { FacetCounts::Alternatives } else { FacetCounts::Matching })
 }
 
 fn first(ctx: &ResolverContext<'_>) -> async_graphql::Result<Option<usize>> {

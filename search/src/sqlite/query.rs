@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use plan::{DocumentId, field::KeywordForm, field::MappingKind};
+use plan::{DocumentId, field::KeywordForm, field::MappingKind, filter::CheckedFilter};
 use rusqlite::{Connection, Row, params_from_iter, types::Value as SqlValue, types::ValueRef};
 use serde_json::value::RawValue;
 
@@ -120,17 +120,25 @@ impl<'a> Search<'a> {
                 conn.prepare(&sql.text)?.query_row(params_from_iter(sql.params), |row| row.get(0))?;
             return Ok((total.unsigned_abs(), Vec::new()));
         }
-        sql.push("SELECT d.doc");
-        self.write_matching(&mut sql);
-        let docs = conn
-            .prepare(&sql.text)?
-            .query_map(params_from_iter(sql.params), |row| row.get(0))?
-            .collect::<rusqlite::Result<DocSet>>()?;
+        let docs = self.docs(conn, self.request.filter.as_ref())?;
         let facets = self.request.facets.iter().map(|path| {
             let field = comparable_field(&self.index.plan.fields, path)?;
-            Ok(Facet { path: path.clone(), values: self.index.facet(conn, field, &docs)? })
+            let values = match self.request.alternative_filter(path) {
+                None => self.index.facet(conn, field, &docs)?,
+                Some(filter) => self.index.facet(conn, field, &self.docs(conn, Some(&filter))?)?,
+            };
+            Ok(Facet { path: path.clone(), values })
         });
-        Ok((docs.len(), facets.collect::<Result<_, SearchError>>()?))
+        let facets = facets.collect::<Result<_, SearchError>>()?;
+        Ok((docs.len(), facets))
+    }
+
+    /// The documents that match under this filter.
+    fn docs(&self, conn: &Connection, filter: Option<&CheckedFilter>) -> rusqlite::Result<DocSet> {
+        let mut sql = Sql::default();
+        sql.push("SELECT d.doc");
+        self.write_matching_under(filter, &mut sql);
+        conn.prepare(&sql.text)?.query_map(params_from_iter(sql.params), |row| row.get(0))?.collect()
     }
 
     fn empty_facets(&self) -> Vec<Facet> {
@@ -139,6 +147,10 @@ impl<'a> Search<'a> {
 
     /// ` FROM … WHERE …`: the live documents `d` that match.
     fn write_matching(&self, sql: &mut Sql) {
+        self.write_matching_under(self.request.filter.as_ref(), sql);
+    }
+
+    fn write_matching_under(&self, filter: Option<&CheckedFilter>, sql: &mut Sql) {
         let (entry, text) = (&self.index.tables.entry, &self.index.tables.text);
         if let Some(searched) = &self.text {
             let _ = write!(
@@ -166,7 +178,7 @@ impl<'a> Search<'a> {
             sql.bind(id.as_str().to_owned());
             sql.push(")");
         }
-        if let Some(filter) = &self.request.filter {
+        for filter in self.request.restriction.iter().chain(filter) {
             sql.push(" AND ");
             self.index.write_filter(filter, self.now_ms, sql);
         }
@@ -176,7 +188,7 @@ impl<'a> Search<'a> {
     fn walks_ids(&self) -> bool {
         self.text.is_none()
             && self.keys.is_empty()
-            && self.request.filter.is_none()
+            && self.request.conditions().is_empty()
             && self.request.id.is_none()
     }
 

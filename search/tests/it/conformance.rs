@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use search::{
     Counts, DocumentWrite, PutOutcome, SearchError, SearchRequest, SearchResponse, StoredDocument,
     SuggestRequest, Suggestion,
-    conformance::{TestIndex, World, agreement, reference::InMemory, searches, store, suggestions},
+    conformance::{TestIndex, World, agreement, choices, reference::InMemory, searches, store, suggestions},
     sqlite::SqliteIndex,
 };
 
@@ -87,6 +87,8 @@ async fn documents_are_kept() {
 async fn searches_are_answered() {
     searches::run(&Sqlite).await;
     searches::run(&InMemory).await;
+    choices::run(&Sqlite).await;
+    choices::run(&InMemory).await;
 }
 
 #[tokio::test]

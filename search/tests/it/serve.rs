@@ -109,7 +109,8 @@ async fn questions_are_answered_alike_by_address_and_by_body() {
     let counted = json!([{"value": "FEATURE", "count": 1}, {"value": "SHORT", "count": 1}]);
     assert_eq!(page["facets"], json!({"type": counted}), "left out: those of the configuration");
     let body = json!({"text": "crash", "sort": ["title:desc"], "first": 1});
-    assert_eq!(told(port.post("/indexes/movies/search", &body)).await.1, page);
+    let same = told(port.post("/indexes/movies/search", &body)).await.1;
+    assert_eq!((&same["hits"], &same["facets"]), (&page["hits"], &page["facets"]));
     let next = page["next"].as_str().unwrap();
     let last = format!("/indexes/movies/search?text=crash&sort=title:desc&first=1&facets=&after={next}");
     let last = told(port.get(&last)).await.1;
@@ -125,6 +126,9 @@ async fn questions_are_answered_alike_by_address_and_by_body() {
     assert_eq!(suggested, json!({ "suggestions": crash }));
     let odd = told(port.get("/indexes/movies/documents/m%2F3%20%3F")).await.1;
     assert_eq!((&odd["id"], &odd["document"]["title"]), (&json!("m/3 ?"), &json!("Amélie")));
+    let chosen = "/indexes/movies/search?filter=type+%3D%3D+%27SHORT%27&facet_counts=alternatives";
+    let beside = told(port.get(chosen)).await.1;
+    assert_eq!((&beside["total"], beside["facets"]["type"].as_array().map(Vec::len)), (&json!(2), Some(2)));
     let indexes = told(port.get("/indexes")).await.1;
     assert_eq!(indexes["indexes"][0]["name"], "movies");
 }
@@ -282,6 +286,11 @@ async fn the_subgraph_answers_keys_pages_and_figures() {
     let introspected = port.graphql("{ __schema { queryType { fields { name } } } }").await;
     assert!(introspected["data"]["__schema"]["queryType"]["fields"].is_array(), "{introspected}");
 
+    let chosen = port.graphql("{ movieSearch(filter: \"type == 'SHORT'\", facetCounts: ALTERNATIVES) { total facets { values { value } } } }");
+    let told = chosen.await["data"]["movieSearch"].take();
+    let both = json!([{"value": "SHORT"}, {"value": "FEATURE"}]);
+    assert_eq!((&told["total"], &told["facets"][0]["values"]), (&json!(2), &both), "{told}");
+
     let aliases: String = (0..11).map(|n| format!("a{n}: movieSearch {{ total }} ")).collect();
     let many = port.graphql(&format!("{{ {aliases} }}")).await;
     assert_eq!(many["errors"][0]["extensions"]["code"], "SS712", "{many}");
@@ -339,7 +348,7 @@ async fn what_is_described_is_what_is_served() {
         }
     }
     let sorts =
-        &description["paths"]["/indexes/movies/search"]["get"]["parameters"][3]["schema"]["items"]["enum"];
+        &description["paths"]["/indexes/movies/search"]["get"]["parameters"][4]["schema"]["items"]["enum"];
     assert!(sorts.as_array().unwrap().contains(&json!("budget:desc")), "{sorts}");
     assert_eq!(paths.len(), 9, "{:?}", paths.keys());
 }
