@@ -1,4 +1,4 @@
-//! Descriptions of HTTP interfaces as the validator of the OpenAPI community reads them.
+//! Descriptions of HTTP interfaces as the validator of the `OpenAPI` community reads them.
 
 use std::{
     io::Write,

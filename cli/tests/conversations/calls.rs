@@ -44,13 +44,13 @@ fn a_demo_shows_three_searches_and_ends() {
 #[test]
 fn calls_that_can_not_be() {
     let folder = Folder::new();
-    let commands = ["serve", "run --parallel 3", "validate -o yaml", "explain SS000"];
+    let commands = ["saved list", "run --parallel 3", "validate -o yaml", "explain SS000"];
     assert_conversation!(folder, commands, @r#"
-    $ studio-search serve
+    $ studio-search saved list
     --- stderr
-    error: unrecognized subcommand 'serve'
+    error: unrecognized subcommand 'saved'
 
-      tip: some similar subcommands exist: 'search', 'resume'
+      tip: a similar subcommand exists: 'serve'
 
     Usage: studio-search [OPTIONS] <COMMAND>
 
@@ -108,4 +108,29 @@ fn a_connector_needs_topics_of_debezium() {
       more: studio-search explain SS311
     --- exit 1
     "#);
+}
+
+#[test]
+fn what_is_served_is_provisioned_and_named_once() {
+    let folder = Folder::new();
+    folder.exchange("provision --yes");
+    let commands = ["serve . .", "search . --suggest king", "serve --listen nowhere"];
+    assert_conversation!(folder, commands, @r"
+    $ studio-search serve . .
+    --- stderr
+    error: two of the files are the index movies
+    --- exit 64
+    $ studio-search search . --suggest king
+    --- stderr
+    error[SS718]: the index declares no field for suggestions
+      help: name it: `suggest: [title]` under `search:`, then `studio-search provision`
+      more: studio-search explain SS718
+    --- exit 1
+    $ studio-search serve --listen nowhere
+    --- stderr
+    error: invalid value 'nowhere' for '--listen <ADDR>': invalid socket address syntax
+
+    For more information, try '--help'.
+    --- exit 64
+    ");
 }

@@ -457,4 +457,21 @@ fn a_port_for_others_without_a_token_is_told_of() {
       more: studio-search explain SS121
     --- exit 0
     "#);
+    let folder = Folder::new().with(listen, "serve: { listen: \"0.0.0.0:9468\" }");
+    assert_conversation!(folder, ["validate"], @r#"
+    $ studio-search validate
+    index.yaml is valid: index movies, 3 fields, 1 source
+    1 warning
+    --- stderr
+    warning[SS121]: other machines reach the search port, and no token is set for them
+        ╭─[index.yaml:11:18]
+     10 │   changes: { file: ./changes.ndjson, format: plain, id: value.movieId }
+     11 │ serve: { listen: "0.0.0.0:9468" }
+        ·                  ──────────────
+        ╰────
+      help: without one only /livez and /readyz are served there: set one under `serve.tokens`, or let `serve.listen` be 127.0.0.1:9468
+
+      more: studio-search explain SS121
+    --- exit 0
+    "#);
 }

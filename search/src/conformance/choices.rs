@@ -26,7 +26,7 @@ async fn a_choice_shows_its_alternatives(world: &dyn World) {
     let asked = async |filter: &str, facet_counts, text: Option<&str>| {
         let filter = Some(checked(filter, &movies.plan.fields));
         let text = text.map(str::to_owned);
-        facets(&movies, SearchRequest { filter, facet_counts, text, ..SearchRequest::default() }).await
+        facets(&movies, SearchRequest { text, filter, facet_counts, ..SearchRequest::default() }).await
     };
     let short = "type == 'SHORT' AND NOT (released == true)";
     let matching = asked(short, FacetCounts::Matching, None).await;
@@ -62,5 +62,5 @@ async fn no_option_reaches_past_a_restriction(world: &dyn World) {
     // A cursor of somebody who sees more is none for somebody who sees less.
     let all = SearchRequest { first: 1, sort: vec!["title".parse().unwrap()], ..SearchRequest::default() };
     let after = movies.try_search(&all).await.unwrap().next;
-    assert_eq!(movies.code(&SearchRequest { after, restriction, ..all }).await, "SS710");
+    assert_eq!(movies.code(&SearchRequest { restriction, after, ..all }).await, "SS710");
 }
