@@ -10,7 +10,7 @@ use std::{
 
 use codegen::{
     Checked, Compiled, Config, INTROSPECTION_QUERY, Texts, WantedFile,
-    config::{self, Expansion, IdsConfig, KafkaConfig, Secret, SourceEndpoint, StoreAuth},
+    config::{self, AccessRules, Expansion, IdsConfig, KafkaConfig, Secret, SourceEndpoint, StoreAuth},
 };
 use indexer::{
     Endpoints, Index,
@@ -265,6 +265,14 @@ impl Project {
             None => listen_address("serve.listen", &serve.listen)?,
         };
         Ok(SearchPort { address, tokens: self.tokens(), identity: self.identity() })
+    }
+
+    /// Where policies are asked, where a service has them.
+    pub(crate) fn policy_url(&self) -> Option<String> {
+        match &self.config.search.access.as_ref()?.policies {
+            AccessRules::Service(url) => Some(url.value.clone()),
+            AccessRules::Filters(_) => None,
+        }
     }
 
     fn tokens(&self) -> Vec<SecretString> {

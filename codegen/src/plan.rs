@@ -13,7 +13,7 @@ use plan::{
 };
 
 use crate::{
-    config::{BackfillConfig, Config, IdsConfig, Located, SourceConfig, SourceEndpoint},
+    config::{BackfillConfig, Config, IdsConfig, Located, SourceConfig, SourceEndpoint, access},
     coverage::{self, Site},
     key,
     mapping::{unknown_path, word},
@@ -252,7 +252,8 @@ pub(crate) fn search(config: &Config, tree: &FieldTree, diagnostics: &mut Vec<Di
         factor: *factor,
     });
     let boost = boost.collect();
-    SearchPlan { text, facets, suggest, boost }
+    let access = access::plan(config, tree, diagnostics);
+    SearchPlan { text, facets, suggest, boost, access }
 }
 
 /// Whether a field on the way to `path` lets what is below it be searched.

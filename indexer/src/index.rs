@@ -286,20 +286,25 @@ impl Index {
         Ok(Self { plan, version, live, world, place: Arc::new(place.clone()), log, ledger, store, searcher })
     }
 
-    /// Opens the searches of the provisioned index of this name, and nothing else of it.
-    pub async fn searches(name: &str, place: &Place) -> Result<ServedIndex, StateError> {
+    /// Opens the searches of the provisioned index of this name, and nothing else of it. Its policies are asked at this address,
+    /// where its plan wants a service.
+    pub async fn searches(
+        name: &str,
+        place: &Place,
+        policy_url: Option<String>,
+    ) -> Result<ServedIndex, StateError> {
         place.check()?;
         #[cfg(feature = "kafka")]
         if place.kafka.is_some() {
             let (_, served) = ElasticLedger::open(place.client()?, name).await?;
             let open = OpenVersion::new(None, place, Arc::new(served.plan), served.version)?;
-            return Ok(open.into_served());
+            return Ok(open.into_served(policy_url));
         }
         let state = StateFile::open(&place.state, name)?;
         let known = known_versions(&state)?;
         let served = versions::served(&known).ok_or_else(|| not_provisioned(state.path()))?;
         let plan = Arc::new(served.plan().clone());
-        Ok(OpenVersion::new(Some(&state), place, plan, served.number())?.into_served())
+        Ok(OpenVersion::new(Some(&state), place, plan, served.number())?.into_served(policy_url))
     }
 
     /// Opens an index whose ledger is beside its documents and whose log is on Kafka.

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{FieldTree, IdKind, KafkaPlan, RecordPath, window::Window};
 pub use crate::{
+    access_plan::{AccessPlan, DEFAULT_POLICY, Policies},
     audit_plan::{AuditPlan, Every},
     checks_plan::ChecksPlan,
     coverage_plan::{CoverageLine, CoveredBy, EdgeLine, EdgeSource, EdgeWay},
@@ -416,6 +417,9 @@ pub struct SearchPlan {
     pub suggest: Vec<String>,
     /// Numbers that raise the rank.
     pub boost: Vec<Boost>,
+    /// Who may see what; `None`: whoever may ask sees everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<AccessPlan>,
 }
 
 /// A path with its weight in the rank.

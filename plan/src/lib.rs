@@ -3,6 +3,7 @@
 //! Folders of nouns: [`IndexPlan`] and its parts, the field tree, document ids and versions, records and the
 //! paths into them, diagnostics, and the filter language with its meaning ([`filter`]).
 
+mod access_plan;
 mod audit_plan;
 mod checks_plan;
 pub mod code;

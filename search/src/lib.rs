@@ -12,6 +12,7 @@ pub mod elastic;
 mod error;
 mod highlight;
 pub mod memory;
+pub mod policy;
 pub mod port;
 mod request;
 mod response;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ::search::{
     port,
-    serve::{Catalog, Catalogs, ServedIndex, SubgraphError},
+    serve::{Catalog, CatalogError, Catalogs, ServedIndex},
 };
 use indexer::{Index, StateError, endpoints::Place};
 use plan::code::{config::SS119, store::SS508};
@@ -19,9 +19,16 @@ use crate::{
 /// How often the plans and the served versions are read again: a promotion or a new plan shows within this time.
 const READ_AGAIN: Duration = Duration::from_secs(5);
 
-/// The indexes that are served, and where each lives.
+/// An index that is served, where it lives, and where its policies are asked.
+struct ServedPlace {
+    name: String,
+    place: Place,
+    policy_url: Option<String>,
+}
+
+/// The indexes that are served.
 struct Served {
-    places: Vec<(String, Place)>,
+    places: Vec<ServedPlace>,
     catalogs: Catalogs,
 }
 
@@ -34,13 +41,14 @@ pub(crate) async fn serve(serve: &Serve, env: &Environment, output: &mut Output)
         output.report(&project.warnings);
         projects.push(project);
     }
-    let places: Vec<(String, Place)> =
-        projects.iter().map(|project| (project.config.name.value.clone(), project.place())).collect();
-    if let Some((name, _)) = places
-        .iter()
-        .enumerate()
-        .find_map(|(at, place)| places[..at].iter().any(|(name, _)| *name == place.0).then_some(place))
-    {
+    let place = |project: &Project| ServedPlace {
+        name: project.config.name.value.clone(),
+        place: project.place(),
+        policy_url: project.policy_url(),
+    };
+    let places: Vec<ServedPlace> = projects.iter().map(place).collect();
+    let names: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
+    if let Some((_, name)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
         return Err(Failure::usage(format!("two of the files are the index {name}")));
     }
     let project = projects.first().ok_or_else(|| Failure::usage("name an index.yaml to serve"))?;
@@ -54,7 +62,7 @@ pub(crate) async fn serve(serve: &Serve, env: &Environment, output: &mut Output)
     })?;
     let served = Served { places, catalogs: Catalogs::new() };
     let indexes = served.open().await?;
-    let catalog = served.catalogs.of(indexes.clone()).map_err(|error| Failure::new(error.to_string()))?;
+    let catalog = served.catalogs.of(indexes.clone())?;
     let (newest, catalog) = watch::channel(Arc::new(catalog));
     let listener = TcpListener::bind(port.address).await.map_err(|error| {
         let failure = Failure::new(format!("{} can't be listened on: {error}", port.address)).code(SS508);
@@ -73,13 +81,13 @@ pub(crate) async fn serve(serve: &Serve, env: &Environment, output: &mut Output)
 
 impl Served {
     fn names(&self) -> Vec<&str> {
-        self.places.iter().map(|(name, _)| name.as_str()).collect()
+        self.places.iter().map(|place| place.name.as_str()).collect()
     }
 
     async fn open(&self) -> Result<Vec<ServedIndex>, StateError> {
         let mut indexes = Vec::new();
-        for (name, place) in &self.places {
-            indexes.push(Index::searches(name, place).await?);
+        for ServedPlace { name, place, policy_url } in &self.places {
+            indexes.push(Index::searches(name, place, policy_url.clone()).await?);
         }
         Ok(indexes)
     }
@@ -110,10 +118,19 @@ impl Served {
                     tracing::info!("an index has another version or plan, which is served from now on");
                     newest.send_replace(Arc::new(catalog));
                 }
-                Err(error @ (SubgraphError::Keys { .. } | SubgraphError::Schema(_))) => {
+                Err(error) => {
                     tracing::warn!("{error}: what was served is served on");
                 }
             }
+        }
+    }
+}
+
+impl From<CatalogError> for Failure {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Subgraph(error) => Self::new(error.to_string()),
+            CatalogError::Access(error) => Self::new(error.to_string()).code(error.code()).help(error.help()),
         }
     }
 }

@@ -133,18 +133,24 @@ pub(super) fn read_url(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<Locat
     None
 }
 
+/// A name that HTTP takes for a header.
+pub(super) fn read_header_name(reader: &mut Reader<'_>, name: &Located<String>) -> Option<String> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !name.value.is_empty() && name.value.bytes().all(is_token) {
+        return Some(name.value.clone());
+    }
+    let message = format!("{:?} can't name a header", name.value);
+    reader.error(codes::SS105, &name.range, message, "letters, digits and dashes, such as x-api-key");
+    None
+}
+
 fn read_headers(reader: &mut Reader<'_>, item: &Item<'_>) -> BTreeMap<String, Secret> {
     let mut headers = BTreeMap::new();
     for (name, value) in reader.named(item) {
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.value.is_empty() || !name.value.bytes().all(is_token) {
-            let message = format!("{:?} can't name a header", name.value);
-            reader.error(codes::SS105, &name.range, message, "letters, digits and dashes, such as x-api-key");
-            continue;
-        }
+        let Some(name) = read_header_name(reader, &name) else { continue };
         let Some(text) = reader.text(&value) else { continue };
         if text.value.contains(|c: char| c.is_control() && c != '\t') {
-            let message = format!("the value of the header {} holds a control character", name.value);
+            let message = format!("the value of the header {name} holds a control character");
             reader.error(
                 codes::SS105,
                 &text.range,
@@ -153,7 +159,7 @@ fn read_headers(reader: &mut Reader<'_>, item: &Item<'_>) -> BTreeMap<String, Se
             );
             continue;
         }
-        headers.insert(name.value, Secret::new(text.value));
+        headers.insert(name, Secret::new(text.value));
     }
     headers
 }

@@ -1,5 +1,6 @@
 //! `index.yaml`: as written ([`written`]), read ([`reader`]) and validated ([`Config`]).
 
+pub(crate) mod access;
 mod cases;
 mod checks;
 mod expand;
@@ -27,6 +28,7 @@ use plan::{Diagnostic, SourceText, code::config as codes};
 
 pub(crate) use self::fields::KINDS;
 pub use self::{
+    access::{AccessConfig, AccessRules, CallerPolicy},
     cases::{Counts, Expected, TestCase, TestEvent, TestSearch},
     checks::ChecksConfig,
     expand::{Expansion, expand},

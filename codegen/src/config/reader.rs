@@ -217,7 +217,7 @@ impl<'a> Reader<'a> {
             Ok(expanded) => return Some(expanded),
             Err(failures) => failures,
         };
-        let start = self.value_start(item, text);
+        let start = value_start(self.source, &item.range, text);
         let place = |part: &Range<usize>| shifted(start, part).unwrap_or_else(|| item.range.clone());
         for failure in failures {
             match failure {
@@ -247,15 +247,9 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Where a value begins in the file; `None` where it doesn't stand there as it is, because of escapes or folding.
-    fn value_start(&self, item: &Item<'_>, value: &str) -> Option<usize> {
-        let written = self.source.text.get(item.range.clone())?;
-        written.find(value).map(|at| item.range.start + at)
-    }
-
-    /// The place of a part of a value: exact where the value stands in the file as it is, else the whole value.
+    /// The place of a part of an item's value: see [`part_of`].
     pub(crate) fn locate(&self, item: &Item<'_>, value: &str, part: &Range<usize>) -> Range<usize> {
-        shifted(self.value_start(item, value), part).unwrap_or_else(|| item.range.clone())
+        part_of(self.source, &item.range, value, part)
     }
 
     /// `true` or `false`.
@@ -431,6 +425,21 @@ impl<'n> Section<'n> {
             reader.error(codes::SS102, &entry.key_range, message, help);
         }
     }
+}
+
+/// The place of a part of a value that stands in this range: exact where the value stands there as it is, else all of it.
+pub(crate) fn part_of(
+    source: &SourceText,
+    range: &Range<usize>,
+    value: &str,
+    part: &Range<usize>,
+) -> Range<usize> {
+    shifted(value_start(source, range, value), part).unwrap_or_else(|| range.clone())
+}
+
+/// Where a value begins in the file; `None` where it doesn't stand there as it is, because of escapes or folding.
+fn value_start(source: &SourceText, range: &Range<usize>, value: &str) -> Option<usize> {
+    source.text.get(range.clone())?.find(value).map(|at| range.start + at)
 }
 
 fn shifted(start: Option<usize>, part: &Range<usize>) -> Option<Range<usize>> {

@@ -1,15 +1,11 @@
 //! `search:` — what free text covers, which facets are shown, how hits are ranked.
 
-use std::sync::Arc;
-
-use plan::{SourceText, code::config as codes, index_plan::BoostModifier};
+use plan::{code::config as codes, index_plan::BoostModifier};
 
 use super::{
-    graph::read_url,
-    not_yet,
+    access::{self, AccessConfig},
     reader::{Item, Located, Reader, Section},
     without_effect,
-    written::Value,
 };
 
 /// What text search covers and shows. Paths are checked by [`crate::compile`].
@@ -23,6 +19,8 @@ pub struct SearchConfig {
     pub suggest: Vec<Located<String>>,
     /// Numbers that raise the rank: field, modifier, factor.
     pub boost: Vec<(Located<String>, BoostModifier, f64)>,
+    /// Who may see what.
+    pub access: Option<AccessConfig>,
 }
 
 /// `title^3`: a field with its weight.
@@ -41,16 +39,7 @@ pub(super) fn read(reader: &mut Reader<'_>, file: &mut Section<'_>) -> SearchCon
     let facets = search.read(reader, "facets", Reader::texts).unwrap_or_default();
     let suggest = search.read(reader, "suggest", Reader::texts).unwrap_or_default();
     let boost = read_rank(reader, &mut search);
-    if let Some(access) = search.take("access") {
-        read_access(reader, &access);
-        // Ignoring this would show people what they must not see.
-        not_yet(
-            reader,
-            &access,
-            "`search.access`",
-            "restrict access before studio-search, and leave this out",
-        );
-    }
+    let access = search.take("access").and_then(|access| access::read(reader, &access));
     if let Some(item) = search.take("saved")
         && let Some(mut saved) = reader.section(&item)
     {
@@ -61,48 +50,7 @@ pub(super) fn read(reader: &mut Reader<'_>, file: &mut Section<'_>) -> SearchCon
         saved.finish(reader);
     }
     search.finish(reader);
-    SearchConfig { text, facets, suggest, boost }
-}
-
-fn read_access(reader: &mut Reader<'_>, item: &Item<'_>) {
-    let Some(mut access) = reader.section(item) else { return };
-    if let Some(mut caller) = access.section(reader, "caller") {
-        caller.require(reader, "header", "name the header, such as x-caller", Reader::filled_text);
-        caller.finish(reader);
-    }
-    let policies = access.take("policies");
-    if let Some(policies) = &policies {
-        for (_, policy) in reader.named(policies) {
-            read_policy(reader, &policy);
-        }
-    }
-    let url = access.take("policy_url");
-    if let Some(url) = &url {
-        read_url(reader, url);
-        if policies.is_some() {
-            let message = "`search.access` has policies in two places".to_owned();
-            reader.error(codes::SS110, &url.range, message, "give one of `policies` and `policy_url`");
-        }
-    }
-    access.finish(reader);
-}
-
-/// A policy is a filter, or `true` for those who may see everything.
-fn read_policy(reader: &mut Reader<'_>, item: &Item<'_>) {
-    if matches!(item.node.value, Value::Bool(_)) {
-        return;
-    }
-    let Some(text) = reader.filled_text(item) else { return };
-    if ["true", "false"].contains(&text.value.as_str()) {
-        return;
-    }
-    let source = Arc::new(SourceText { name: "<policy>".into(), text: text.value.clone() });
-    if let Err(mistake) = plan::filter::parse(&source) {
-        let part = mistake.place.as_ref().map_or(0..0, |(_, range)| range.clone());
-        let range = reader.locate(item, &text.value, &part);
-        let source = Arc::clone(reader.source);
-        reader.diagnostics.push(mistake.at(&source, range));
-    }
+    SearchConfig { text, facets, suggest, boost, access }
 }
 
 fn read_weighted(reader: &mut Reader<'_>, field: Located<String>) -> Option<WeightedField> {

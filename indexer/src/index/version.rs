@@ -68,8 +68,8 @@ impl OpenVersion {
     }
 
     /// What searches need of it.
-    pub(super) fn into_served(self) -> ServedIndex {
-        ServedIndex { plan: self.plan, version: self.number, searcher: self.searcher }
+    pub(super) fn into_served(self, policy_url: Option<String>) -> ServedIndex {
+        ServedIndex { plan: self.plan, version: self.number, searcher: self.searcher, policy_url }
     }
 
     /// Its documents.

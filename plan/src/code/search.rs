@@ -73,4 +73,16 @@ super::codes! {
     SS722 "the caller may not ask the search port"
         "A port that other machines reach answers whoever brings a token of `serve.tokens`, as `Authorization: Bearer …`; one on \
          loopback answers programs of this machine, and no page of another site.";
+    SS723 "the caller may not search"
+        "`search.access` gives this caller no policy, and there is no `default`; or the policy service let nobody of this name in. \
+         Whoever owns the index names callers and what each may see. A caller is believed only from a client that authenticates: \
+         without a token of `serve.tokens` everybody is nobody.";
+    SS724 "the policy service gives no answer"
+        "What a caller may see is asked of `search.access.policy_url`, and without its answer nobody searches. It is asked by POST as \
+         Open Policy Agent's data API is, with `{\"input\": {\"index\": \"movies\", \"caller\": \"slate-team\"}}`, and answers \
+         within two seconds with status 200 and `{\"result\": \"type != 'UNANNOUNCED'\"}`: a filter, `true` or `false`. An answer is believed \
+         for ten seconds.";
+    SS725 "a policy is no filter of the index"
+        "The policy service answered with a text that is no filter, or names a field that this index version doesn't have. Who is held to it \
+         finds nothing until it is mended: a policy that can't be understood is never left out.";
 }

@@ -74,6 +74,9 @@ struct Round {
     index: Box<dyn TestIndex>,
     /// Holds the same, in memory.
     reference: Box<dyn TestIndex>,
+    /// What some caller is held to, and an index in memory of nothing but what that caller may see.
+    policy: CheckedFilter,
+    visible: Box<dyn TestIndex>,
     /// The live ones, by id.
     documents: Vec<(String, Value)>,
 }
@@ -84,8 +87,10 @@ impl Round {
         let mut plan = plans::plan(documents::fields(dice));
         plan.search.suggest = questions::suggestible(&plan.fields);
         let fields = plan.fields.clone();
-        let reference = InMemory.index(plan.clone()).await;
-        let mut round = Self { index: world.index(plan).await, reference, fields, documents: Vec::new() };
+        let [reference, visible] = [InMemory.index(plan.clone()).await, InMemory.index(plan.clone()).await];
+        let policy = checked(&filters::filter(dice, &fields.0, 0).text(), &fields);
+        let index = world.index(plan).await;
+        let mut round = Self { fields, index, reference, policy, visible, documents: Vec::new() };
         let mut histories: Vec<(DocumentId, Vec<Option<String>>)> = Vec::new();
         for number in 0..DOCUMENTS {
             let mut one = || {
@@ -118,6 +123,15 @@ impl Round {
                 Some((id.to_string(), serde_json::from_str(body).unwrap()))
             })
             .collect();
+        for (id, document) in &round.documents {
+            if round.policy.matches(document, NOW) {
+                let (id, body) = (self::id(id), document.to_string());
+                let version = DocumentVersion::from_stored(1);
+                let write =
+                    DocumentWrite { id: &id, version, body: Some(&body), fetched_at_ms: 0, missing: &[] };
+                round.visible.write(&[write]).await;
+            }
+        }
         let live = round.documents.len() as u64;
         let counts = Counts { live, tombstones: DOCUMENTS as u64 - live };
         assert_eq!(round.index.counts().await, counts);
@@ -149,7 +163,16 @@ impl Round {
     async fn answers_agree(&self, dice: &mut Dice) -> Result<usize, String> {
         let mut found = 0;
         for _ in 0..SEARCHES {
-            found += self.pages_agree(questions::search(dice, &self.fields)).await?;
+            let request = questions::search(dice, &self.fields);
+            let policy = self.policy.clone();
+            let held = match request.restriction.clone() {
+                Some(own) => own.and(policy),
+                None => policy,
+            };
+            let held = SearchRequest { restriction: Some(held), ..request.clone() };
+            // Who is held to a policy can't tell the index from one that never held anything else.
+            found += self.pages_agree(&*self.visible, request.clone(), held).await?;
+            found += self.pages_agree(&*self.reference, request.clone(), request).await?;
         }
         for _ in 0..LOOKUPS {
             let Some(lookup) = questions::lookup(dice, &self.fields) else { break };
@@ -175,19 +198,24 @@ impl Round {
         Ok(found)
     }
 
-    /// Reads all pages of a search from both stores, each by its own cursors.
-    async fn pages_agree(&self, request: SearchRequest) -> Result<usize, String> {
-        let (mut ours, mut theirs, mut found) = (request.clone(), request.clone(), 0);
+    /// Reads all pages of one search in memory, and of another one in the store, each by its own cursors.
+    async fn pages_agree(
+        &self,
+        reference: &dyn TestIndex,
+        mut ours: SearchRequest,
+        mut theirs: SearchRequest,
+    ) -> Result<usize, String> {
+        let (request, mut found) = (theirs.clone(), 0);
         loop {
             let told = async |index: &dyn TestIndex, request: &SearchRequest| {
                 let page =
                     index.search(request, NOW).await.map_err(|error| format!("{request:?}: {error}"))?;
                 Ok::<_, String>(((page.total, ids(&page), page.facets), page.next))
             };
-            let (wanted, next) = told(&*self.reference, &ours).await?;
+            let (wanted, next) = told(reference, &ours).await?;
             let (stored, next_stored) = told(&*self.index, &theirs).await?;
             if wanted != stored || next.is_some() != next_stored.is_some() {
-                let what = request.filter.as_ref().map(|filter| &filter.source().text);
+                let what = request.filter.as_ref().map(CheckedFilter::condition);
                 let (text, sort) = (&request.text, &request.sort);
                 return Err(format!(
                     "{text:?} {what:?} {sort:?}\nin memory\n{wanted:?}\nin the store\n{stored:?}"

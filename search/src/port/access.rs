@@ -27,6 +27,10 @@ pub const OPEN: [&str; 2] = ["/livez", "/readyz"];
 const CHALLENGE: &str =
     "Basic realm=\"studio-search: any name, and a token as the password\", charset=\"UTF-8\"";
 
+/// Marks a request whose client brought a token, also where none is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Authenticated;
+
 /// Whom a port can be reached by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
@@ -92,7 +96,7 @@ impl Guard {
 }
 
 /// Lets a request through, or answers why not.
-pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     if OPEN.contains(&request.uri().path()) {
         return next.run(request).await;
     }
@@ -105,6 +109,10 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     {
         return guard.forbid(&format!("another site's page may not ask {name}"));
     }
+    let is_known = is_authenticated(headers, &guard.tokens);
+    if is_known {
+        request.extensions_mut().insert(Authenticated);
+    }
     match guard.reach {
         // Every browser names a host; a program that names none is no page.
         Reach::Loopback if host.as_deref().is_none_or(is_loopback) => next.run(request).await,
@@ -115,7 +123,7 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
             "{name} listens on more than loopback and `serve.tokens` is empty, so only /livez and /readyz are served: give it \
              tokens, or let `{key}` be 127.0.0.1"
         )),
-        Reach::Network if is_authenticated(headers, &guard.tokens) => next.run(request).await,
+        Reach::Network if is_known => next.run(request).await,
         Reach::Network => guard.challenge(),
     }
 }

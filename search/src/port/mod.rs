@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-pub use access::{Guard, OPEN, Reach, Refusal};
+pub use access::{Authenticated, Guard, OPEN, Reach, Refusal};
 use tls::TlsListener;
 pub use tls::{Identity, IdentityError, acceptor};
 

@@ -1,5 +1,5 @@
-//! The one place that every question about an index passes through, whoever asks and however: limits, time, figures. A filter
-//! that a caller is held to belongs here, before the question goes to the store.
+//! The one place that every question about an index passes through, whoever asks and however: limits, time, figures, and the
+//! policy that its caller is held to.
 
 use std::{
     sync::Arc,
@@ -7,16 +7,20 @@ use std::{
 };
 
 use axum::http::StatusCode;
-use plan::{DocumentId, IndexPlan, code::search as codes};
+use plan::{DocumentId, IndexPlan, code::search as codes, filter::CheckedFilter};
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
     ServedIndex,
+    asker::Asker,
     metrics::Metrics,
     question::{CountQuestion, SearchQuestion, SuggestQuestion},
     refusal::Refusal,
 };
-use crate::{Hit, SearchError, SearchRequest, SearchResponse, SuggestRequest, Suggestion};
+use crate::{
+    Hit, SearchError, SearchRequest, SearchResponse, SuggestRequest, Suggestion,
+    policy::{Access, AccessError},
+};
 
 /// Questions that stores are asked at once. More wait for their turn: on a few cores, and in a server's queue, more at once make each
 /// of them slower.
@@ -41,12 +45,16 @@ impl Hall {
 #[derive(Clone)]
 pub(super) struct Desk {
     index: ServedIndex,
+    /// What callers may see; `None`: everything.
+    access: Option<Arc<Access>>,
     hall: Arc<Hall>,
 }
 
 impl Desk {
-    pub(super) fn new(index: ServedIndex, hall: Arc<Hall>) -> Self {
-        Self { index, hall }
+    /// Fails where the plan holds callers to policies that can't be had.
+    pub(super) fn new(index: ServedIndex, hall: Arc<Hall>) -> Result<Self, AccessError> {
+        let access = Access::of(&index.plan, index.policy_url.as_deref())?.map(Arc::new);
+        Ok(Self { index, access, hall })
     }
 
     pub(super) fn plan(&self) -> &Arc<IndexPlan> {
@@ -57,24 +65,37 @@ impl Desk {
         self.index.version
     }
 
-    pub(super) async fn search(&self, question: SearchQuestion) -> Result<SearchResponse, Refusal> {
-        self.answer("search", async { self.find(question.check(self.plan())?).await }).await
+    pub(super) async fn search(
+        &self,
+        asker: &Asker,
+        question: SearchQuestion,
+    ) -> Result<SearchResponse, Refusal> {
+        self.answer("search", async { self.find(asker, question.check(self.plan())?).await }).await
     }
 
-    pub(super) async fn count(&self, question: CountQuestion) -> Result<u64, Refusal> {
-        self.answer("count", async { Ok(self.find(question.check(self.plan())?).await?.total) }).await
+    pub(super) async fn count(&self, asker: &Asker, question: CountQuestion) -> Result<u64, Refusal> {
+        self.answer("count", async { Ok(self.find(asker, question.check(self.plan())?).await?.total) }).await
     }
 
-    pub(super) async fn suggest(&self, question: SuggestQuestion) -> Result<Vec<Suggestion>, Refusal> {
+    pub(super) async fn suggest(
+        &self,
+        asker: &Asker,
+        question: SuggestQuestion,
+    ) -> Result<Vec<Suggestion>, Refusal> {
         let suggestions = async {
             let request: SuggestRequest = question.check(self.plan())?;
+            let filter = match (self.policy(asker).await?, request.filter) {
+                (Some(policy), Some(own)) => Some(own.and(policy)),
+                (policy, own) => policy.or(own),
+            };
+            let request = SuggestRequest { filter, ..request };
             Ok(self.index.searcher.suggest(request).await?)
         };
         self.answer("suggest", suggestions).await
     }
 
     /// One document, found as a search would find it.
-    pub(super) async fn document(&self, id: &str) -> Result<Hit, Refusal> {
+    pub(super) async fn document(&self, asker: &Asker, id: &str) -> Result<Hit, Refusal> {
         let document = async {
             let nothing = || {
                 let message = format!("{} has no document {id:?}", self.plan().name);
@@ -82,7 +103,7 @@ impl Desk {
             };
             let id = DocumentId::new(id).map_err(|_| nothing())?;
             let request = SearchRequest { id: Some(id), first: 1, ..SearchRequest::default() };
-            self.find(request).await?.hits.pop().ok_or_else(nothing)
+            self.find(asker, request).await?.hits.pop().ok_or_else(nothing)
         };
         self.answer("document", document).await
     }
@@ -93,8 +114,15 @@ impl Desk {
         self.index.searcher.search(nothing).await.map(drop)
     }
 
-    async fn find(&self, request: SearchRequest) -> Result<SearchResponse, Refusal> {
-        Ok(self.index.searcher.search(request).await?)
+    async fn find(&self, asker: &Asker, request: SearchRequest) -> Result<SearchResponse, Refusal> {
+        let restriction = self.policy(asker).await?;
+        Ok(self.index.searcher.search(SearchRequest { restriction, ..request }).await?)
+    }
+
+    /// What must hold of every document that the asker sees; `None`: nothing.
+    async fn policy(&self, asker: &Asker) -> Result<Option<CheckedFilter>, Refusal> {
+        let Some(access) = &self.access else { return Ok(None) };
+        Ok(Some(access.filter(asker.name(access)?).await?))
     }
 
     /// Lets a question wait for its turn, bounds its time and counts how it ended.

@@ -11,6 +11,7 @@
 //! GET       /livez /readyz /metrics
 //! ```
 
+mod asker;
 mod desk;
 mod metrics;
 mod openapi;
@@ -36,6 +37,7 @@ pub use subgraph::{SubgraphError, subgraph_sdl};
 
 use crate::{
     Searcher,
+    policy::AccessError,
     port::{self, Guard},
 };
 
@@ -48,6 +50,8 @@ pub struct ServedIndex {
     pub version: u32,
     /// Its searches.
     pub searcher: Arc<dyn Searcher>,
+    /// Where its plan's policies are asked, if it wants a service: an address.
+    pub policy_url: Option<String>,
 }
 
 /// Everything that a port serves at one moment: another one takes its place when an index has another version or plan.
@@ -55,6 +59,17 @@ pub struct Catalog {
     desks: Arc<Desks>,
     schema: Schema,
     openapi: serde_json::Value,
+}
+
+/// Why indexes can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// They make no subgraph.
+    #[error(transparent)]
+    Subgraph(#[from] SubgraphError),
+    /// What callers may see is not known.
+    #[error(transparent)]
+    Access(#[from] AccessError),
 }
 
 /// Makes catalogs that share their limits and figures.
@@ -70,11 +85,13 @@ impl Catalogs {
     }
 
     /// A catalog of these indexes, each name once.
-    pub fn of(&self, indexes: Vec<ServedIndex>) -> Result<Catalog, SubgraphError> {
+    pub fn of(&self, indexes: Vec<ServedIndex>) -> Result<Catalog, CatalogError> {
         let plans: Vec<Arc<IndexPlan>> = indexes.iter().map(|index| Arc::clone(&index.plan)).collect();
         let plans: Vec<&IndexPlan> = plans.iter().map(AsRef::as_ref).collect();
-        let desk = |index: ServedIndex| (index.plan.name.clone(), Desk::new(index, Arc::clone(&self.hall)));
-        let desks: BTreeMap<String, Desk> = indexes.into_iter().map(desk).collect();
+        let desk =
+            |index: ServedIndex| Ok((index.plan.name.clone(), Desk::new(index, Arc::clone(&self.hall))?));
+        let desks: BTreeMap<String, Desk> =
+            indexes.into_iter().map(desk).collect::<Result<_, AccessError>>()?;
         let desks = Arc::new(Desks(desks));
         let schema = subgraph::schema(&plans, Arc::clone(&desks))?;
         Ok(Catalog { openapi: openapi::description(&plans), desks, schema })

@@ -8,7 +8,7 @@ use axum::{
 use plan::{Code, Diagnostic, Severity, code::search as codes, diagnostic::line_and_column};
 use serde::Serialize;
 
-use crate::SearchError;
+use crate::{SearchError, policy::AccessError};
 
 /// The longest line that is shown with a caret, in characters.
 const LONGEST_SHOWN_LINE: usize = 400;
@@ -116,6 +116,18 @@ impl From<SearchError> for Refusal {
             Some(help) => refusal.help(help),
             None => refusal,
         }
+    }
+}
+
+impl From<AccessError> for Refusal {
+    /// What is wrong with a policy is the operator's to know.
+    fn from(error: AccessError) -> Self {
+        let code = error.code();
+        if matches!(error, AccessError::Denied { .. }) {
+            return Self::new(StatusCode::FORBIDDEN, code, error.to_string()).help(error.help());
+        }
+        tracing::warn!(code = code.id, "{error}: a question is not answered");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, code.title).help("ask again after a while")
     }
 }
 

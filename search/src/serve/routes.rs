@@ -21,6 +21,7 @@ use tokio::{
 
 use super::{
     Catalog,
+    asker::Asker,
     desk::{Desk, Hall},
     question::{CountQuestion, FromPairs, Pairs, SearchQuestion, SuggestQuestion},
     refusal::Refusal,
@@ -149,38 +150,42 @@ async fn indexes(State(shared): State<Shared>) -> Json<Value> {
 
 async fn search(
     State(shared): State<Shared>,
+    asker: Asker,
     Path(index): Path<String>,
     asking: Result<Asking<SearchQuestion>, Refusal>,
 ) -> Result<Json<SearchResponse>, Refusal> {
     let (desk, Asking(question)) = (shared.desk(&index)?, asking?);
-    desk.search(question).await.map(Json)
+    desk.search(&asker, question).await.map(Json)
 }
 
 async fn count(
     State(shared): State<Shared>,
+    asker: Asker,
     Path(index): Path<String>,
     asking: Result<Asking<CountQuestion>, Refusal>,
 ) -> Result<Json<Value>, Refusal> {
     let (desk, Asking(question)) = (shared.desk(&index)?, asking?);
-    let total = desk.count(question).await?;
+    let total = desk.count(&asker, question).await?;
     Ok(Json(json!({ "total": total })))
 }
 
 async fn suggest(
     State(shared): State<Shared>,
+    asker: Asker,
     Path(index): Path<String>,
     asking: Result<Asking<SuggestQuestion>, Refusal>,
 ) -> Result<Json<Value>, Refusal> {
     let (desk, Asking(question)) = (shared.desk(&index)?, asking?);
-    let suggestions = desk.suggest(question).await?;
+    let suggestions = desk.suggest(&asker, question).await?;
     Ok(Json(json!({ "suggestions": suggestions })))
 }
 
 async fn document(
     State(shared): State<Shared>,
+    asker: Asker,
     Path((index, id)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
-    let Hit { id, document, .. } = shared.desk(&index)?.document(&id).await?;
+    let Hit { id, document, .. } = shared.desk(&index)?.document(&asker, &id).await?;
     Ok(Json(Document { id: id.as_str(), document: &document }).into_response())
 }
 
@@ -193,10 +198,11 @@ struct Document<'d> {
 
 async fn graphql(
     State(shared): State<Shared>,
+    asker: Asker,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
     let request: async_graphql::Request = json_body(body)?;
-    let answer = shared.catalog().schema.execute(request.data(Asked::default())).await;
+    let answer = shared.catalog().schema.execute(request.data(Asked::default()).data(asker)).await;
     Ok(Json(answer).into_response())
 }
 

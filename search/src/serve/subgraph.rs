@@ -20,6 +20,7 @@ use plan::{DocumentId, IdKind, IndexPlan};
 use serde_json::json;
 
 use super::{
+    asker::Asker,
     desk::Desk,
     question::{SearchQuestion, SuggestQuestion},
     refusal::Refusal,
@@ -353,7 +354,8 @@ async fn search(ctx: &ResolverContext<'_>, index: &str) -> async_graphql::Result
     if !ctx.look_ahead().field("facets").exists() {
         question.facets = Some(Vec::new());
     }
-    let response = desk.search(question).await.map_err(|refusal| refusal.extended())?;
+    let response =
+        desk.search(ctx.ctx.data::<Asker>()?, question).await.map_err(|refusal| refusal.extended())?;
     as_value(&told(desk.plan(), &response))
 }
 
@@ -364,7 +366,10 @@ async fn suggest(ctx: &ResolverContext<'_>, index: &str) -> async_graphql::Resul
         paths: texts(ctx, "paths")?.unwrap_or_default(),
         first: first(ctx)?,
     };
-    let suggestions = desk(ctx, index)?.suggest(question).await.map_err(|refusal| refusal.extended())?;
+    let suggestions = desk(ctx, index)?
+        .suggest(ctx.ctx.data::<Asker>()?, question)
+        .await
+        .map_err(|refusal| refusal.extended())?;
     let told = suggestions
         .iter()
         .map(|Suggestion { path, value, count }| json!({"path": path, "value": value, "count": int(*count)}));

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy lets #[test] functions unwrap, and not what they call")]
 
+mod access;
 mod conformance;
 mod hostile;
 mod searches;

@@ -17,13 +17,13 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 /// A search port at work.
-struct Port {
+pub(crate) struct Port {
     address: SocketAddr,
     stop: CancellationToken,
     client: reqwest::Client,
 }
 
-fn plan() -> IndexPlan {
+pub(crate) fn plan() -> IndexPlan {
     let mut plan = movie_plan();
     plan.search.suggest = vec!["title".to_owned()];
     plan.search.facets = vec!["type".to_owned()];
@@ -31,7 +31,7 @@ fn plan() -> IndexPlan {
 }
 
 /// Three movies in memory.
-fn movies() -> Arc<dyn Searcher> {
+pub(crate) fn movies() -> Arc<dyn Searcher> {
     let index = MemoryIndex::new(Arc::new(plan()));
     for (id, title, kind) in
         [("m1", "Crash Landing", "FEATURE"), ("m2", "Crash", "SHORT"), ("m/3 ?", "Amélie", "SHORT")]
@@ -50,8 +50,18 @@ impl Port {
     }
 
     async fn at(listen: &str, searcher: Arc<dyn Searcher>, tokens: &[&str]) -> Self {
-        let catalogs = Catalogs::new();
-        let index = ServedIndex { plan: Arc::new(plan()), version: 1, searcher };
+        Self::of(plan(), listen, searcher, tokens).await
+    }
+
+    /// Of a plan whose policies may be asked where nobody listens.
+    pub(crate) async fn of(
+        plan: IndexPlan,
+        listen: &str,
+        searcher: Arc<dyn Searcher>,
+        tokens: &[&str],
+    ) -> Self {
+        let (catalogs, policy_url) = (Catalogs::new(), Some("http://127.0.0.1:1/policies".to_owned()));
+        let index = ServedIndex { plan: Arc::new(plan), version: 1, searcher, policy_url };
         let (_, catalog) = watch::channel(Arc::new(catalogs.of(vec![index]).unwrap()));
         let listener = TcpListener::bind(listen).await.unwrap();
         let mut address = listener.local_addr().unwrap();
@@ -63,11 +73,11 @@ impl Port {
         Self { address, stop, client }
     }
 
-    fn get(&self, path: &str) -> RequestBuilder {
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.client.get(format!("http://{}{path}", self.address))
     }
 
-    fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> RequestBuilder {
         self.client.post(format!("http://{}{path}", self.address)).json(body)
     }
 
@@ -84,14 +94,14 @@ impl Drop for Port {
     }
 }
 
-async fn told(request: RequestBuilder) -> (StatusCode, Value) {
+pub(crate) async fn told(request: RequestBuilder) -> (StatusCode, Value) {
     let response = request.send().await.unwrap();
     let status = response.status();
     let text = response.text().await.unwrap();
     (status, serde_json::from_str(&text).unwrap_or_else(|error| panic!("{status}: {error}: {text}")))
 }
 
-async fn refused(request: RequestBuilder) -> (u16, String) {
+pub(crate) async fn refused(request: RequestBuilder) -> (u16, String) {
     let (status, answer) = told(request).await;
     (status.as_u16(), answer["error"]["code"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned())
 }
