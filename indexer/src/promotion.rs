@@ -243,7 +243,7 @@ fn checked(plan: &IndexPlan, condition: &str) -> Result<CheckedFilter, String> {
 
 /// A search of everything, that counts alone.
 fn nothing() -> SearchRequest {
-    SearchRequest { text: None, filter: None, facets: Vec::new(), sort: Vec::new(), first: 0, after: None }
+    SearchRequest { first: 0, ..SearchRequest::default() }
 }
 
 impl Smoke {

@@ -44,10 +44,7 @@ pub(super) struct Asked {
     after: String,
 }
 
-pub(super) async fn show(
-    State(Shared { admin }): State<Shared>,
-    Query(asked): Query<Asked>,
-) -> Html<String> {
+pub(super) async fn show(State(Shared { admin }): State<Shared>, Query(asked): Query<Asked>) -> Html<String> {
     let index = admin.index();
     let plan = &index.plan;
     let found = match request(&asked, plan) {
