@@ -19,6 +19,7 @@ use crate::{
         versions::{KnownVersion, Lack, MAX_LACKS, VersionState},
     },
     log::{Append, Cause, Entry, Lane},
+    promotion::lead_alias,
     store::{Document, Outcome, Store, versions::note_lacks},
 };
 
@@ -114,6 +115,8 @@ impl Filling {
             VersionState::Ready | VersionState::Kept => self.heal(known).await,
             VersionState::Served => self.fetch_lacks(number).await,
             VersionState::Removing if self.is_written_by_none(number).await? => {
+                // A promotion that broke off may have left searches with it.
+                lead_alias(&self.index).await?;
                 self.index.open_version(known)?.remove().await?;
                 self.index.ledger.forget_version(number).await?;
                 tracing::info!(version = number, "the index version is removed");

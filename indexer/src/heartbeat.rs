@@ -107,11 +107,6 @@ impl Heartbeat {
         let work = self.all.freezer.clone().gate(work);
         CURRENT.scope(self, work).await
     }
-
-    /// Does something in which new loops find the heartbeats of their process.
-    pub(crate) fn within<T>(self, work: impl FnOnce() -> T) -> T {
-        CURRENT.sync_scope(self, work)
-    }
 }
 
 /// Notes that the loop of this task moved. What isn't driven has no heartbeat, and nothing is noted.

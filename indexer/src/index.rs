@@ -47,6 +47,10 @@ pub struct Index {
     pub version: u32,
     /// The index versions that are written, the served one first.
     pub live: Vec<u32>,
+    /// The served one, opened.
+    own: OpenVersion,
+    /// The others, by number.
+    others: Vec<OpenVersion>,
     /// Where log and ledger are.
     pub(crate) world: World,
     /// Where the documents of its versions are.
@@ -247,8 +251,17 @@ impl Index {
         Self::of(&known, served, World::Embedded(log.clone()), Arc::new(log), ledger, place)
     }
 
+    /// The same index, as its ledger tells of it by now.
+    pub(crate) async fn opened_anew(&self) -> Result<Self, StateError> {
+        #[cfg(test)]
+        if let World::Simulated(seat) = &self.world {
+            return seat.open().await;
+        }
+        Self::open(&self.plan.name, &self.place).await
+    }
+
     /// The index over all its versions that live.
-    fn of(
+    pub(crate) fn of(
         known: &[KnownVersion],
         served: &KnownVersion,
         world: World,
@@ -256,34 +269,17 @@ impl Index {
         ledger: Arc<dyn Ledger>,
         place: &Place,
     ) -> Result<Self, StateError> {
-        let plan = Arc::new(served.plan().clone());
-        let state = match &world {
-            World::Embedded(log) => Some(log.state()),
-            #[cfg(any(feature = "kafka", test))]
-            _ => None,
-        };
         let open = |known: &KnownVersion| {
-            OpenVersion::new(state, place, Arc::new(known.plan().clone()), known.number())
+            OpenVersion::new(&world, place, Arc::new(known.plan().clone()), known.number())
         };
         let own = open(served)?;
         let others = known.iter().filter(|known| known.state.is_live() && known.number() != served.number());
         let others = others.map(open).collect::<Result<Vec<_>, _>>()?;
         let live = [served.number()].into_iter().chain(others.iter().map(|other| other.number)).collect();
-        let store: Arc<dyn Store> = match &own.documents {
-            // Tables of one file are written in one transaction.
-            Documents::Tables(store) => {
-                let others =
-                    others.iter().map(|other| SqliteIndex::new(Arc::clone(&other.plan), other.number));
-                Arc::new(store.clone().beside(others))
-            }
-            Documents::Server(..) if others.is_empty() => own.store(),
-            Documents::Server(..) => {
-                let others = others.iter().map(|other| (other.number, other.store())).collect();
-                Arc::new(VersionedStore { served: own.store(), others, ledger: Arc::clone(&ledger) })
-            }
-        };
-        let (version, searcher) = (served.number(), own.searcher);
-        Ok(Self { plan, version, live, world, place: Arc::new(place.clone()), log, ledger, store, searcher })
+        let (plan, version) = (Arc::new(served.plan().clone()), served.number());
+        let (store, searcher) = (written_together(&own, &others, &ledger), Arc::clone(&own.searcher));
+        let place = Arc::new(place.clone());
+        Ok(Self { plan, version, live, own, others, world, place, log, ledger, store, searcher })
     }
 
     /// Opens the searches of the provisioned index of this name, and nothing else of it. Its policies are asked at this address,
@@ -329,27 +325,22 @@ impl Index {
     /// The same index for a process that waits for its servers until it is stopped.
     #[cfg(feature = "kafka")]
     pub(crate) fn waiting_until(self, stop: &CancellationToken) -> Self {
-        match &self.world {
-            World::Embedded(_) => self,
-            #[cfg(test)]
-            World::Simulated(seat) => match seat.road() {
-                Some(road) => {
-                    let patience = Patience::until(stop.clone()).over(road);
-                    Self { ledger: Arc::new(PatientLedger { ledger: self.ledger, patience }), ..self }
-                }
-                None => self,
-            },
+        let patience = Patience::until(stop.clone());
+        let (patience, world, log) = match self.world {
+            World::Embedded(_) => return self,
             World::Shared(log) => {
-                let patience = Patience::until(stop.clone());
                 let log = log.with(patience.clone());
-                Self {
-                    log: Arc::new(log.clone()),
-                    ledger: Arc::new(PatientLedger { ledger: self.ledger, patience }),
-                    world: World::Shared(log),
-                    ..self
-                }
+                (patience, World::Shared(log.clone()), Arc::new(log) as Arc<dyn ReindexLog>)
             }
-        }
+            #[cfg(test)]
+            World::Simulated(ref seat) => match seat.road() {
+                Some(road) => (patience.over(road), World::Simulated(seat.clone()), self.log),
+                None => return self,
+            },
+        };
+        let ledger: Arc<dyn Ledger> = Arc::new(PatientLedger { ledger: self.ledger, patience });
+        let store = written_together(&self.own, &self.others, &ledger);
+        Self { world, log, ledger, store, ..self }
     }
 
     /// The file of log and ledger; `None` where they are shared by several processes.
@@ -451,5 +442,21 @@ impl Index {
     /// How long one request to the gateway may take.
     pub(crate) fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.plan.graph.timeout_ms)
+    }
+}
+
+/// The store over the served version, that writes what it is given to the others as well.
+fn written_together(own: &OpenVersion, others: &[OpenVersion], ledger: &Arc<dyn Ledger>) -> Arc<dyn Store> {
+    match &own.documents {
+        // Tables of one file are written in one transaction.
+        Documents::Tables(store) => {
+            let others = others.iter().map(|other| SqliteIndex::new(Arc::clone(&other.plan), other.number));
+            Arc::new(store.clone().beside(others))
+        }
+        _ if others.is_empty() => own.store(),
+        _ => {
+            let others = others.iter().map(|other| (other.number, other.store())).collect();
+            Arc::new(VersionedStore { served: own.store(), others, ledger: Arc::clone(ledger) })
+        }
     }
 }

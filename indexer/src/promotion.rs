@@ -3,7 +3,7 @@
 //! The ledger decides, by compare-and-set, who of several is first; the alias of a server follows it. A promotion that broke off
 //! between the two is finished by the next one.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use plan::{
     Code, IndexPlan, SourceText,
@@ -11,12 +11,19 @@ use plan::{
     filter::{self, CheckedFilter},
 };
 use search::{SearchError, SearchRequest, SearchResponse, Sort};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     Index, StateError,
     index::OpenVersion,
     ledger::versions::{KnownVersion, VersionState, served},
 };
+
+/// How long processes may take to follow the promotion before. They look each second, and end what runs.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether they have.
+const FOLLOW_POLL: Duration = Duration::from_millis(200);
 
 /// A search that the version to be promoted must answer, and find something where the served one does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +84,11 @@ pub enum PromotionError {
         "another promotion was faster: index version {0} isn't served any more, or the other one can't be"
     )]
     Overtaken(u32),
+    /// A process still works by the promotion before.
+    #[error(
+        "process {0} has not followed the last promotion yet, and searches would go back behind what it writes"
+    )]
+    Unfollowed(String),
 }
 
 impl PromotionError {
@@ -87,7 +99,7 @@ impl PromotionError {
             Self::Search(error) => error.code(),
             Self::Nothing(_) | Self::NotWhole { .. } => SS605,
             Self::Checks { .. } => SS604,
-            Self::Overtaken(_) => SS606,
+            Self::Overtaken(_) | Self::Unfollowed(_) => SS606,
         }
     }
 
@@ -103,6 +115,7 @@ impl PromotionError {
                 Some("the served version stays; mend the mapping, or `backfill.checks`, and provision that")
             }
             Self::Overtaken(_) => Some("`studio-search status` shows which one is served now"),
+            Self::Unfollowed(_) => Some("end that process if it hangs, or try it again in a minute"),
         }
     }
 }
@@ -157,6 +170,7 @@ async fn serve(index: &Index, before: &OpenVersion, after: &OpenVersion) -> Resu
     let (from, to) = (before.number, after.number);
     let lacks = index.ledger.lacks(to, crate::ledger::versions::MAX_LACKS).await?.len();
     if from != to {
+        is_followed(index, from).await?;
         after.refresh().await?;
         if !index.ledger.promote(from, to).await? {
             return Err(PromotionError::Overtaken(from));
@@ -166,8 +180,25 @@ async fn serve(index: &Index, before: &OpenVersion, after: &OpenVersion) -> Resu
     Ok(Promoted { from, to, lacks })
 }
 
+/// Waits until every process takes this version for the served one. Such a process writes it last, so that what a search of it
+/// has shown is in all the others.
+async fn is_followed(index: &Index, served: u32) -> Result<(), PromotionError> {
+    let begun = Instant::now();
+    loop {
+        let figures = index.ledger.figures().await?;
+        let behind = figures.into_iter().find(|figures| figures.versions.first() != Some(&served));
+        match behind {
+            None => return Ok(()),
+            Some(behind) if begun.elapsed() >= FOLLOWED_WITHIN => {
+                return Err(PromotionError::Unfollowed(behind.process));
+            }
+            Some(_) => sleep(FOLLOW_POLL).await,
+        }
+    }
+}
+
 /// Lets the alias follow the ledger; of several who do that at once the last one sees the last word.
-async fn lead_alias(index: &Index) -> Result<(), StateError> {
+pub(crate) async fn lead_alias(index: &Index) -> Result<(), StateError> {
     let mut led = None;
     loop {
         let versions = index.versions().await?;

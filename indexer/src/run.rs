@@ -204,7 +204,13 @@ impl Process {
         stop: &CancellationToken,
     ) -> Result<Left, RunError> {
         let starting = self.heartbeats.begin("the start of the process");
-        let ownership = starting.within(|| self.ownership(options.role))?;
+        let started = starting.drive(async {
+            // Before the first write, so that whoever promotes knows of this process, and of the versions that it writes.
+            let is_outdated = self.publish_or_follow().await?;
+            let ownership = if is_outdated { None } else { Some(self.ownership(options.role)?) };
+            Ok::<_, RunError>(ownership)
+        });
+        let Some(ownership) = started.await? else { return Ok(Left::ForTheNext) };
         let (this, ended) = (Arc::new(self.clone()), stop.child_token());
         // Routes fill the log and end with `--once`; the rebuilding task empties it; companions run beside them.
         let (mut routing, mut rebuilding, mut companions) = (Tasks::new(), Tasks::new(), Tasks::new());
@@ -313,6 +319,12 @@ impl Process {
         Ok(())
     }
 
+    /// Publishes figures; says whether the index versions are other ones by then.
+    async fn publish_or_follow(&self) -> Result<bool, StateError> {
+        self.publish().await?;
+        self.is_outdated().await
+    }
+
     /// Publishes figures each second, and ends its generation where the index versions are other ones by then.
     async fn publish_until(
         self: Arc<Self>,
@@ -321,9 +333,9 @@ impl Process {
     ) -> Result<(), RunError> {
         while !sleeps_through(PUBLISH, &stop).await {
             heartbeat::beat();
-            self.publish().await?;
+            let is_outdated = self.publish_or_follow().await?;
             self.write_history().await?;
-            if self.is_outdated().await? {
+            if is_outdated {
                 outdated.cancel();
                 break;
             }

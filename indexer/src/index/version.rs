@@ -11,8 +11,10 @@ use search::{
 };
 
 use super::{Index, World};
+#[cfg(test)]
+use crate::run::simulation::seat::SimulatedVersion;
 use crate::{
-    StateError, StateFile,
+    StateError,
     endpoints::Place,
     ledger::versions::KnownVersion,
     provision::version_name,
@@ -39,16 +41,29 @@ pub(super) enum Documents {
     Tables(SqliteStore),
     /// In an index on a server.
     Server(ElasticStore, Client),
+    /// In a simulation.
+    #[cfg(test)]
+    Simulated(SimulatedVersion),
 }
 
 impl OpenVersion {
     /// The version of this plan and this number, in the world that the plan names; a server is not asked before it is needed.
     pub(super) fn new(
-        state: Option<&StateFile>,
+        world: &World,
         place: &Place,
         plan: Arc<IndexPlan>,
         number: u32,
     ) -> Result<Self, StateError> {
+        let state = match world {
+            World::Embedded(log) => Some(log.state()),
+            #[cfg(feature = "kafka")]
+            World::Shared(_) => None,
+            #[cfg(test)]
+            World::Simulated(seat) => {
+                let (version, searcher) = (seat.version(number), seat.searcher(&plan));
+                return Ok(Self { number, plan, searcher, documents: Documents::Simulated(version) });
+            }
+        };
         if let (StoreKind::Sqlite, Some(state)) = (plan.store, state) {
             let store = SqliteStore::new(state.clone(), Arc::clone(&plan), number);
             let searcher = SqliteSearcher::new(&place.state, SqliteIndex::clone(store.index()));
@@ -77,6 +92,8 @@ impl OpenVersion {
         match &self.documents {
             Documents::Tables(store) => Arc::new(store.clone()),
             Documents::Server(store, _) => Arc::new(store.clone()),
+            #[cfg(test)]
+            Documents::Simulated(version) => Arc::new(version.clone()),
         }
     }
 
@@ -85,12 +102,19 @@ impl OpenVersion {
         match &self.documents {
             Documents::Tables(_) => Ok(()),
             Documents::Server(store, _) => Ok(store.index().refresh().await?),
+            #[cfg(test)]
+            Documents::Simulated(version) => version.refresh().await,
         }
     }
 
     /// Lets what asks for the index by its name alone, on a server, find this version.
     pub(crate) async fn point_alias(&self) -> Result<(), StateError> {
-        let Documents::Server(store, client) = &self.documents else { return Ok(()) };
+        let (store, client) = match &self.documents {
+            Documents::Tables(_) => return Ok(()),
+            Documents::Server(store, client) => (store, client),
+            #[cfg(test)]
+            Documents::Simulated(version) => return version.point_alias().await,
+        };
         let (alias, wanted) = (&self.plan.name, store.index().name());
         let there = client.alias(alias).await?;
         let before: Vec<String> = there.into_iter().map(|(index, _)| index).collect();
@@ -105,6 +129,8 @@ impl OpenVersion {
         match &self.documents {
             Documents::Tables(store) => store.remove().await,
             Documents::Server(store, client) => Ok(client.delete_index(store.index().name()).await?),
+            #[cfg(test)]
+            Documents::Simulated(version) => version.remove().await,
         }
     }
 }
@@ -118,11 +144,17 @@ impl Index {
     /// Opens an index version.
     pub fn open_version(&self, known: &KnownVersion) -> Result<OpenVersion, StateError> {
         let plan = Arc::new(known.plan().clone());
-        OpenVersion::new(self.state(), &self.place, plan, known.number())
+        OpenVersion::new(&self.world, &self.place, plan, known.number())
     }
 
     /// Whether several processes write the index, so that what one knows the others may not know yet.
     pub(crate) fn is_shared(&self) -> bool {
-        !matches!(self.world, World::Embedded(_))
+        match &self.world {
+            World::Embedded(_) => false,
+            #[cfg(feature = "kafka")]
+            World::Shared(_) => true,
+            #[cfg(test)]
+            World::Simulated(seat) => seat.road().is_some(),
+        }
     }
 }

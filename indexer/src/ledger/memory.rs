@@ -33,6 +33,9 @@ pub struct MemoryLedger {
     /// For a simulation that breaks a rule: what is asked for during a run is taken for done by it.
     #[cfg(test)]
     pub(crate) takes_asked_for_done: bool,
+    /// The same: every process is said to write every version that lives.
+    #[cfg(test)]
+    pub(crate) takes_all_for_written: bool,
 }
 
 #[derive(Debug)]
@@ -78,6 +81,8 @@ impl MemoryLedger {
             kept: Arc::new(Mutex::new(kept)),
             #[cfg(test)]
             takes_asked_for_done: false,
+            #[cfg(test)]
+            takes_all_for_written: false,
         }
     }
 
@@ -287,7 +292,16 @@ impl Ledger for MemoryLedger {
 
     async fn figures(&self) -> Result<Vec<Figures>, StateError> {
         let since = now_ms() - FIGURES_ARE_FRESH_MS;
-        Ok(self.kept().figures.values().filter(|figures| figures.at >= since).cloned().collect())
+        let kept = self.kept();
+        #[cfg_attr(not(test), expect(unused_mut, reason = "a simulation changes them"))]
+        let mut fresh: Vec<Figures> =
+            kept.figures.values().filter(|figures| figures.at >= since).cloned().collect();
+        #[cfg(test)]
+        if self.takes_all_for_written {
+            let live = super::versions::live(&kept.versions.states());
+            fresh.iter_mut().for_each(|figures| figures.versions.clone_from(&live));
+        }
+        Ok(fresh)
     }
 
     async fn start_backfill(&self, ids: BackfillIds) -> Result<i64, StateError> {

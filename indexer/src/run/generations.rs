@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
 use super::{Process, RunError, rebuilding::TAKEOVER_PAUSE, sleeps_through};
-use crate::{Index, StateError, heartbeat, ledger::versions};
+use crate::{Index, StateError, heartbeat, ledger::versions, promotion::lead_alias};
 
 /// The index as the newest generation opened it. Clones share it.
 #[derive(Clone)]
@@ -55,10 +55,9 @@ impl Process {
         shown: &Shown,
         stop: &CancellationToken,
     ) -> Result<bool, RunError> {
-        let name = self.index.plan.name.clone();
         let failed = loop {
             heartbeat::beat();
-            match self.opened(&name).await {
+            match self.opened().await {
                 Ok(index) => {
                     shown.show(index.clone());
                     self.index = index;
@@ -76,8 +75,12 @@ impl Process {
         Err(failed.into())
     }
 
-    async fn opened(&self, name: &str) -> Result<Index, StateError> {
-        let index = Index::open(name, &self.endpoints.place).await?;
+    async fn opened(&self) -> Result<Index, StateError> {
+        let index = self.index.opened_anew().await?;
+        // A promotion may have broken off before it led the alias. Who may not do that leaves it to who removes the old version.
+        if let Err(error) = lead_alias(&index).await {
+            tracing::warn!(code = error.code().id, "{error}; searches stay where they are");
+        }
         // What searches have shown of the version that was served before is to be found in this one.
         let served = index.versions().await?.into_iter().find(|known| known.number() == index.version);
         if let Some(served) = served {

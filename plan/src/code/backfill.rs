@@ -18,6 +18,7 @@ super::codes! {
          A version is made by `provision`, where a change can't be made in place, and filled by `run`; `status` shows how far it is. \
          One that is GIVEN_UP could not take the documents, and `status` tells why.";
     SS606 "another promotion was faster"
-        "Two promotions or rollbacks were under way at once, and this one came second. The index is served by what the first one \
-         decided. Look at `studio-search status`, and decide anew.";
+        "Two promotions or rollbacks were under way at once, and this one came second: the index is served by what the first one \
+         decided; look at `studio-search status`, and decide anew. Or a process has not followed the last promotion within half a \
+         minute: searches could show again what it is about to replace. End it if it hangs, and try it again.";
 }

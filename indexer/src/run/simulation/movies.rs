@@ -52,7 +52,7 @@ pub(super) fn plan(deadline_ms: u64, max_fanout: u64) -> IndexPlan {
             "ids": ["movies", "movieId"], "paging": {"offset": {"offset": "offset"}}}}, "rate_per_second": 20.0},
         "errors": {"partial": "hold", "not_found": "delete", "not_found_codes": [], "max_gone": 1.0,
             "retry_initial_ms": 500, "retry_max_ms": 4000, "auto_replay": true},
-        "store": "sqlite",
+        "store": "sqlite", "keep_versions": 1,
         "search": {"text": [], "facets": [], "suggest": [], "boost": []},
         "freshness": {"warn_after_ms": 30000, "error_after_ms": 300_000},
         "coverage": [],

@@ -30,11 +30,14 @@ pub(super) enum Mutant {
     NativeDelete,
     /// A null is a deletion, whatever error came with it.
     DeleteOnError,
+    /// What another index version than the searched one takes is there only later.
+    CopyLater,
 }
 
 impl Mutant {
     /// All of them.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
+        Self::CopyLater,
         Self::NoBarrier,
         Self::RefreshFirst,
         Self::MergeIntoRunning,

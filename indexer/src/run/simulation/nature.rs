@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -17,19 +17,15 @@ use tokio_util::sync::CancellationToken;
 use super::{
     freezer::Freezer,
     seat::{Giver, Seat, SourceShare},
-    servers::{
-        documents::StoreClient,
-        gateway::Gateway,
-        log::{LogClient, TenureClient},
-    },
+    servers::{gateway::Gateway, log::TenureClient},
     truth::Told,
+    versions::Swaps,
     witness::Figures,
     world::{Failure, Weather, World},
 };
 use crate::{
-    Endpoints, Index,
+    Endpoints,
     endpoints::{GraphEndpoint, Place},
-    index::World as Where,
     ledger::{BackfillIds, Ledger as _},
     log::ReindexLog as _,
     run::{Process, RunEnd, RunError, RunOptions},
@@ -53,13 +49,16 @@ const SUBGRAPHS: [&str; 4] = ["movies", "people", "productions", "talent"];
 /// A process that was not killed.
 struct Alive {
     freezer: Freezer,
+    seat: Seat,
     giver: Giver,
     stop: CancellationToken,
     task: JoinHandle<Result<RunEnd, RunError>>,
     /// Until when it stands still.
     frozen_until: Option<Instant>,
-    /// Whether it was ever given a share.
+    /// Whether its generation was given a share.
     is_at_work: bool,
+    /// How many generations of it were seen.
+    generations: usize,
 }
 
 /// Makes things happen.
@@ -73,6 +72,7 @@ pub(super) struct Nature {
     births: Vec<Instant>,
     /// How often processes die, sleep and rebalance.
     unrest: f64,
+    swaps: Swaps,
 }
 
 impl Nature {
@@ -84,11 +84,12 @@ impl Nature {
             rebalance_at: None,
             births: Vec::new(),
             unrest: world.dice.one_of(&[0.0, 0.0, 0.3, 1.0]),
+            swaps: Swaps::new(&world),
             world,
         };
-        nature.give_birth();
+        nature.give_birth().await;
         if nature.world.is_shared {
-            nature.give_birth();
+            nature.give_birth().await;
         }
         nature.rebalance().await;
         nature.turn_weather();
@@ -122,7 +123,8 @@ impl Nature {
         match dice.below(100) {
             // In some cases processes live in peace, so that what takes long is seen to its end.
             80..95 if !dice.says(self.unrest) => self.change(),
-            0..54 => self.change(),
+            0..48 => self.change(),
+            48..54 => self.swaps.go_on().await,
             54..62 => self.race().await,
             62..66 => self.heat().await,
             66..76 => self.turn_weather(),
@@ -225,6 +227,7 @@ impl Nature {
         }
         let victim = self.alive.swap_remove(self.world.dice.below(self.alive.len()));
         victim.freezer.freeze();
+        self.world.witness().interrupts();
         self.world.witness().figures.crashes += 1;
         let now = Instant::now();
         self.births.push(now + self.world.dice.millis(0..4_000));
@@ -241,6 +244,7 @@ impl Nature {
         let sleeper = &mut self.alive[at];
         let until = Instant::now() + dice.millis(200..12_000);
         sleeper.freezer.freeze();
+        self.world.witness().interrupts();
         sleeper.frozen_until = Some(until);
         if self.world.is_shared && dice.says(0.7) {
             self.world.witness().figures.zombies += 1;
@@ -259,9 +263,17 @@ impl Nature {
                 self.rebalance_at.get_or_insert(now + self.world.dice.millis(0..2_000));
             }
         }
+        for process in &mut self.alive {
+            // Whoever begins anew joins again.
+            if process.seat.generations() > process.generations {
+                process.generations = process.seat.generations();
+                process.is_at_work = false;
+                self.rebalance_at.get_or_insert(now + self.world.dice.millis(0..2_000));
+            }
+        }
         let born = self.births.extract_if(.., |at| *at <= now).count();
         for _ in 0..born {
-            self.give_birth();
+            self.give_birth().await;
             self.rebalance_at.get_or_insert(now + self.world.dice.millis(0..1_000));
         }
         if self.rebalance_at.is_some_and(|at| at <= now) {
@@ -270,21 +282,14 @@ impl Nature {
         }
     }
 
-    fn give_birth(&mut self) {
+    async fn give_birth(&mut self) {
         let world = &self.world;
-        let (seat, giver) = Seat::new(world);
         let skew = i64::try_from(world.dice.below(4_000)).expect("small");
-        let ledger = Arc::new(world.ledger.clone());
-        let index = Index {
-            plan: Arc::clone(&world.plan),
-            version: 1,
-            live: vec![1],
-            place: Arc::new(Place::embedded("none.db")),
-            world: Where::Simulated(seat),
-            log: Arc::new(LogClient(Arc::clone(world))),
-            ledger,
-            store: Arc::new(StoreClient { world: Arc::clone(world), skew, is_second: Mutex::default() }),
-            searcher: Arc::new(search::memory::MemoryIndex::new(Arc::clone(&world.plan))),
+        let (seat, giver) = Seat::new(world, skew);
+        let Ok(index) = seat.open().await else {
+            // It is begun again, as whoever watches over processes does.
+            self.births.push(Instant::now() + world.dice.millis(0..1_000));
+            return;
         };
         let process =
             Process::new(index, endpoints(), Arc::new(Gateway(Arc::clone(world)))).expect("a process");
@@ -292,7 +297,16 @@ impl Nature {
         let stop = CancellationToken::new();
         let running = process.run(RunOptions::default(), stop.clone());
         let task = tokio::spawn(freezer.clone().gate(running));
-        self.alive.push(Alive { freezer, giver, stop, task, frozen_until: None, is_at_work: false });
+        self.alive.push(Alive {
+            freezer,
+            seat,
+            giver,
+            stop,
+            task,
+            frozen_until: None,
+            is_at_work: false,
+            generations: 1,
+        });
     }
 
     /// Asks everything back and hands it out anew among those who answer.
@@ -350,6 +364,7 @@ impl Nature {
         if let Some(broken) = self.world.witness().verdict() {
             return Err(broken.to_owned());
         }
+        self.swaps.are_unnoticed().await;
         // Whenever nothing is left to be done, the index equals the graph, and not only at the end.
         if self.world.is_quiet().await && !self.differences().await.is_empty() {
             return Err(self.untruth().await);
@@ -370,27 +385,39 @@ impl Nature {
 
     /// Whether everything is done, and what is found is what is true.
     async fn is_true(&self) -> bool {
-        self.world.is_quiet().await && self.differences().await.is_empty()
+        self.world.is_quiet().await && self.swaps.are_done().await && self.differences().await.is_empty()
     }
 
+    /// What the versions that are whole hold that is not true, but for what they are known to lack.
     async fn differences(&self) -> Vec<String> {
-        let mut wanted = self.world.truth().documents();
+        let wanted = self.world.truth().documents();
         let mut differences = Vec::new();
-        for document in self.world.documents.all().await {
-            let found: Value = serde_json::from_str(&document.body.unwrap_or_default()).unwrap_or_default();
-            match wanted.remove(document.id.as_str()) {
-                Some(truth) if truth == found => {}
-                Some(truth) => differences.push(format!("{} is {found}, and should be {truth}", document.id)),
-                None => differences.push(format!("{} is a ghost", document.id)),
+        for (number, documents, lacks) in self.swaps.whole().await {
+            let mut wanted = wanted.clone();
+            let mut told = |id: &str, what: String| {
+                if !lacks.contains(id) {
+                    differences.push(format!("{id} {what} in version {number}"));
+                }
+            };
+            for document in documents.all().await {
+                let found: Value =
+                    serde_json::from_str(&document.body.unwrap_or_default()).unwrap_or_default();
+                match wanted.remove(document.id.as_str()) {
+                    Some(truth) if truth == found => {}
+                    Some(truth) => told(document.id.as_str(), format!("is {found}, and should be {truth},")),
+                    None => told(document.id.as_str(), "is a ghost".to_owned()),
+                }
             }
+            wanted.into_keys().for_each(|id| told(&id, "is missing".to_owned()));
         }
-        differences.extend(wanted.into_keys().map(|id| format!("{id} is missing")));
         differences
     }
 
     async fn untruth(&self) -> String {
         let quiet = if self.world.is_quiet().await { "all is quiet" } else { "it never gets quiet" };
-        format!("{quiet}: {}\n{:#?}", self.differences().await.join("; "), self.world.doing().await)
+        let versions = self.world.ledger.version_states().await.expect("memory");
+        let differences = self.differences().await.join("; ");
+        format!("{quiet}: {differences}\n{versions:?}\n{:#?}", self.world.doing().await)
     }
 
     /// Processes that are told to stop do.

@@ -1,15 +1,30 @@
-//! The place of one process among others: which shares of the log and of the sources it is given, one after another.
+//! The place of one process among others: which shares of the log and of the sources it is given, one after another, and the
+//! index as it opens it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use plan::IndexPlan;
+use search::{Searcher, memory::MemoryIndex};
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::{mutant::Mutant, servers::Road, sources::SharedSource, world::World};
+pub(crate) use super::servers::documents::SimulatedVersion;
+use super::{
+    mutant::Mutant,
+    servers::{Road, log::LogClient},
+    sources::SharedSource,
+    world::World,
+};
 use crate::{
-    StateError,
+    Index, StateError,
+    endpoints::Place,
     heartbeat::waiting,
+    index::World as Where,
+    ledger::{Ledger as _, versions},
     log::{Ownership, Tenure},
     route::barrier::Barrier,
     run::{Process, RunError, Tasks},
@@ -28,12 +43,16 @@ pub(super) struct SourceShare {
 #[derive(Clone)]
 pub(crate) struct Seat {
     world: Arc<World>,
-    given: Arc<Mutex<Option<Given>>>,
+    /// How far the clock of its process is off, in milliseconds.
+    skew: i64,
+    given: Arc<Given>,
 }
 
+/// What one generation of the process takes after another.
 struct Given {
-    tenures: mpsc::UnboundedReceiver<Arc<dyn Tenure>>,
-    sources: mpsc::UnboundedReceiver<SourceShare>,
+    tenures: Mutex<mpsc::UnboundedReceiver<Arc<dyn Tenure>>>,
+    sources: Mutex<mpsc::UnboundedReceiver<SourceShare>>,
+    generations: AtomicUsize,
 }
 
 /// The way to give a process its shares.
@@ -44,11 +63,12 @@ pub(super) struct Giver {
 
 impl Seat {
     /// An empty seat, and the way to give whoever takes it its shares.
-    pub(super) fn new(world: &Arc<World>) -> (Self, Giver) {
+    pub(super) fn new(world: &Arc<World>, skew: i64) -> (Self, Giver) {
         let (give_tenures, tenures) = mpsc::unbounded_channel();
         let (give_sources, sources) = mpsc::unbounded_channel();
-        let given = Arc::new(Mutex::new(Some(Given { tenures, sources })));
-        let seat = Self { world: Arc::clone(world), given };
+        let (tenures, sources, generations) = (Mutex::new(tenures), Mutex::new(sources), AtomicUsize::new(0));
+        let given = Arc::new(Given { tenures, sources, generations });
+        let seat = Self { world: Arc::clone(world), skew, given };
         (seat, Giver { tenures: give_tenures, sources: give_sources })
     }
 
@@ -57,22 +77,46 @@ impl Seat {
         self.world.is_shared.then(|| Road(Arc::clone(&self.world)))
     }
 
+    /// Opens the index, as its ledger tells of it now.
+    pub(crate) async fn open(&self) -> Result<Index, StateError> {
+        let Self { world, .. } = self;
+        let known = match self.road() {
+            Some(road) => road.carry(world.ledger.versions()).await?,
+            None => world.ledger.versions().await?,
+        };
+        let served = versions::served(&known).expect("one is served from the first on");
+        let (log, ledger) = (Arc::new(LogClient(Arc::clone(world))), Arc::new(world.ledger.clone()));
+        let place = Place::embedded("none.db");
+        Index::of(&known, served, Where::Simulated(self.clone()), log, ledger, &place)
+    }
+
+    /// An index version, as its process reads and writes it.
+    pub(crate) fn version(&self, number: u32) -> SimulatedVersion {
+        SimulatedVersion::new(&self.world, number, self.skew)
+    }
+
+    /// Nobody searches in a simulation but its witness.
+    pub(crate) fn searcher(&self, plan: &Arc<IndexPlan>) -> Arc<dyn Searcher> {
+        Arc::new(MemoryIndex::new(Arc::clone(plan)))
+    }
+
+    /// How often its process has begun to work.
+    pub(super) fn generations(&self) -> usize {
+        self.given.generations.load(Ordering::Relaxed)
+    }
+
     /// The shares of the log that its process is given.
     pub(crate) fn ownership(&self) -> Box<dyn Ownership> {
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        let given = given.as_mut().expect("a seat is taken once");
-        let (_, none) = mpsc::unbounded_channel();
-        Box::new(Member(std::mem::replace(&mut given.tenures, none)))
+        self.given.generations.fetch_add(1, Ordering::Relaxed);
+        Box::new(Member(Arc::clone(&self.given)))
     }
 
     /// Starts what routes the sources that its process is given.
     pub(crate) fn spawn_routes(&self, process: &Arc<Process>, tasks: &mut Tasks, stop: &CancellationToken) {
-        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let sources = given.expect("a seat is taken once").sources;
         let routing = Routing {
             process: Arc::clone(process),
             world: Arc::clone(&self.world),
-            sources,
+            given: Arc::clone(&self.given),
             stop: stop.clone(),
         };
         let heartbeat = process.heartbeats.begin("routing");
@@ -80,12 +124,13 @@ impl Seat {
     }
 }
 
-struct Member(mpsc::UnboundedReceiver<Arc<dyn Tenure>>);
+struct Member(Arc<Given>);
 
 #[async_trait]
 impl Ownership for Member {
     async fn next_tenure(&mut self, stop: &CancellationToken) -> Result<Option<Arc<dyn Tenure>>, StateError> {
-        Ok(stop.run_until_cancelled(self.0.recv()).await.flatten())
+        let next = async { self.0.tenures.lock().await.recv().await };
+        Ok(stop.run_until_cancelled(next).await.flatten())
     }
 }
 
@@ -93,13 +138,14 @@ impl Ownership for Member {
 struct Routing {
     process: Arc<Process>,
     world: Arc<World>,
-    sources: mpsc::UnboundedReceiver<SourceShare>,
+    given: Arc<Given>,
     stop: CancellationToken,
 }
 
 impl Routing {
-    async fn run(mut self) -> Result<(), RunError> {
-        while let Some(Some(share)) = waiting(self.stop.run_until_cancelled(self.sources.recv())).await {
+    async fn run(self) -> Result<(), RunError> {
+        let mut sources = self.given.sources.lock().await;
+        while let Some(Some(share)) = waiting(self.stop.run_until_cancelled(sources.recv())).await {
             match self.work(&share).await {
                 Err(RunError::State(StateError::Fenced(_))) => {}
                 worked => worked?,

@@ -17,8 +17,14 @@ pub(super) struct Witness {
     fetches: BTreeMap<DocumentId, Vec<Instant>>,
     /// What is in the documents log.
     appended: BTreeSet<(DocumentId, DocumentVersion)>,
-    /// The version of each document that can be seen.
-    visible: BTreeMap<DocumentId, DocumentVersion>,
+    /// The version of each document that each index version holds.
+    held_versions: BTreeMap<(u32, DocumentId), DocumentVersion>,
+    /// Documents of which nobody knows whether an index version took the newest.
+    doubtful: BTreeSet<(u32, DocumentId)>,
+    /// Whether a process died or stood still: between two writes of a document, perhaps.
+    is_interrupted: bool,
+    /// The version of each document that searches have shown.
+    shown: BTreeMap<DocumentId, DocumentVersion>,
     /// When each subgraph was down last.
     down: BTreeMap<String, Instant>,
     /// Figures, to see that cases are worth their time.
@@ -41,6 +47,8 @@ pub(super) struct Figures {
     pub fan_outs: usize,
     /// Questions to the ledger that nobody heard an answer to.
     pub unheard: usize,
+    /// Promotions and rollbacks of index versions.
+    pub promotions: usize,
 }
 
 impl std::ops::AddAssign for Figures {
@@ -55,6 +63,7 @@ impl std::ops::AddAssign for Figures {
         self.zombies += other.zombies;
         self.fan_outs += other.fan_outs;
         self.unheard += other.unheard;
+        self.promotions += other.promotions;
     }
 }
 
@@ -103,13 +112,46 @@ impl Witness {
         }
     }
 
-    /// What can be seen of a document never goes back.
-    pub(super) fn wrote(&mut self, id: &DocumentId, version: DocumentVersion) {
+    /// What an index version holds of a document never goes back.
+    pub(super) fn wrote(&mut self, number: u32, id: &DocumentId, version: DocumentVersion) {
         self.figures.written += 1;
-        let before = self.visible.insert(id.clone(), version);
+        let before = self.held_versions.insert((number, id.clone()), version);
         if before.is_some_and(|before| before >= version) {
-            self.broken.push(format!("{id} goes back from {before:?} to {version:?}"));
+            self.broken.push(format!("{id} goes back from {before:?} to {version:?} in version {number}"));
         }
+    }
+
+    /// A write of these documents to an index version was not acknowledged.
+    pub(super) fn doubted(&mut self, number: u32, ids: &[DocumentId]) {
+        self.doubtful.extend(ids.iter().map(|id| (number, id.clone())));
+    }
+
+    /// What searches have shown of a document, and are to show from now on.
+    pub(super) fn shown(&self) -> Vec<(DocumentId, DocumentVersion)> {
+        self.shown.iter().map(|(id, version)| (id.clone(), *version)).collect()
+    }
+
+    /// A process dies, or stands still.
+    pub(super) fn interrupts(&mut self) {
+        self.is_interrupted = true;
+    }
+
+    /// What searches show of a document never goes back, whichever index version they are answered from: but where that one
+    /// may lack the newest, or until somebody has fetched anew what a dead process wrote to one version alone.
+    pub(super) fn shows(&mut self, number: u32, id: &DocumentId, version: Option<DocumentVersion>) {
+        let before = self.shown.get(id).copied();
+        if before > version && !self.is_interrupted && !self.doubtful.contains(&(number, id.clone())) {
+            let fault = format!("searches show {version:?} of {id} in version {number} after {before:?}");
+            self.broken.push(fault);
+        }
+        if let Some(version) = version {
+            self.shown.insert(id.clone(), version);
+        }
+    }
+
+    /// Some other rule is broken.
+    pub(super) fn breaks(&mut self, fault: String) {
+        self.broken.push(fault);
     }
 
     pub(super) fn is_down(&mut self, subgraph: &str) {

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::{
     movies::{self, PARTITIONS},
     mutant::{Mutant, Notes},
-    servers::documents::Documents,
+    servers::documents::Versions,
     sources::Events,
     truth::Truth,
     witness::Witness,
@@ -97,7 +97,7 @@ pub(super) struct World {
     weather: Mutex<Weather>,
     pub log: MemoryLog,
     pub ledger: MemoryLedger,
-    pub documents: Documents,
+    pub versions: Versions,
     witness: Mutex<Witness>,
     /// The right to route each source: the newest generation.
     pub source_generation: Mutex<u64>,
@@ -125,7 +125,7 @@ impl World {
             weather: Mutex::default(),
             log: MemoryLog::new(if is_shared { PARTITIONS } else { 1 }),
             ledger,
-            documents: Documents::new(&plan),
+            versions: Versions::new(&plan),
             witness: Mutex::default(),
             source_generation: Mutex::default(),
             plan,

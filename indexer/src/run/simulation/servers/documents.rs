@@ -1,8 +1,8 @@
 //! The store: documents by version, searchable after a refresh, behind a road on which writes and acknowledgements get lost.
 
 use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -17,8 +17,44 @@ use crate::{
     store::{Document, Outcome, Store, memory::MemoryStore},
 };
 
-/// What the servers of the store hold.
+/// The index versions on the servers, and the one that searches are answered from.
+pub(in super::super) struct Versions {
+    plan: Arc<IndexPlan>,
+    there: Mutex<BTreeMap<u32, Arc<Documents>>>,
+    alias: Mutex<u32>,
+}
+
+impl Versions {
+    /// The first one.
+    pub(in super::super) fn new(plan: &Arc<IndexPlan>) -> Self {
+        let versions = Self { plan: Arc::clone(plan), there: Mutex::default(), alias: Mutex::new(1) };
+        versions.make(1);
+        versions
+    }
+
+    /// Makes one that is empty.
+    pub(in super::super) fn make(&self, number: u32) {
+        self.there().insert(number, Arc::new(Documents::new(number, &self.plan)));
+    }
+
+    /// One of them, if it isn't removed.
+    pub(in super::super) fn get(&self, number: u32) -> Option<Arc<Documents>> {
+        self.there().get(&number).cloned()
+    }
+
+    /// The number of the version that searches are answered from.
+    pub(in super::super) fn searched(&self) -> u32 {
+        *self.alias.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn there(&self) -> MutexGuard<'_, BTreeMap<u32, Arc<Documents>>> {
+        self.there.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the servers hold of an index version.
 pub(in super::super) struct Documents {
+    number: u32,
     stored: MemoryStore,
     /// What a search sees: everything up to the last refresh.
     searchable: MemoryStore,
@@ -29,8 +65,9 @@ pub(in super::super) struct Documents {
 }
 
 impl Documents {
-    pub(in super::super) fn new(plan: &Arc<IndexPlan>) -> Self {
+    fn new(number: u32, plan: &Arc<IndexPlan>) -> Self {
         Self {
+            number,
             stored: MemoryStore::new(Arc::clone(plan)),
             searchable: MemoryStore::new(Arc::clone(plan)),
             unseen: Mutex::default(),
@@ -45,13 +82,23 @@ impl Documents {
         self.searchable.scan(None, 10_000).await.expect("memory")
     }
 
+    /// Everything that is live, whether a search sees it or not.
+    pub(in super::super) async fn stored(&self) -> Vec<StoredDocument> {
+        self.stored.scan(None, 10_000).await.expect("memory")
+    }
+
+    /// A document or a tombstone, whether a search sees it or not.
+    pub(in super::super) async fn get(&self, id: &DocumentId) -> Option<StoredDocument> {
+        self.stored.get(id).await.expect("memory")
+    }
+
     async fn write(&self, world: &World, document: Document, skew: i64) -> Outcome {
         let (id, version) = (document.id.clone(), document.version);
         let document = Document { version: self.version(world, &document, skew), ..document };
         self.unseen.lock().unwrap_or_else(PoisonError::into_inner).push(document.clone());
         let [outcome] = &self.stored.write(vec![document]).await.expect("memory")[..] else { unreachable!() };
         match outcome {
-            Outcome::Written => world.witness().wrote(&id, version),
+            Outcome::Written => world.witness().wrote(self.number, &id, version),
             Outcome::Superseded => world.witness().figures.superseded += 1,
             Outcome::Rejected(_) | Outcome::Again(_) => {}
         }
@@ -91,13 +138,15 @@ impl Documents {
     }
 }
 
-/// The connection of a process to the store.
-pub(in super::super) struct StoreClient {
-    pub world: Arc<World>,
+/// The connection of a process to an index version. Clones share it.
+#[derive(Clone)]
+pub(crate) struct SimulatedVersion {
+    world: Arc<World>,
+    number: u32,
     /// How far the clock of the process is off, in milliseconds.
-    pub skew: i64,
+    skew: i64,
     /// For the mutant that looks up once: whether the next lookup is a second one.
-    pub is_second: Mutex<Vec<Vec<DocumentId>>>,
+    is_second: Arc<Mutex<Vec<Vec<DocumentId>>>>,
 }
 
 /// What becomes of a write on its way.
@@ -111,7 +160,38 @@ enum Fate {
     Refused,
 }
 
-impl StoreClient {
+impl SimulatedVersion {
+    pub(in super::super) fn new(world: &Arc<World>, number: u32, skew: i64) -> Self {
+        Self { world: Arc::clone(world), number, skew, is_second: Arc::default() }
+    }
+
+    /// Makes every write visible to searches.
+    pub(crate) async fn refresh(&self) -> Result<(), StateError> {
+        self.world.road().await;
+        self.documents()?.refresh().await;
+        Ok(())
+    }
+
+    /// Lets searches be answered from it.
+    pub(crate) async fn point_alias(&self) -> Result<(), StateError> {
+        self.world.road().await;
+        self.documents()?;
+        *self.world.versions.alias.lock().unwrap_or_else(PoisonError::into_inner) = self.number;
+        Ok(())
+    }
+
+    /// Removes it with all its documents.
+    pub(crate) async fn remove(&self) -> Result<(), StateError> {
+        self.world.road().await;
+        self.world.versions.there().remove(&self.number);
+        Ok(())
+    }
+
+    fn documents(&self) -> Result<Arc<Documents>, StateError> {
+        let removed = || StateError::Unreachable { what: "the store".into(), reason: "it is removed".into() };
+        self.world.versions.get(self.number).ok_or_else(removed)
+    }
+
     fn fate(&self) -> Fate {
         let world = &self.world;
         let fails = { world.dice.says(world.weather().store) };
@@ -123,6 +203,7 @@ impl StoreClient {
 
     async fn send(&self, documents: Vec<Document>) -> Result<Vec<Outcome>, StateError> {
         let (world, fate, skew) = (Arc::clone(&self.world), self.fate(), self.skew);
+        let (number, version) = (self.number, self.documents()?);
         let written = async move {
             world.road().await;
             let lost = || StateError::Unreachable {
@@ -132,12 +213,22 @@ impl StoreClient {
             if fate == Fate::Lost {
                 return Err(lost());
             }
+            if world.mutant == Some(Mutant::CopyLater) && number != world.versions.searched() {
+                let outcomes = vec![Outcome::Written; documents.len()];
+                tokio::spawn(async move {
+                    world.pause(2_000..5_000).await;
+                    for document in documents {
+                        version.write(&world, document, skew).await;
+                    }
+                });
+                return Ok(outcomes);
+            }
             let mut outcomes = Vec::new();
             for document in documents {
                 if fate == Fate::Refused && world.dice.says(0.5) {
                     outcomes.push(Outcome::Again("429".to_owned()));
                 } else {
-                    outcomes.push(world.documents.write(&world, document, skew).await);
+                    outcomes.push(version.write(&world, document, skew).await);
                 }
             }
             world.road().await;
@@ -158,16 +249,20 @@ impl StoreClient {
 }
 
 #[async_trait]
-impl Store for StoreClient {
+impl Store for SimulatedVersion {
     async fn write(&self, documents: Vec<Document>) -> Result<Vec<Outcome>, StateError> {
         {
             let mut witness = self.world.witness();
             documents.iter().for_each(|document| witness.writing(&document.id, document.version));
         }
+        let ids: Vec<DocumentId> = documents.iter().map(|document| document.id.clone()).collect();
         loop {
             let sent = self.send(documents.clone()).await;
             let is_whole =
                 |outcomes: &Vec<Outcome>| !outcomes.iter().any(|one| matches!(one, Outcome::Again(_)));
+            if !sent.as_ref().is_ok_and(is_whole) {
+                self.world.witness().doubted(self.number, &ids);
+            }
             if self.world.mutant != Some(Mutant::ResendOnFailure) || sent.as_ref().is_ok_and(is_whole) {
                 return sent;
             }
@@ -186,19 +281,21 @@ impl Store for StoreClient {
             return Ok(Vec::new());
         }
         self.world.road().await;
-        self.world.documents.refresh().await;
-        let found = self.world.documents.searchable.lookup(paths, keys, after, limit).await;
+        let documents = self.documents()?;
+        documents.refresh().await;
+        let found = documents.searchable.lookup(paths, keys, after, limit).await;
         self.world.road().await;
         found
     }
 
     async fn ids(&self, after: Option<&DocumentId>, limit: usize) -> Result<Vec<DocumentId>, StateError> {
-        self.world.documents.refresh().await;
-        self.world.documents.searchable.ids(after, limit).await
+        let documents = self.documents()?;
+        documents.refresh().await;
+        documents.searchable.ids(after, limit).await
     }
 
     async fn get(&self, id: &DocumentId) -> Result<Option<StoredDocument>, StateError> {
-        self.world.documents.stored.get(id).await
+        self.documents()?.stored.get(id).await
     }
 
     async fn scan(
@@ -206,16 +303,17 @@ impl Store for StoreClient {
         after: Option<&DocumentId>,
         limit: usize,
     ) -> Result<Vec<StoredDocument>, StateError> {
-        self.world.documents.refresh().await;
-        self.world.documents.searchable.scan(after, limit).await
+        let documents = self.documents()?;
+        documents.refresh().await;
+        documents.searchable.scan(after, limit).await
     }
 
     async fn highest_version(&self) -> Result<Option<DocumentVersion>, StateError> {
         self.world.road().await;
-        self.world.documents.stored.highest_version().await
+        self.documents()?.stored.highest_version().await
     }
 
     async fn live_documents(&self) -> Result<u64, StateError> {
-        self.world.documents.searchable.live_documents().await
+        self.documents()?.searchable.live_documents().await
     }
 }
