@@ -179,8 +179,11 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
 /// Carries out a command about backfills.
 async fn answer_backfill(command: Backfill, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
     match command {
-        Backfill::Start { file, ids, filter, now, rate, follow } => {
+        Backfill::Start { file, ids, filter, now, rate, follow, estimate, sample } => {
             let wish = commands::backfill::Wish { ids, filter, now, rate, follow };
+            if estimate {
+                return commands::backfill::estimate::estimate(&file, wish, sample, env, output).await;
+            }
             commands::backfill::start(&file, wish, env, output).await
         }
         Backfill::Status { file, watch } => commands::backfill::status(&file, watch, env, output).await,

@@ -81,7 +81,16 @@ fn backfill(py: Python<'_>, path: PathBuf, ids: Option<Vec<String>>, follow: boo
     let ids = ids.unwrap_or_default();
     ask(
         py,
-        Command::Backfill(Backfill::Start { file: path, ids, filter: None, now: false, rate: None, follow }),
+        Command::Backfill(Backfill::Start {
+            file: path,
+            ids,
+            filter: None,
+            now: false,
+            rate: None,
+            follow,
+            estimate: false,
+            sample: 100,
+        }),
     )
 }
 

@@ -10,7 +10,7 @@ use plan::{
 };
 
 use crate::{
-    print,
+    id_count, print,
     schema::Schema,
     shape::{self, ShapeField},
     template::Template,
@@ -52,6 +52,10 @@ pub(crate) fn compile(
         Some(ids) if diagnostics.is_empty() => Ok(IdQuery {
             query: print::document(&template),
             operation_name: template.name.clone(),
+            count: paging
+                .as_ref()
+                .filter(|_| !purpose.is_back_reference)
+                .and_then(|paging| id_count::compile(schema, &template, &roots, paging)),
             ids,
             id_variable,
             paging,

@@ -32,6 +32,26 @@ pub(crate) fn document(template: &Template) -> String {
     printer.text
 }
 
+/// An operation of these selections, with those of the variables that they use.
+pub(crate) fn cut_down<'d>(
+    name: &str,
+    definitions: impl Iterator<Item = &'d VariableDefinition>,
+    selections: &SelectionSet,
+) -> String {
+    let mut body = Printer::new(None);
+    body.selection_set(selections);
+    let is_used = |definition: &&VariableDefinition| {
+        let variable = format!("${}", definition.name.node);
+        let ends = body.text.match_indices(&variable).map(|(at, _)| at + variable.len());
+        let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        ends.into_iter().any(|end| !body.text[end..].starts_with(is_name))
+    };
+    let mut head = Printer::new(None);
+    let _ = write!(head.text, "query {name}");
+    head.variables(definitions.filter(is_used));
+    head.text + &body.text
+}
+
 impl<'a> Printer<'a> {
     pub(crate) fn new(numbered: Option<&'a str>) -> Self {
         Self { text: String::new(), numbered }

@@ -18,6 +18,15 @@ pub(crate) fn jitter() -> f64 {
     rand::random_range(JITTER)
 }
 
+/// A number from 0 on, below `bound`, which is at least 1.
+pub(crate) fn below(bound: u64) -> u64 {
+    #[cfg(test)]
+    if let Some(number) = simulated::below(bound) {
+        return number;
+    }
+    rand::random_range(0..bound)
+}
+
 const JITTER: std::ops::Range<f64> = 0.75..1.25;
 
 /// The time and the chance of one simulation: of its thread, and of nobody else.
@@ -64,6 +73,10 @@ pub(crate) mod simulated {
     pub(super) fn now_ms() -> Option<i64> {
         let passed = since_boot()?.as_millis();
         Some(BEGINNING + i64::try_from(passed).expect("a simulation is short"))
+    }
+
+    pub(super) fn below(bound: u64) -> Option<u64> {
+        MACHINE.with_borrow_mut(|machine| Some(machine.as_mut()?.chance.random_range(0..bound)))
     }
 
     pub(super) fn jitter() -> Option<f64> {

@@ -301,6 +301,18 @@ pub struct IdQuery {
     /// How pages follow each other; `None` where one request answers all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paging: Option<Paging>,
+    /// How to ask how many ids there are; `None` where the schema offers no `totalCount`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<IdCountQuery>,
+}
+
+/// A query that answers how many ids an [`IdQuery`] leads to; its operation has the same name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdCountQuery {
+    /// The whole text. It needs no variables.
+    pub query: String,
+    /// Response keys from `data` to the number.
+    pub path: Vec<String>,
 }
 
 /// How pages of an id query follow each other.

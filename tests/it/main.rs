@@ -4,6 +4,7 @@ mod analyzers;
 mod attribution;
 mod audit;
 mod avro;
+mod backfills;
 mod chain;
 mod compiled;
 mod conformance;

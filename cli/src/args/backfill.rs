@@ -25,6 +25,16 @@ pub(crate) enum Backfill {
         /// Show its progress until it is done
         #[arg(long)]
         follow: bool,
+        /// Start nothing: count ids, fetch a few documents, and tell what all of them would cost
+        ///
+        /// Requests, calls and bytes by subgraph, time, windows, memory and the size of the index, each with the interval that
+        /// holds in nine of ten cases. The few documents are fetched at once, also outside of the windows.
+        #[arg(long, conflicts_with = "follow")]
+        estimate: bool,
+        /// Documents that an estimate fetches
+        #[arg(long, value_name = "N", default_value_t = 100, requires = "estimate",
+            value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        sample: u32,
     },
     /// Show the newest backfill
     Status {

@@ -1,5 +1,6 @@
 //! `backfill`: records the wish for one, and shows how far they are. `run` does the work.
 
+pub(crate) mod estimate;
 pub(crate) mod pace;
 
 use std::path::Path;
@@ -56,13 +57,7 @@ pub(crate) async fn start(
 ) -> Result<Exit, Failure> {
     let index = Project::open(file, env)?.index().await?;
     let terms = Terms { now: wish.now, rate_per_second: wish.rate.as_deref().map(rate).transpose()? };
-    let ids = match wish.filter {
-        Some(filter) => {
-            super::search::checked(&index.plan, filter.clone())?;
-            BackfillIds::Found(filter)
-        }
-        None => wanted(&index, &wish.ids)?,
-    };
+    let ids = wished(&index, &wish)?;
     let number = index.ledger.start_backfill(ids).await?;
     if terms != Terms::default() {
         change_wishes(&*index.ledger, |wishes| wishes.terms.extend([(number, terms)])).await?;
@@ -79,6 +74,17 @@ pub(crate) async fn start(
         format!("backfill {number} is recorded")
     })?;
     Ok(Exit::Done)
+}
+
+/// What is to be backfilled, proven to fit the index.
+fn wished(index: &Index, wish: &Wish) -> Result<BackfillIds, Failure> {
+    match &wish.filter {
+        Some(filter) => {
+            super::search::checked(&index.plan, filter.clone())?;
+            Ok(BackfillIds::Found(filter.clone()))
+        }
+        None => wanted(index, &wish.ids),
+    }
 }
 
 /// Documents a second, as `backfill.rate` says them.

@@ -8,6 +8,7 @@ mod changes;
 mod config;
 mod documents;
 mod errors;
+mod estimate;
 mod index;
 mod init;
 mod tests;

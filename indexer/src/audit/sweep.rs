@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
-use plan::{DocumentId, IndexPlan};
+use plan::{DocumentId, IndexPlan, code::backfill::SS607};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Index, StateError,
-    backfill::Backfills,
+    backfill::{Backfills, circle::Circle},
     graph::Graph,
     heartbeat,
     ledger::{IndexState, figures::Meter},
@@ -70,6 +70,7 @@ pub struct Auditor {
     stop: CancellationToken,
     looked_at: Option<Instant>,
     appended: u64,
+    circle: Circle,
 }
 
 /// One audit on its way.
@@ -132,16 +133,7 @@ impl Auditor {
         stop: CancellationToken,
     ) -> Self {
         let plan: &Arc<IndexPlan> = &index.plan;
-        let ids = Backfills {
-            plan: Arc::clone(plan),
-            ids_file,
-            graph: Arc::clone(&graph),
-            log: index.log.clone(),
-            store: index.store.clone(),
-            searcher: index.searcher.clone(),
-            ledger: index.ledger.clone(),
-            stop: stop.clone(),
-        };
+        let ids = Backfills::over(index, Arc::clone(&graph), ids_file, stop.clone());
         Self {
             look: Look::new(Arc::clone(plan), graph, index.store.clone()),
             ids,
@@ -153,6 +145,7 @@ impl Auditor {
             index: index.clone(),
             looked_at: None,
             appended: 0,
+            circle: Circle::default(),
         }
     }
 
@@ -214,7 +207,14 @@ impl Auditor {
                 };
             }
             Walk::Graph(cursor) => {
-                let (ids, next) = self.page_of_graph(cursor).await?;
+                if cursor.is_none() {
+                    self.circle = Circle::default();
+                }
+                let (ids, mut next) = self.page_of_graph(cursor).await?;
+                if next.as_ref().is_some_and(|next| self.circle.closes(&ids, next)) {
+                    tracing::warn!(code = SS607.id, "{}: the audit has seen all that they hold", SS607.title);
+                    next = None;
+                }
                 for ids in ids.chunks(PAGE) {
                     let stored = self.index.store.get_many(ids).await?;
                     let live = |id: &DocumentId| {

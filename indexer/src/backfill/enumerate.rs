@@ -15,7 +15,7 @@ use plan::{
     id::MAX_ID_BYTES,
     index_plan::{IdQuery, IdSource},
 };
-use search::{Cursor, SearchError, SearchRequest};
+use search::{Cursor, SearchError, SearchRequest, SearchResponse};
 use serde_json::Value;
 
 use super::{BackfillError, Backfills};
@@ -72,6 +72,9 @@ pub(super) enum Failure {
     /// The query.
     #[error("{code}: {0}", code = codes::SS602)]
     Query(#[from] PageError),
+    /// Its pages have no end.
+    #[error("{code}: {title}", code = codes::SS607, title = codes::SS607.title)]
+    Circle,
     /// The index.
     #[error(transparent)]
     State(#[from] StateError),
@@ -87,7 +90,7 @@ impl Failure {
     /// Whether a person must start another backfill. Everything else may be mended while this one waits.
     pub(super) fn is_final(&self) -> bool {
         match self {
-            Self::Nowhere | Self::Filter(_) => true,
+            Self::Nowhere | Self::Filter(_) | Self::Circle => true,
             Self::File { error, .. } => error.kind() == io::ErrorKind::NotFound,
             Self::Query(_) | Self::State(_) | Self::Search(_) => false,
         }
@@ -121,7 +124,9 @@ impl From<Failure> for BackfillError {
                 what: "the index".to_owned(),
                 reason: error.to_string(),
             }),
-            Failure::Nowhere | Failure::Filter(_) => unreachable!("a final failure ends its backfill alone"),
+            Failure::Nowhere | Failure::Filter(_) | Failure::Circle => {
+                unreachable!("a final failure ends its backfill alone")
+            }
         }
     }
 }
@@ -154,6 +159,22 @@ impl Backfills {
 
     /// The next documents that a filter finds, in the order of their ids.
     async fn found_page(&self, filter: &str, cursor: Option<&str>) -> Result<Page, Failure> {
+        let response = self.find(filter, cursor, FOUND).await?;
+        let ids = response.hits.into_iter().map(|hit| hit.id).collect();
+        Ok(Page { ids, refused: Vec::new(), next: response.next.map(|next| next.to_string()) })
+    }
+
+    /// How many documents a filter finds.
+    pub(super) async fn found_in_all(&self, filter: &str) -> Result<u64, Failure> {
+        Ok(self.find(filter, None, 1).await?.total)
+    }
+
+    async fn find(
+        &self,
+        filter: &str,
+        cursor: Option<&str>,
+        first: usize,
+    ) -> Result<SearchResponse, Failure> {
         let source = Arc::new(SourceText { name: "<filter>".to_owned(), text: filter.to_owned() });
         let unfit = |mistake: Option<Diagnostic>| {
             Failure::Filter(mistake.map_or_else(|| "it can't be read".to_owned(), |mistake| mistake.message))
@@ -163,13 +184,11 @@ impl Backfills {
             parsed.check(&self.plan.fields).map_err(|mistakes| unfit(mistakes.into_iter().next()))?;
         let request = SearchRequest {
             filter: Some(checked),
-            first: FOUND,
+            first,
             after: cursor.map(Cursor::new),
             ..SearchRequest::default()
         };
-        let response = self.searcher.search(request).await?;
-        let ids = response.hits.into_iter().map(|hit| hit.id).collect();
-        Ok(Page { ids, refused: Vec::new(), next: response.next.map(|next| next.to_string()) })
+        Ok(self.searcher.search(request).await?)
     }
 
     async fn query_page(&self, query: &IdQuery, backfill: &Backfill) -> Result<Page, PageError> {

@@ -3,7 +3,10 @@
 //! Each step appends a page of ids and then saves the cursor. After a crash between the two the page is appended again, which
 //! costs at most one fetch an id and loses nothing.
 
+pub(crate) mod circle;
 mod enumerate;
+pub mod estimate;
+mod unseen;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,12 +15,19 @@ use search::Searcher;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::enumerate::{Failure, Page, Refused};
+use self::{
+    circle::Circle,
+    enumerate::{Failure, Page, Refused},
+    unseen::{CLOCKS_APART, Mark, Step},
+};
 use crate::{
-    StateError,
+    Index, StateError,
     graph::{Graph, GraphError},
     heartbeat,
-    ledger::{Backfill, BackfillIds, BackfillState, Ledger},
+    ledger::{
+        Backfill, BackfillIds, BackfillState, Ledger,
+        figures::{LaneWait, slowest_lane},
+    },
     log::{Append, Cause, DeadLetter, Entry, Lane, ReindexLog},
     now_ms,
     source::SourceError,
@@ -65,19 +75,47 @@ pub struct Backfills {
     pub ledger: Arc<dyn Ledger>,
     /// Stop.
     pub stop: CancellationToken,
+    /// How far the clocks of those who fetch may be apart from ours, in milliseconds.
+    clocks_apart: i64,
 }
 
 impl Backfills {
+    /// The backfills of an index, over this gateway.
+    pub fn over(
+        index: &Index,
+        graph: Arc<dyn Graph>,
+        ids_file: Option<PathBuf>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            plan: Arc::clone(&index.plan),
+            ids_file,
+            graph,
+            log: index.log.clone(),
+            store: index.store.clone(),
+            searcher: index.searcher.clone(),
+            ledger: index.ledger.clone(),
+            stop,
+            clocks_apart: if index.state().is_some() { 0 } else { CLOCKS_APART },
+        }
+    }
+
     /// Works on backfills until it is stopped, or with `give_up_after` until every backfill that is there is enumerated or has
     /// failed that often in a row.
     pub async fn run(&self, give_up_after: Option<u32>) -> Result<(), BackfillError> {
         let mut troubles: HashMap<i64, Trouble> = HashMap::new();
+        let mut circles: HashMap<i64, Circle> = HashMap::new();
         loop {
             heartbeat::beat();
-            let (mut enumerating, mut moved) = (false, false);
+            let (mut enumerating, mut moved, mut unseen) = (false, false, false);
             for backfill in self.ledger.open_backfills().await? {
                 if backfill.state != BackfillState::Enumerating {
-                    self.end_if_rebuilt(backfill).await?;
+                    circles.remove(&backfill.number);
+                    match self.go_on(backfill).await? {
+                        Step::Moved => moved = true,
+                        Step::Enumerated => unseen = true,
+                        Step::Rebuilds => {}
+                    }
                     continue;
                 }
                 enumerating = true;
@@ -85,7 +123,8 @@ impl Backfills {
                 if troubles.get(&number).is_some_and(|trouble| Instant::now() < trouble.until) {
                     continue;
                 }
-                let Some(failure) = self.enumerate(backfill).await? else {
+                let circle = circles.entry(number).or_default();
+                let Some(failure) = self.enumerate(backfill, circle).await? else {
                     troubles.remove(&number);
                     moved = true;
                     continue;
@@ -96,7 +135,12 @@ impl Backfills {
                     return Err(failure.into());
                 }
             }
-            if self.stop.is_cancelled() || (give_up_after.is_some() && !enumerating) {
+            if self.stop.is_cancelled() {
+                return Ok(());
+            }
+            // What was not seen is rebuilt by this run, too, unless the lane is shut.
+            let goes_on = enumerating || moved || (unseen && self.is_lane_open().await?);
+            if give_up_after.is_some() && !goes_on {
                 return Ok(());
             }
             if !moved {
@@ -114,6 +158,12 @@ impl Backfills {
         matches!(self.plan.backfill.ids, Some(IdSource::Query(_) | IdSource::File))
     }
 
+    /// Whether the backfill lane goes on: neither a person nor a window holds all of it back.
+    async fn is_lane_open(&self) -> Result<bool, StateError> {
+        let waits = slowest_lane(&self.ledger.figures().await?).and_then(|lane| lane.waits);
+        Ok(!matches!(waits, Some(LaneWait::Paused | LaneWait::Window)))
+    }
+
     /// A page of the graph's ids from a cursor on, and the cursor of the next one; what is no id is left out.
     pub(crate) async fn ids_after(
         &self,
@@ -125,35 +175,34 @@ impl Backfills {
 
     /// Ends every backfill whose ids are all rebuilt. Called once more after a `--once` run has drained the lanes.
     pub async fn end_rebuilt(&self) -> Result<(), StateError> {
-        for backfill in self.ledger.open_backfills().await? {
-            if backfill.state == BackfillState::Rebuilding {
-                self.end_if_rebuilt(backfill).await?;
+        loop {
+            let mut moved = false;
+            for backfill in self.ledger.open_backfills().await? {
+                let is_rebuilding = backfill.state == BackfillState::Rebuilding;
+                moved |= is_rebuilding && self.go_on(backfill).await? == Step::Moved;
+            }
+            if !moved {
+                return Ok(());
             }
         }
-        Ok(())
-    }
-
-    async fn end_if_rebuilt(&self, backfill: Backfill) -> Result<(), StateError> {
-        if self.log.lag_through(Lane::Backfill, &backfill.through).await? == 0 {
-            let (state, ended_at) = (BackfillState::Done, Some(now_ms()));
-            self.ledger.save_backfill(&Backfill { state, ended_at, ..backfill }).await?;
-        }
-        Ok(())
     }
 
     /// Appends one page of ids and saves how far that is. Gives what is to be tried again.
-    async fn enumerate(&self, mut backfill: Backfill) -> Result<Option<Failure>, StateError> {
+    async fn enumerate(
+        &self,
+        mut backfill: Backfill,
+        circle: &mut Circle,
+    ) -> Result<Option<Failure>, StateError> {
         let asked = match &backfill.ids {
-            BackfillIds::Given(ids) => Ok(Page { ids: ids.clone(), refused: Vec::new(), next: None }),
+            BackfillIds::Given(ids) => Ok((Page { ids: ids.clone(), refused: Vec::new(), next: None }, None)),
             BackfillIds::Enumerated | BackfillIds::Found(_) => {
-                let Some(page) = self.stop.run_until_cancelled(self.next_page(&backfill)).await else {
-                    return Ok(None);
-                };
+                let paged = self.stop.run_until_cancelled(self.page_of(&backfill, circle));
+                let Some(page) = paged.await else { return Ok(None) };
                 page
             }
         };
         match asked {
-            Ok(page) => {
+            Ok((page, mark)) => {
                 backfill.enumerated += page.ids.len() as u64;
                 let cause = match backfill.ids {
                     BackfillIds::Given(_) => Cause::Person,
@@ -175,7 +224,10 @@ impl Backfills {
                 if page.next.is_none() {
                     backfill.state = BackfillState::Rebuilding;
                 }
-                backfill.cursor = page.next;
+                backfill.cursor = match mark {
+                    Some(mark) => Some(mark.at(page.next)),
+                    None => page.next,
+                };
                 self.ledger.save_backfill(&backfill).await?;
                 Ok(None)
             }
@@ -192,6 +244,28 @@ impl Backfills {
                 self.ledger.save_backfill(&backfill).await?;
                 Ok(Some(failure).filter(|failure| !failure.is_final()))
             }
+        }
+    }
+}
+
+impl Backfills {
+    /// The next page of a backfill, and the mark of a full one.
+    async fn page_of(
+        &self,
+        backfill: &Backfill,
+        circle: &mut Circle,
+    ) -> Result<(Page, Option<Mark>), Failure> {
+        let mark = match &backfill.cursor {
+            None => self.begin(backfill).await?,
+            Some(_) => Mark::of(backfill),
+        };
+        let cursor = mark.as_ref().map_or_else(|| backfill.cursor.clone(), |mark| mark.ids.clone());
+        let page = self.next_page(&Backfill { cursor, ..backfill.clone() }).await?;
+        let is_asked = backfill.ids == BackfillIds::Enumerated
+            && matches!(self.plan.backfill.ids, Some(IdSource::Query(_)));
+        match &page.next {
+            Some(next) if is_asked && circle.closes(&page.ids, next) => Err(Failure::Circle),
+            _ => Ok((page, mark)),
         }
     }
 }

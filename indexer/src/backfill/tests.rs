@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use plan::index_plan::{IdQuery, IdSource};
+use plan::index_plan::{IdQuery, IdSource, Paging};
 use tokio::time::timeout;
 
 use super::*;
@@ -43,22 +43,18 @@ struct Bench {
 }
 
 async fn bench(ids: IdSource, error: GraphError, times: usize) -> Bench {
+    bench_over(ids, Arc::new(Failing { error, times, asked: AtomicUsize::new(0) })).await
+}
+
+async fn bench_over(ids: IdSource, graph: Arc<dyn Graph>) -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("movies.db");
     let mut plan = testing::movies();
     plan.backfill.ids = Some(ids);
     provision(&path, &plan).unwrap();
     let index = Index::open("movies", &Place::embedded(&path)).await.unwrap();
-    let backfills = Backfills {
-        plan: Arc::clone(&index.plan),
-        ids_file: Some(folder.path().join("ids.txt")),
-        graph: Arc::new(Failing { error, times, asked: AtomicUsize::new(0) }),
-        log: index.log.clone(),
-        store: index.store.clone(),
-        searcher: index.searcher.clone(),
-        ledger: index.ledger.clone(),
-        stop: CancellationToken::new(),
-    };
+    let ids_file = Some(folder.path().join("ids.txt"));
+    let backfills = Backfills::over(&index, graph, ids_file, CancellationToken::new());
     let state = index.state().unwrap().clone();
     Bench { _folder: folder, state, ledger: index.ledger, backfills }
 }
@@ -70,6 +66,7 @@ fn query() -> IdSource {
         ids: ["movies", "movieId"].map(str::to_owned).to_vec(),
         id_variable: None,
         paging: None,
+        count: None,
     })
 }
 
@@ -79,6 +76,33 @@ fn unauthorized() -> GraphError {
 
 fn down() -> GraphError {
     GraphError::Unavailable { reason: "connection refused".to_owned(), retry_after: None }
+}
+
+/// Pages whose cursors lead from 0 to 1, to 2, and back to 1.
+struct Round;
+
+#[async_trait]
+impl Graph for Round {
+    async fn send(&self, request: &GraphRequest) -> Result<Vec<u8>, GraphError> {
+        let at = request.variables.get("after").and_then(|cursor| cursor.as_str()?.parse().ok()).unwrap_or(0);
+        let next = if at == 2 { 1 } else { at + 1 };
+        let page = serde_json::json!({"data": {"page": {"hasNextPage": true, "endCursor": next.to_string()},
+            "movies": [{"movieId": format!("m{at}")}]}});
+        Ok(page.to_string().into_bytes())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_go_round_end_with_an_error() {
+    let IdSource::Query(mut asked) = query() else { unreachable!("it is one") };
+    asked.paging = Some(Paging::Relay { page_info: vec!["page".to_owned()], after: "after".to_owned() });
+    let bench = bench_over(IdSource::Query(asked), Arc::new(Round)).await;
+    bench.ledger.start_backfill(BackfillIds::Enumerated).await.unwrap();
+    timeout(Duration::from_mins(1), bench.backfills.run(Some(5))).await.expect("it ends").unwrap();
+    let backfill = bench.ledger.backfills().await.unwrap().remove(0);
+    assert_eq!(backfill.state, BackfillState::Failed);
+    assert!(backfill.error.is_some_and(|error| error.starts_with("SS607")));
+    assert!((3..12).contains(&backfill.enumerated), "{}", backfill.enumerated);
 }
 
 #[tokio::test(start_paused = true)]

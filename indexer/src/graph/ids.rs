@@ -5,12 +5,12 @@ use std::time::Duration;
 use plan::{
     DocumentId, IdKind,
     id::IdError,
-    index_plan::{IdQuery, Paging},
+    index_plan::{IdCountQuery, IdQuery, Paging},
 };
 use serde_json::Value;
 
 use super::{
-    Graph, GraphError,
+    Graph, GraphError, GraphRequest,
     request::id_request,
     response::{Answer, AnswerError},
 };
@@ -51,6 +51,14 @@ pub enum PageError {
 }
 
 impl PageError {
+    /// The gateway's own error, or what else it is.
+    pub fn unanswered(self) -> Result<GraphError, Self> {
+        match self {
+            Self::Unanswered(error) => Ok(error),
+            other => Err(other),
+        }
+    }
+
     /// Whether every request would fail alike, whatever it asks for.
     pub fn is_about_the_gateway(&self) -> bool {
         match self {
@@ -78,6 +86,19 @@ impl From<PageError> for GraphError {
             other => Self::Unavailable { reason: other.to_string(), retry_after: None },
         }
     }
+}
+
+/// How many ids a query leads to, where the graph tells it; `None` where it doesn't, or can't be asked.
+pub async fn count_ids(graph: &dyn Graph, query: &IdQuery) -> Option<u64> {
+    let IdCountQuery { query: text, path } = query.count.as_ref()?;
+    let request = GraphRequest {
+        query: text.as_str().into(),
+        operation_name: query.operation_name.clone(),
+        variables: serde_json::Map::new(),
+    };
+    let body = graph.send(&request).await.ok()?;
+    let answer: Value = serde_json::from_slice(&body).ok()?;
+    path.iter().try_fold(answer.get("data")?, |value, name| value.get(name))?.as_u64()
 }
 
 impl IdPages<'_> {
@@ -180,7 +201,6 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::graph::GraphRequest;
 
     struct Nobody;
 
@@ -206,6 +226,7 @@ mod tests {
             ids: names("movies.edges.node.movieId"),
             id_variable: None,
             paging: paging.into(),
+            count: None,
         };
         let codes = ["NOT_FOUND".to_owned()];
         let pages = IdPages { graph: &Nobody, query: &query, kind: IdKind::String, not_found_codes: &codes };

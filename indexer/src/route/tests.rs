@@ -100,6 +100,7 @@ impl Bench {
             ids: ["talent", "movies", "movieId"].map(str::to_owned).to_vec(),
             id_variable: Some("talentId".to_owned()),
             paging: None,
+            count: None,
         });
         provision(&path, &plan).unwrap();
         let state = StateFile::open(&path, &plan.name).unwrap();

@@ -219,16 +219,7 @@ impl Rebuilding {
 
     fn backfills(&self, stop: &CancellationToken) -> Backfills {
         let Process { index, graph, endpoints, .. } = &*self.process;
-        Backfills {
-            plan: Arc::clone(&index.plan),
-            ids_file: endpoints.ids_file.clone(),
-            graph: Arc::clone(graph),
-            log: index.log.clone(),
-            store: index.store.clone(),
-            searcher: index.searcher.clone(),
-            ledger: index.ledger.clone(),
-            stop: stop.clone(),
-        }
+        Backfills::over(index, Arc::clone(graph), endpoints.ids_file.clone(), stop.clone())
     }
 }
 

@@ -21,4 +21,11 @@ super::codes! {
         "Two promotions or rollbacks were under way at once, and this one came second: the index is served by what the first one \
          decided; look at `studio-search status`, and decide anew. Or a process has not followed the last promotion within half a \
          minute: searches could show again what it is about to replace. End it if it hangs, and try it again.";
+    SS607 "the pages of the ids query go round in circles"
+        "The same page came again and again: its cursor leads back to where it was, or it is not used at all. Everything that was found by then \
+         is rebuilt, but nobody knows what else there is, so that the backfill has failed. Mend the query, or the resolver behind it, and start \
+         another.";
+    SS608 "no window opens for the backfill"
+        "None of `backfill.windows` opens within eight years, such as one whose `years` are over, or its time zone is not known. A backfill would \
+         wait for ever, unless it is started with `--now`.";
 }

@@ -105,6 +105,7 @@ fn with_back_reference() -> IndexPlan {
         ids: ["talent", "movies", "movieId"].map(str::to_owned).to_vec(),
         id_variable: Some("talentId".to_owned()),
         paging: None,
+        count: None,
     });
     plan
 }

@@ -130,7 +130,12 @@ impl Nature {
             66..76 => self.turn_weather(),
             76..80 => {
                 let ids = match dice.says(0.5) {
-                    true => BackfillIds::Enumerated,
+                    true => {
+                        // Nobody hears of it: whatever this leaves behind, the backfill has to find.
+                        let unheard = dice.says(0.5).then(|| dice.one_of(&MOVIES));
+                        unheard.map(|movie| world.truth().remove_movie(movie));
+                        BackfillIds::Enumerated
+                    }
                     false => BackfillIds::Given(
                         MOVIES.iter().map(|id| DocumentId::new(*id).expect("an id")).collect(),
                     ),
