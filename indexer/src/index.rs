@@ -293,14 +293,14 @@ impl Index {
         #[cfg(feature = "kafka")]
         if place.kafka.is_some() {
             let (_, served) = ElasticLedger::open(place.client()?, name).await?;
-            let open = OpenVersion::new(None, place, Arc::new(served.plan), served.version)?;
+            let open = OpenVersion::stored(None, place, Arc::new(served.plan), served.version)?;
             return Ok(open.into_served(policy_url));
         }
         let state = StateFile::open(&place.state, name)?;
         let known = known_versions(&state)?;
         let served = versions::served(&known).ok_or_else(|| not_provisioned(state.path()))?;
         let plan = Arc::new(served.plan().clone());
-        Ok(OpenVersion::new(Some(&state), place, plan, served.number())?.into_served(policy_url))
+        Ok(OpenVersion::stored(Some(&state), place, plan, served.number())?.into_served(policy_url))
     }
 
     /// Opens an index whose ledger is beside its documents and whose log is on Kafka.

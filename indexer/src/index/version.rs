@@ -14,7 +14,7 @@ use super::{Index, World};
 #[cfg(test)]
 use crate::run::simulation::seat::SimulatedVersion;
 use crate::{
-    StateError,
+    StateError, StateFile,
     endpoints::Place,
     ledger::versions::KnownVersion,
     provision::version_name,
@@ -64,6 +64,16 @@ impl OpenVersion {
                 return Ok(Self { number, plan, searcher, documents: Documents::Simulated(version) });
             }
         };
+        Self::stored(state, place, plan, number)
+    }
+
+    /// The version in this state file, or on the server of this place.
+    pub(super) fn stored(
+        state: Option<&StateFile>,
+        place: &Place,
+        plan: Arc<IndexPlan>,
+        number: u32,
+    ) -> Result<Self, StateError> {
         if let (StoreKind::Sqlite, Some(state)) = (plan.store, state) {
             let store = SqliteStore::new(state.clone(), Arc::clone(&plan), number);
             let searcher = SqliteSearcher::new(&place.state, SqliteIndex::clone(store.index()));
