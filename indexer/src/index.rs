@@ -447,16 +447,14 @@ impl Index {
 
 /// The store over the served version, that writes what it is given to the others as well.
 fn written_together(own: &OpenVersion, others: &[OpenVersion], ledger: &Arc<dyn Ledger>) -> Arc<dyn Store> {
-    match &own.documents {
-        // Tables of one file are written in one transaction.
-        Documents::Tables(store) => {
-            let others = others.iter().map(|other| SqliteIndex::new(Arc::clone(&other.plan), other.number));
-            Arc::new(store.clone().beside(others))
-        }
-        _ if others.is_empty() => own.store(),
-        _ => {
-            let others = others.iter().map(|other| (other.number, other.store())).collect();
-            Arc::new(VersionedStore { served: own.store(), others, ledger: Arc::clone(ledger) })
-        }
+    // Tables of one file are written in one transaction.
+    if let Documents::Tables(store) = &own.documents {
+        let others = others.iter().map(|other| SqliteIndex::new(Arc::clone(&other.plan), other.number));
+        return Arc::new(store.clone().beside(others));
     }
+    if others.is_empty() {
+        return own.store();
+    }
+    let others = others.iter().map(|other| (other.number, other.store())).collect();
+    Arc::new(VersionedStore { served: own.store(), others, ledger: Arc::clone(ledger) })
 }

@@ -60,8 +60,10 @@ impl OpenVersion {
             World::Shared(_) => None,
             #[cfg(test)]
             World::Simulated(seat) => {
-                let (version, searcher) = (seat.version(number), seat.searcher(&plan));
-                return Ok(Self { number, plan, searcher, documents: Documents::Simulated(version) });
+                // Nobody searches in a simulation but its witness.
+                let searcher = Arc::new(search::memory::MemoryIndex::new(Arc::clone(&plan)));
+                let documents = Documents::Simulated(seat.version(number));
+                return Ok(Self { number, plan, searcher, documents });
             }
         };
         Self::stored(state, place, plan, number)

@@ -7,8 +7,6 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use plan::IndexPlan;
-use search::{Searcher, memory::MemoryIndex};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -93,11 +91,6 @@ impl Seat {
     /// An index version, as its process reads and writes it.
     pub(crate) fn version(&self, number: u32) -> SimulatedVersion {
         SimulatedVersion::new(&self.world, number, self.skew)
-    }
-
-    /// Nobody searches in a simulation but its witness.
-    pub(crate) fn searcher(&self, plan: &Arc<IndexPlan>) -> Arc<dyn Searcher> {
-        Arc::new(MemoryIndex::new(Arc::clone(plan)))
     }
 
     /// How often its process has begun to work.
