@@ -306,20 +306,13 @@ impl Index {
     /// Opens an index whose ledger is beside its documents and whose log is on Kafka.
     #[cfg(feature = "kafka")]
     async fn open_shared(name: &str, place: &Place, kafka: &KafkaEndpoint) -> Result<Self, StateError> {
-        let (ledger, served) = ElasticLedger::open(place.client()?, name).await?;
+        let (ledger, known) = ElasticLedger::open(place.client()?, name).await?;
         let lacking = || StateError::NotProvisioned(format!("the plan of {name} names no topics"));
-        let topics = served.plan.kafka.clone().ok_or_else(lacking)?;
+        let served = versions::served(&known).ok_or_else(lacking)?;
+        let topics = served.plan().kafka.clone().ok_or_else(lacking)?;
         let ledger = Arc::new(ledger);
-        let log = KafkaLog::new(&served, &topics, kafka, &ledger)?;
-        let served = KnownVersion { version: served, state: VersionState::Served };
-        Self::of(
-            std::slice::from_ref(&served),
-            &served,
-            World::Shared(log.clone()),
-            Arc::new(log),
-            ledger,
-            place,
-        )
+        let log = KafkaLog::new(&served.version, &topics, kafka, &ledger)?;
+        Self::of(&known, served, World::Shared(log.clone()), Arc::new(log), ledger, place)
     }
 
     /// The same index for a process that waits for its servers until it is stopped.

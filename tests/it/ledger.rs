@@ -12,14 +12,16 @@ use std::{
 
 use async_trait::async_trait;
 use codegen::index_templates;
+use futures::FutureExt as _;
 use harness::servers::{Rest, elasticsearch, kafka};
 use indexer::{
     StateError,
     endpoints::{ElasticAuth, ElasticEndpoint, KafkaEndpoint, Place},
     ledger::{
-        Figures, Hold, HoldCause, Ledger, RetryPauses,
+        Figures, Hold, HoldCause, IndexVersion, Ledger, RetryPauses,
         conformance::{self, Ledgers, World},
         elastic::ElasticLedger,
+        versions::{KnownVersion, VersionState},
     },
     provision::{Action, Artifacts, Change, Kind, changes, provision},
 };
@@ -114,11 +116,19 @@ impl World for SearchServer {
     async fn provisioned(&self, retry: RetryPauses) -> Ledgers {
         let shared = Shared::new(self);
         shared.provision().await.expect("it can be made");
-        let plan = shared.plan.clone();
+        let (plan, place, templates) = (shared.plan.clone(), shared.place.clone(), shared.templates.clone());
+        let make_second = move |plan: IndexPlan| {
+            let (place, templates) = (place.clone(), templates.clone());
+            async move {
+                let artifacts = Artifacts { templates: &templates, avro: &Value::Null };
+                provision(&place, &plan, artifacts).await.expect("it can be made");
+            }
+            .boxed()
+        };
         let open = move || -> Arc<dyn Ledger> {
             Arc::new(ElasticLedger::new(shared.client(), &shared.plan.name, retry))
         };
-        Ledgers { plan, open: Box::new(open), make_second: None }
+        Ledgers { plan, open: Box::new(open), make_second: Box::new(make_second) }
     }
 }
 
@@ -144,9 +154,13 @@ async fn provision_makes_the_ledger_and_converges() {
         let (_, told) = shared.call("GET", &format!("/{alias}*"), Value::Null).await;
         assert_eq!(told, json!({}), "it is hidden");
 
-        let (ledger, served) =
+        let (ledger, versions) =
             ElasticLedger::open(shared.client(), &shared.plan.name).await.expect("it is provisioned");
-        assert_eq!((served.version, &served.plan, &served.schema), (1, &shared.plan, &None));
+        let served = KnownVersion {
+            version: IndexVersion { version: 1, plan: shared.plan.clone(), schema: None },
+            state: VersionState::Served,
+        };
+        assert_eq!(versions, [served]);
         let epoch = ledger.take_epoch(Epoch::ZERO).await.expect("it answers");
 
         // What others changed is mended, and what is in the ledger stays.
@@ -171,7 +185,7 @@ async fn provision_makes_the_ledger_and_converges() {
         assert_eq!(Some(ledger.take_epoch(Epoch::ZERO).await.expect("it answers")), epoch.next());
 
         // A provision that broke off before the plan was stored is finished by the next.
-        shared.call("DELETE", &format!("/{index}/_doc/served"), Value::Null).await;
+        shared.call("DELETE", &format!("/{index}/_doc/versions"), Value::Null).await;
         assert_eq!(wanted(&shared.changes().await), [(Action::Add, Kind::IndexVersion)]);
         let error = ledger.served().await.expect_err("there is no plan");
         assert!(matches!(error, StateError::NotProvisioned(_)), "{error:?}");
@@ -202,7 +216,7 @@ async fn provision_refuses_a_ledger_that_is_not_its_own() {
     };
     assert!(refused().await.contains("was not made by studio-search"), "{}", refused().await);
     for (layout, reason) in
-        [(2, "has layout 2, this program writes layout 1"), (1, "maps `next_at` in another way")]
+        [(3, "has layout 3, this program writes layout 2"), (2, "maps `next_at` in another way")]
     {
         shared.call("DELETE", &format!("/{index}"), Value::Null).await;
         let meta = json!({"index": shared.plan.name, "layout": layout});

@@ -14,7 +14,7 @@ use harness::{
     eventually,
     folder::{Folder, assert_equal},
     graph::RealGraph,
-    servers::{Rest, elasticsearch, opensearch, opensearch_2},
+    servers::{Rest, elasticsearch, kafka, opensearch, opensearch_2, registry},
 };
 use serde_json::{Value, json};
 
@@ -113,6 +113,53 @@ fn changes_its_mapping(folder: &Folder, graph: &RealGraph) {
     let states: Vec<Value> = versions(folder).iter().map(|version| version["state"].clone()).collect();
     assert_eq!(states, ["KEPT", "SERVED"]);
     assert_eq!(run.terminate(), Some(0), "{}", folder.log());
+}
+
+/// Two processes over Kafka: a version is filled when both write it, and one of them is killed on the way.
+#[test]
+fn processes_that_share_an_index_follow_its_versions() {
+    let (folder, graph) = Folder::with_graph();
+    let name = "shared-versions";
+    folder.keep_on("elasticsearch", &elasticsearch().url, name);
+    let _stream = folder.share_over(kafka(), Some(registry()), name);
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    let (victim, survivor) = (folder.run(), folder.run());
+    folder.backfills_within(SETTLES, &graph);
+    assert!(found(&folder) < 100, "titles alone are searched");
+
+    graph.reset_counts();
+    remap(&folder, WORDS_OF_SOURCE);
+    let planned = folder.json(&["plan", "index.yaml"]);
+    assert_eq!(planned["summary"]["rebuild"], 1, "{planned:#}");
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    let planned = folder.output(&["plan", "index.yaml", "--detailed-exitcode"]);
+    assert_eq!(planned.status.code(), Some(0), "{}", String::from_utf8_lossy(&planned.stdout));
+    victim.kill();
+    is_ready(&folder, 2);
+    nothing_was_asked_of(&graph);
+    assert_eq!(folder.status()["version"], 1, "nothing is promoted by itself");
+    let other = folder.run();
+
+    graph.post("/edit/movies/m7", &json!({"title": "Seventh Heaven"}));
+    graph.delete_movie("m11");
+    folder.settles_within(SETTLES);
+    assert_eq!(moved(&folder, "promote"), (1, 2));
+    the_alias_is_at(elasticsearch(), name, "shared-versions-000002");
+    assert!(found(&folder) > 1_000, "the words of `source` are found");
+    graph.post("/edit/movies/m8", &json!({"title": "Eighth Wonder"}));
+    folder.settles_within(SETTLES);
+    assert_eq!(moved(&folder, "rollback"), (2, 1));
+    the_alias_is_at(elasticsearch(), name, "shared-versions-000001");
+    assert!(found(&folder) < 100, "titles alone are searched again");
+    graph.post("/edit/movies/m9", &json!({"title": "Ninth Gate"}));
+    folder.settles_within(SETTLES);
+    let documents = graph.documents();
+    for version in ["1", "2"] {
+        assert_equal(&exported(&folder, version), &documents, &folder.log());
+    }
+    for run in [survivor, other] {
+        assert_eq!(run.terminate(), Some(0), "{}", folder.log());
+    }
 }
 
 fn the_alias_is_at(server: &Rest, alias: &str, index: &str) {

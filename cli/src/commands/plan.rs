@@ -101,7 +101,7 @@ pub(crate) async fn plan(
             Planned { success: true, plan_hash: &set.plan_hash, changes: &set.changes, summary, coverage };
         output.answer(&planned, |paint| {
             let coverage = coverage_table(&compiled.plan, paint);
-            let follows = what_follows(&compiled.plan, &set.changes).unwrap_or_default();
+            let follows = what_follows(&set.changes).unwrap_or_default();
             format!("{}{follows}\n{coverage}", change_lines(&set.changes, paint))
         })?;
     }
@@ -119,9 +119,9 @@ fn save(set: &ChangeSet, path: &Path) -> Result<(), Failure> {
 }
 
 /// What comes behind a new index version, a line.
-pub(crate) fn what_follows(plan: &IndexPlan, changes: &[Change]) -> Option<&'static str> {
+pub(crate) fn what_follows(changes: &[Change]) -> Option<&'static str> {
     let is_beside = changes.iter().any(|change| change.action == Action::Rebuild);
-    is_beside.then(|| match refuse_rebuilds(plan, changes) {
+    is_beside.then(|| match refuse_rebuilds(changes) {
         Ok(()) => {
             "`run` fills the new version from the served one, without asking the graph; then: studio-search promote\n"
         }

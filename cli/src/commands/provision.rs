@@ -66,7 +66,7 @@ pub(crate) async fn provision(
     }
     let changes = set.changes;
     if consent != Consent::Withheld {
-        refuse_rebuilds(&compiled.plan, &changes)?;
+        refuse_rebuilds(&changes)?;
     }
     let summary = Summary::of(&changes);
     let shown = change_lines(&changes, output.talk_paint());
@@ -89,7 +89,7 @@ pub(crate) async fn provision(
     if applied && !summary.is_empty() {
         indexer::provision::provision(&place, &compiled.plan, artifacts(&compiled)).await?;
     }
-    let follows = what_follows(&compiled.plan, &changes);
+    let follows = what_follows(&changes);
     output.answer(&Provisioned { success: true, changes: &changes, summary, applied }, |paint| {
         let is_shown = consent == Consent::Ask && !summary.is_empty();
         let changes = if is_shown { String::new() } else { change_lines(&changes, paint) };

@@ -142,7 +142,9 @@ fn lacks(lacking: &[Lacking]) -> Finding {
 /// The templates, the index and its alias.
 async fn made(patient: &Patient<'_>, client: &Client, version: &Change) -> Result<Vec<Finding>, StateError> {
     let Patient { plan, artifacts, place, .. } = *patient;
-    let Some(server) = Server::of(place, plan, artifacts.templates, version)? else { return Ok(Vec::new()) };
+    let Some(server) = Server::of(place, plan, artifacts.templates, version).await? else {
+        return Ok(Vec::new());
+    };
     let Err(error) = client.component_template(server.component_template()).await else {
         return Ok(server.changes().await?.iter().map(Finding::of_change).collect());
     };

@@ -33,9 +33,6 @@ pub struct MemoryLedger {
     /// For a simulation that breaks a rule: what is asked for during a run is taken for done by it.
     #[cfg(test)]
     pub(crate) takes_asked_for_done: bool,
-    /// The same: every process is said to write every version that lives.
-    #[cfg(test)]
-    pub(crate) takes_all_for_written: bool,
 }
 
 #[derive(Debug)]
@@ -81,8 +78,6 @@ impl MemoryLedger {
             kept: Arc::new(Mutex::new(kept)),
             #[cfg(test)]
             takes_asked_for_done: false,
-            #[cfg(test)]
-            takes_all_for_written: false,
         }
     }
 
@@ -292,16 +287,7 @@ impl Ledger for MemoryLedger {
 
     async fn figures(&self) -> Result<Vec<Figures>, StateError> {
         let since = now_ms() - FIGURES_ARE_FRESH_MS;
-        let kept = self.kept();
-        #[cfg_attr(not(test), expect(unused_mut, reason = "a simulation changes them"))]
-        let mut fresh: Vec<Figures> =
-            kept.figures.values().filter(|figures| figures.at >= since).cloned().collect();
-        #[cfg(test)]
-        if self.takes_all_for_written {
-            let live = super::versions::live(&kept.versions.states());
-            fresh.iter_mut().for_each(|figures| figures.versions.clone_from(&live));
-        }
-        Ok(fresh)
+        Ok(self.kept().figures.values().filter(|figures| figures.at >= since).cloned().collect())
     }
 
     async fn start_backfill(&self, ids: BackfillIds) -> Result<i64, StateError> {
@@ -390,6 +376,8 @@ impl Ledger for MemoryLedger {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
     use crate::{
         ledger::conformance::{self, Ledgers, World},
@@ -404,10 +392,12 @@ mod tests {
             let plan = testing::movies();
             let ledger = MemoryLedger::new(plan.clone(), retry);
             let other = ledger.clone();
-            let make_second =
-                move |plan: &IndexPlan| other.put_version(2, plan.clone(), VersionState::Building);
+            let make_second = move |plan: IndexPlan| {
+                other.put_version(2, plan, VersionState::Building);
+                async {}.boxed()
+            };
             let open = Box::new(move || -> Arc<dyn Ledger> { Arc::new(ledger.clone()) });
-            Ledgers { plan, open, make_second: Some(Box::new(make_second)) }
+            Ledgers { plan, open, make_second: Box::new(make_second) }
         }
     }
 

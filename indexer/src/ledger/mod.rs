@@ -265,15 +265,10 @@ pub trait Ledger: Send + Sync {
     async fn served(&self) -> Result<IndexVersion, StateError>;
 
     /// Every index version that is known, by number.
-    async fn versions(&self) -> Result<Vec<KnownVersion>, StateError> {
-        Ok(vec![KnownVersion { version: self.served().await?, state: VersionState::Served }])
-    }
+    async fn versions(&self) -> Result<Vec<KnownVersion>, StateError>;
 
     /// How far each is, by number; asked each second, so that no plan is read for it.
-    async fn version_states(&self) -> Result<Vec<(u32, VersionState)>, StateError> {
-        let versions = self.versions().await?;
-        Ok(versions.into_iter().map(|known| (known.number(), known.state)).collect())
-    }
+    async fn version_states(&self) -> Result<Vec<(u32, VersionState)>, StateError>;
 
     /// Moves a version on if it is `from`; says whether it was.
     async fn change_version(
@@ -281,40 +276,22 @@ pub trait Ledger: Send + Sync {
         number: u32,
         from: &VersionState,
         to: &VersionState,
-    ) -> Result<bool, StateError> {
-        let _ = (number, from, to);
-        Err(one_version())
-    }
+    ) -> Result<bool, StateError>;
 
     /// Serves `to` and keeps `from`, in one step, if `from` is served and `to` is ready or kept; says whether they were.
-    async fn promote(&self, from: u32, to: u32) -> Result<bool, StateError> {
-        let _ = (from, to);
-        Err(one_version())
-    }
+    async fn promote(&self, from: u32, to: u32) -> Result<bool, StateError>;
 
     /// Forgets a version that is being removed, and what it lacks. Its number is never used again.
-    async fn forget_version(&self, number: u32) -> Result<(), StateError> {
-        let _ = number;
-        Err(one_version())
-    }
+    async fn forget_version(&self, number: u32) -> Result<(), StateError>;
 
     /// Notes documents that a version lacks; of one document the newest write counts.
-    async fn note_lacks(&self, number: u32, lacks: Vec<Lack>) -> Result<(), StateError> {
-        let _ = (number, lacks);
-        Err(one_version())
-    }
+    async fn note_lacks(&self, number: u32, lacks: Vec<Lack>) -> Result<(), StateError>;
 
     /// The documents that a version lacks, by id, at most `limit`.
-    async fn lacks(&self, number: u32, limit: usize) -> Result<Vec<Lack>, StateError> {
-        let _ = (number, limit);
-        Ok(Vec::new())
-    }
+    async fn lacks(&self, number: u32, limit: usize) -> Result<Vec<Lack>, StateError>;
 
     /// Forgets lacks, each up to the version that was written, or asked for, meanwhile.
-    async fn fill_lacks(&self, number: u32, lacks: Vec<Lack>) -> Result<(), StateError> {
-        let _ = (number, lacks);
-        Err(one_version())
-    }
+    async fn fill_lacks(&self, number: u32, lacks: Vec<Lack>) -> Result<(), StateError>;
 
     /// Takes the next epoch: greater than every one taken before, and than `stored`, the highest one in the index. The ledger
     /// may come from a backup that is older than its index.
@@ -404,10 +381,4 @@ pub trait Ledger: Send + Sync {
     /// Writes how far an audit is, unless the row of its kind tells of a newer one or is further already: an executor that was
     /// overtaken must not set it back.
     async fn save_audit(&self, audit: &AuditRow) -> Result<(), StateError>;
-}
-
-/// What a ledger says to who wants a second index version of it, where it keeps one.
-fn one_version() -> StateError {
-    let reason = "it keeps one index version; a second one beside it is not in this release".to_owned();
-    StateError::Refused { what: "the shared ledger".to_owned(), reason }
 }

@@ -464,6 +464,8 @@ fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Res
 mod tests {
     use std::sync::Arc;
 
+    use futures::FutureExt as _;
+
     use super::*;
     use crate::{
         ledger::conformance::{self, Ledgers, World},
@@ -480,11 +482,14 @@ mod tests {
             let (path, plan) = (folder.join("movies.db"), testing::movies());
             provision(&path, &plan).unwrap();
             let other = path.clone();
-            let make_second = move |plan: &plan::IndexPlan| drop(provision(&other, plan).unwrap());
+            let make_second = move |plan: plan::IndexPlan| {
+                provision(&other, &plan).unwrap();
+                async {}.boxed()
+            };
             let open = move || -> Arc<dyn Ledger> {
                 Arc::new(SqliteLedger::new(StateFile::open(&path, "movies").unwrap(), retry))
             };
-            Ledgers { plan, open: Box::new(open), make_second: Some(Box::new(make_second)) }
+            Ledgers { plan, open: Box::new(open), make_second: Box::new(make_second) }
         }
     }
 

@@ -146,9 +146,9 @@ impl ChangeSet {
 }
 
 /// Refuses what can't be changed in place, but for an index version that can be filled from the served one.
-pub fn refuse_rebuilds(plan: &IndexPlan, changes: &[Change]) -> Result<(), StateError> {
+pub fn refuse_rebuilds(changes: &[Change]) -> Result<(), StateError> {
     let is_refused = |change: &&Change| {
-        let is_filled = change.kind == Kind::IndexVersion && plan.kafka.is_none() && !needs_graph(change);
+        let is_filled = change.kind == Kind::IndexVersion && !needs_graph(change);
         change.action == Action::Rebuild && !is_filled
     };
     let Some(rebuild) = changes.iter().find(is_refused) else { return Ok(()) };

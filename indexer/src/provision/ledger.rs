@@ -1,17 +1,20 @@
 //! What provision makes where processes share an index: its ledger beside the documents, and the plan in it.
 
 use plan::IndexPlan;
-use search::elastic::{Client, Rows, Stamp, differences};
+use search::elastic::{Client, Rows, differences};
 use serde_json::{Map, Value, json};
 
-use super::{Action, Change, Kind, version_changes};
+use super::{
+    Action, Change, Kind,
+    version::{self, taken_by, version_changes},
+};
 use crate::{
     StateError,
     endpoints::Place,
     ledger::{
         DocumentSchema, IndexVersion,
-        elastic::{layout, rows, serve, served_version},
-        versions::{KnownVersion, VersionState},
+        elastic::{Versions, known, layout, put, rows},
+        versions::{KnownVersion, VersionState, served},
     },
 };
 
@@ -27,11 +30,18 @@ pub(super) struct SharedLedger<'a> {
     copies: Map<String, Value>,
 }
 
-/// The served index version as it was read; what takes its place may do so only while nobody else has.
-#[derive(Debug, Clone)]
+/// The index versions as they were read; one is added or changed only while nobody else has done so.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Before {
-    served: IndexVersion,
-    stamp: Stamp,
+    known: Vec<KnownVersion>,
+    versions: Versions,
+}
+
+/// Whether what provision makes of this plan is served at once. A ledger that can't be read says nothing here; it is told where
+/// its changes are.
+pub(super) async fn serves(place: &Place, plan: &IndexPlan) -> Result<bool, StateError> {
+    let there = known(&Rows::new(place.client()?, layout::index(&plan.name))).await;
+    Ok(version::serves(&there.map(|(known, _)| known).unwrap_or_default(), plan))
 }
 
 impl<'a> SharedLedger<'a> {
@@ -51,25 +61,20 @@ impl<'a> SharedLedger<'a> {
         Ok(Some(Self { client, plan, index, copies: copies.collect() }))
     }
 
-    /// What is there against what should be, and the index version that is served so far.
-    pub(super) async fn changes(&self) -> Result<(Vec<Change>, Option<Before>), StateError> {
+    /// What is there against what should be, and the index versions that are there so far.
+    pub(super) async fn changes(&self) -> Result<(Vec<Change>, Before), StateError> {
         let there = self.client.index(&self.index).await?;
         let ledger = match &there {
             None => Change::missing(Kind::Ledger, &self.index),
             Some(there) => Change::of(Kind::Ledger, &self.index, Action::Change, self.reasons(there)?),
         };
-        let before = match there {
+        let (known, versions) = match there {
             // By its own name: its alias may be what is missing.
-            Some(_) => served_version(&Rows::new(self.client.clone(), &self.index)).await?,
-            None => None,
+            Some(_) => known(&Rows::new(self.client.clone(), &self.index)).await?,
+            None => Default::default(),
         };
-        let before = before.map(|(served, stamp)| Before { served, stamp });
-        let known = before
-            .as_ref()
-            .map(|before| KnownVersion { version: before.served.clone(), state: VersionState::Served });
-        let next = before.as_ref().map_or(1, |before| before.served.version + 1);
-        let versions = version_changes(known.as_slice(), next, self.plan);
-        Ok((std::iter::once(ledger).chain(versions).collect(), before))
+        let changes = version_changes(&known, versions.next_number(), self.plan);
+        Ok((std::iter::once(ledger).chain(changes).collect(), Before { known, versions }))
     }
 
     /// Makes the ledger, without the plan.
@@ -92,29 +97,30 @@ impl<'a> SharedLedger<'a> {
         Ok(())
     }
 
-    /// Stores the plan, and the schema of its documents log, as what is served.
-    pub(super) async fn serve(
+    /// Stores the plan, and the schema of its documents log: of the first version, of one that takes it in place, or of another one
+    /// beside the served one.
+    pub(super) async fn store(
         &self,
-        before: Option<Before>,
+        Before { known: before, versions }: Before,
         schema: Option<DocumentSchema>,
     ) -> Result<(), StateError> {
-        let version = before.as_ref().map_or(1, |before| before.served.version);
-        let wanted = IndexVersion { version, plan: self.plan.clone(), schema };
-        if before.as_ref().is_some_and(|before| before.served == wanted) {
+        let taken = taken_by(&before, self.plan);
+        let number = taken.map_or_else(|| versions.next_number(), KnownVersion::number);
+        let wanted = IndexVersion { version: number, plan: self.plan.clone(), schema };
+        let is_alone = before.iter().all(|other| other.number() == number || !other.state.is_new());
+        if taken.is_some_and(|taken| taken.version == wanted) && is_alone {
             return Ok(());
         }
+        let first = if served(&before).is_none() { VersionState::Served } else { VersionState::Building };
         let rows = rows(self.client.clone(), &self.plan.name);
-        if serve(&rows, &wanted, before.map(|before| before.stamp)).await? {
+        if put(&rows, versions, &wanted, first).await? {
             return Ok(());
         }
         // Whoever was faster may have wanted the same.
-        match served_version(&rows).await? {
-            Some((served, _)) if served == wanted => Ok(()),
-            _ => {
-                Err(self
-                    .refused("another `provision` stored another plan meanwhile; run it again".to_owned()))
-            }
+        if known(&rows).await?.0.iter().any(|known| known.version == wanted) {
+            return Ok(());
         }
+        Err(self.refused("another `provision` stored another plan meanwhile; run it again".to_owned()))
     }
 
     /// What has to be changed about a ledger that is there.

@@ -16,7 +16,11 @@ use serde_json::Value;
 
 pub use self::change::{Action, Change, ChangeSet, Kind, refuse_rebuilds};
 pub(crate) use self::version::version_changes;
-use self::{ledger::SharedLedger, server::Server, subject::DocumentsSubject};
+use self::{
+    ledger::{Before, SharedLedger},
+    server::Server,
+    subject::DocumentsSubject,
+};
 use crate::{StateError, endpoints::Place};
 
 /// What codegen makes beside the plan, for servers.
@@ -37,7 +41,7 @@ pub async fn changes(
     place.check()?;
     let Artifacts { templates, .. } = artifacts;
     let mut changes = ledger_changes(place, plan, artifacts).await?;
-    if let Some(server) = Server::of(place, plan, templates, version_of(&changes))? {
+    if let Some(server) = Server::of(place, plan, templates, version_of(&changes)).await? {
         changes.extend(server.changes().await?);
     }
     #[cfg(feature = "kafka")]
@@ -73,13 +77,13 @@ pub async fn provision(
     let shared = SharedLedger::of(place, plan, templates)?;
     let (mut done, before) = match &shared {
         Some(ledger) => ledger.changes().await?,
-        None => (state::changes(&place.state, plan)?, None),
+        None => (state::changes(&place.state, plan)?, Before::default()),
     };
-    refuse_rebuilds(plan, &done)?;
+    refuse_rebuilds(&done)?;
     if let Some(ledger) = &shared {
         ledger.make(&done).await?;
     }
-    if let Some(server) = Server::of(place, plan, templates, version_of(&done))? {
+    if let Some(server) = Server::of(place, plan, templates, version_of(&done)).await? {
         let changes = server.changes().await?;
         server.make(&changes).await?;
         done.extend(changes);
@@ -87,7 +91,7 @@ pub async fn provision(
     #[cfg(feature = "kafka")]
     if let Some(topics) = topics::IndexTopics::of(place, plan)? {
         let changes = topics.changes().await?;
-        refuse_rebuilds(plan, &changes)?;
+        refuse_rebuilds(&changes)?;
         topics.make(&changes).await?;
         done.extend(changes);
     }
@@ -99,7 +103,7 @@ pub async fn provision(
     }
     match shared {
         // Topics, and the registry's number of the schema, are to be there before the plan that names them.
-        Some(ledger) => ledger.serve(before, schema).await?,
+        Some(ledger) => ledger.store(before, schema).await?,
         None => drop(state::provision(&place.state, plan)?),
     }
     Ok(done)

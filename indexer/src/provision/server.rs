@@ -4,7 +4,7 @@ use plan::{IndexPlan, index_plan::StoreKind};
 use search::elastic::{Client, differences, is_live};
 use serde_json::Value;
 
-use super::{Action, Change, Kind, state};
+use super::{Action, Change, Kind, ledger, state};
 use crate::{StateError, endpoints::Place};
 
 /// A server and what should be there.
@@ -22,7 +22,7 @@ pub(crate) struct Server<'a> {
 
 impl<'a> Server<'a> {
     /// The server of this place; `None` where the plan keeps its documents elsewhere.
-    pub(crate) fn of(
+    pub(crate) async fn of(
         place: &Place,
         plan: &'a IndexPlan,
         templates: &'a Value,
@@ -31,7 +31,10 @@ impl<'a> Server<'a> {
         if plan.store == StoreKind::Sqlite {
             return Ok(None);
         }
-        let is_served = plan.kafka.is_some() || state::serves(&place.state, plan);
+        let is_served = match plan.kafka {
+            Some(_) => ledger::serves(place, plan).await?,
+            None => state::serves(&place.state, plan),
+        };
         let named = |kind: &str| {
             let template = &templates[kind];
             (template["name"].as_str().unwrap_or_default(), &template["body"])

@@ -7,7 +7,7 @@ use search::sqlite::SqliteIndex;
 
 use super::{
     Action, Change, Kind, refuse_rebuilds,
-    version::{taken_by, version_changes},
+    version::{self, taken_by, version_changes},
 };
 use crate::{
     StateError, StateFile,
@@ -36,7 +36,7 @@ pub fn changes(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateError>
 /// Makes the state file, the index version and its tables, and stores the plan. Gives what it did.
 pub fn provision(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateError> {
     let done = changes(path, plan)?;
-    refuse_rebuilds(plan, &done)?;
+    refuse_rebuilds(&done)?;
     if done.iter().all(|change| change.action == Action::None) {
         return Ok(done);
     }
@@ -63,15 +63,11 @@ pub fn provision(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateErro
     Ok(done)
 }
 
-/// Whether what provision makes of this plan is served at once: the first version, or a change of the served one. A file that
-/// can't be read says nothing here; it is told where its changes are.
+/// Whether what provision makes of this plan is served at once. A file that can't be read says nothing here; it is told where its
+/// changes are.
 pub(super) fn serves(path: &Path, plan: &IndexPlan) -> bool {
     let known = StateFile::open(path, &plan.name).and_then(|state| known_versions(&state));
-    let known = known.unwrap_or_default();
-    match taken_by(&known, plan) {
-        Some(wanted) => wanted.state == VersionState::Served,
-        None => served(&known).is_none(),
-    }
+    version::serves(&known.unwrap_or_default(), plan)
 }
 
 fn next(state: &StateFile) -> Result<u32, StateError> {

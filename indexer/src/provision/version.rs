@@ -6,7 +6,7 @@ use plan::IndexPlan;
 use search::sqlite::SqliteIndex;
 
 use super::{Action, Change, Kind, version_name};
-use crate::ledger::versions::{KnownVersion, served};
+use crate::ledger::versions::{KnownVersion, VersionState, served};
 
 /// Reasons for a new version whose documents only the graph knows: what is stored can't fill it.
 const NEEDS_GRAPH: [&str; 4] = [
@@ -47,6 +47,14 @@ pub(super) fn taken_by<'k>(known: &'k [KnownVersion], plan: &IndexPlan) -> Optio
     let takes = |known: &&KnownVersion| rebuild_reasons(known.plan(), plan).is_empty();
     let live = known.iter().rev().filter(|known| known.state.is_live());
     served(known).filter(takes).or_else(|| live.into_iter().find(takes))
+}
+
+/// Whether what provision makes of this plan is served at once: the first version, or a change of the served one.
+pub(super) fn serves(known: &[KnownVersion], plan: &IndexPlan) -> bool {
+    match taken_by(known, plan) {
+        Some(wanted) => wanted.state == VersionState::Served,
+        None => served(known).is_none(),
+    }
 }
 
 /// Why this plan can't take the place of the one that documents were written by, so that they are kept and found in another way;

@@ -16,7 +16,7 @@ super::codes! {
         "The query, the key, the store or the number of partitions changed, so that the documents that are stored can't fill a new index \
          version. That is not built beside the served one by this release; provision into a fresh `state.path`, or with `kafka:` under \
          another `name`, and backfill. Where only the fields are indexed differently, `provision` makes a new version and `run` fills \
-         it from the served one; with `kafka:` that, too, is not in this release.";
+         it from the served one.";
     SS506 "the state was written by another release"
         "The layout of the state file, or of the ledger beside the documents, is not the one that this program writes. Use the \
          release that wrote it, or provision a fresh file (with `kafka:`, under another `name`) and backfill.";

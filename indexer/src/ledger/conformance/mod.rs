@@ -14,6 +14,7 @@ mod versions;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use plan::{DocumentId, DocumentVersion, IndexPlan};
 
 use super::{Hold, HoldCause, Ledger, RetryPauses};
@@ -27,7 +28,7 @@ pub trait World: Sync {
 }
 
 /// Makes an index version by a plan.
-pub type Provision = Box<dyn Fn(&IndexPlan) + Send + Sync>;
+pub type Provision = Box<dyn Fn(IndexPlan) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// The ledger of one index, opened as often as one likes.
 pub struct Ledgers {
@@ -35,8 +36,8 @@ pub struct Ledgers {
     pub plan: IndexPlan,
     /// Opens it, as a process that starts would.
     pub open: Box<dyn Fn() -> Arc<dyn Ledger> + Send + Sync>,
-    /// Makes version 2 by this plan, as provision does beside the served one; `None` where a ledger keeps one version.
-    pub make_second: Option<Provision>,
+    /// Makes version 2 by this plan, as provision does beside the served one.
+    pub make_second: Provision,
 }
 
 impl Ledgers {

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::{audit::AuditKind, ledger::Fanning};
 
 /// The layout of the rows; a ledger of another layout is refused.
-pub(crate) const LAYOUT: i64 = 1;
+pub(crate) const LAYOUT: i64 = 2;
 
 /// The longest `_id` that both engines take, in bytes.
 const MAX_ROW_ID_BYTES: usize = 512;
@@ -16,22 +16,24 @@ const MAX_ROW_ID_BYTES: usize = 512;
 /// A keyword longer than this would not fit one of Lucene's terms, and the row would be refused: four bytes a character.
 const MAX_KEYWORD: u32 = 32_766 / 4;
 
-/// The row of the epoch, that of the index's state, and that of the served index version.
+/// The row of the epoch, that of the index's state, and that of how far its versions are.
 pub(super) const EPOCH: &str = "epoch";
 pub(super) const STATE: &str = "state";
+pub(super) const VERSIONS: &str = "versions";
 
 /// The row of what people want of the backfill lane.
 pub(super) const BACKFILL_LANE: &str = "backfill_lane";
-pub(super) const SERVED: &str = "served";
 
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
-    /// The epoch, or the state of the index.
+    /// The epoch, the state of the index, or how far its versions are.
     Meta,
-    /// An index version with its plan.
+    /// The plan of an index version.
     Version,
+    /// A document that an index version lacks.
+    Lack,
     /// A held document.
     Held,
     /// A backfill.
@@ -97,13 +99,13 @@ pub(crate) fn mappings(index: &str) -> Value {
         "properties": {
             "kind": keyword,
             "body": { "type": "object", "enabled": false },
-            // A held document.
+            // A held document; one that an index version lacks.
             "id": keyword,
             "version": { "type": "long" },
             "subgraph": { "type": "keyword", "ignore_above": MAX_KEYWORD },
             "replayed": { "type": "boolean" },
             "next_at": { "type": "long" },
-            // A backfill, an index version, a partition of dead letters; fan-outs.
+            // A backfill, an index version and what it lacks, a partition of dead letters; fan-outs.
             "number": { "type": "long" },
             "ended": { "type": "boolean" },
             // Figures, the steps of a document.
@@ -136,6 +138,16 @@ fn row_of(kind: &str, name: &str) -> String {
     }
     let digest = Sha256::digest(name.as_bytes());
     digest.iter().fold(format!("{kind}#"), |row, byte| row + &format!("{byte:02x}"))
+}
+
+/// A row for the plan of an index version.
+pub(super) fn plan_row(number: u32, chance: u64) -> String {
+    format!("version:{number}:{chance:016x}")
+}
+
+/// The row of a document that an index version lacks.
+pub(super) fn lack_row(number: u32, id: &DocumentId) -> String {
+    row_of("lack", &format!("{number}:{id}"))
 }
 
 /// The row of a backfill.

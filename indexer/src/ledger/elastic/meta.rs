@@ -1,18 +1,12 @@
-//! What there is one of: the epoch, the state of the index, and the served index version. All move by compare-and-set.
+//! What there is one of: the epoch, the state of the index, and what people want of its lane. All move by compare-and-set.
 
 use plan::Epoch;
 use search::elastic::{ElasticError, Rows, Stamp, When, Write};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 
-use super::{
-    layout::{BACKFILL_LANE, EPOCH, Kind, SERVED, STATE},
-    told,
-};
-use crate::{
-    StateError,
-    ledger::{DocumentSchema, IndexState, IndexVersion, LaneWishes, read_plan},
-};
+use super::layout::{BACKFILL_LANE, EPOCH, Kind, STATE};
+use crate::ledger::{IndexState, LaneWishes};
 
 /// How often a compare-and-set is begun anew. Each time somebody else has got on, so that even many get through.
 pub(super) const ATTEMPTS: usize = 100;
@@ -26,19 +20,6 @@ struct MetaRow<T> {
 #[derive(Serialize, Deserialize)]
 struct EpochBody {
     epoch: Epoch,
-}
-
-#[derive(Serialize, Deserialize)]
-struct VersionRow {
-    kind: Kind,
-    number: u32,
-    body: VersionBody,
-}
-
-#[derive(Serialize, Deserialize)]
-struct VersionBody {
-    plan: Box<RawValue>,
-    schema: Option<DocumentSchema>,
 }
 
 /// The condition of a write over what was read.
@@ -125,23 +106,4 @@ pub(super) async fn change_wishes(
     }
     let row = MetaRow { kind: Kind::Meta, body: to };
     rows.write(Write::put(BACKFILL_LANE, &row, unchanged(stamp))).await
-}
-
-/// The served index version, with what [`serve`] needs to replace it; `None` before the first.
-pub(crate) async fn served_version(rows: &Rows) -> Result<Option<(IndexVersion, Stamp)>, StateError> {
-    let Some((row, stamp)) = rows.get::<VersionRow>(SERVED).await.map_err(told)? else { return Ok(None) };
-    let plan = read_plan(row.body.plan.get(), &format!("{} of {}", rows.alias(), rows.server_name()))?;
-    Ok(Some((IndexVersion { version: row.number, plan, schema: row.body.schema }, stamp)))
-}
-
-/// Serves an index version instead of the one that was read, or as the first; says whether nobody else was faster.
-pub(crate) async fn serve(
-    rows: &Rows,
-    version: &IndexVersion,
-    before: Option<Stamp>,
-) -> Result<bool, StateError> {
-    let plan = RawValue::from_string(version.plan.to_json()).expect("a plan is written as JSON");
-    let body = VersionBody { plan, schema: version.schema.clone() };
-    let row = VersionRow { kind: Kind::Version, number: version.version, body };
-    rows.write(Write::put(SERVED, &row, unchanged(before))).await.map_err(told)
 }

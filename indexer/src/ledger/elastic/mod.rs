@@ -12,16 +12,18 @@ pub(crate) mod layout;
 mod letters;
 mod meta;
 mod processes;
+mod versions;
 
 use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion, Epoch};
 use search::elastic::{Client, ElasticError, Rows, Trouble};
 
-pub(crate) use self::meta::{serve, served_version};
+pub(crate) use self::versions::{Versions, known, put};
 use self::{held::HeldDocuments, lately::Histories, processes::Processes};
 use super::{
     Backfill, BackfillIds, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState, IndexVersion,
     LaneWishes, Ledger, RetryPauses,
+    versions::{KnownVersion, Lack, VersionState, served},
 };
 #[cfg(feature = "kafka")]
 use crate::ledger::settled::{Reach, Settled};
@@ -49,11 +51,12 @@ impl ElasticLedger {
         Self { rows, held, processes, histories }
     }
 
-    /// The ledger of a provisioned index, and the index version that it serves, whose plan names the pauses.
-    pub async fn open(client: Client, index: &str) -> Result<(Self, IndexVersion), StateError> {
-        let served = served(&rows(client.clone(), index)).await?;
-        let ledger = Self::new(client, index, RetryPauses::from(&served.plan.errors));
-        Ok((ledger, served))
+    /// The ledger of a provisioned index, and its versions. The plan of the served one names the pauses.
+    pub async fn open(client: Client, index: &str) -> Result<(Self, Vec<KnownVersion>), StateError> {
+        let versions = all_versions(&rows(client.clone(), index)).await?;
+        let served = served(&versions).expect("one of them is served");
+        let ledger = Self::new(client, index, RetryPauses::from(&served.plan().errors));
+        Ok((ledger, versions))
     }
 }
 
@@ -70,10 +73,11 @@ impl ElasticLedger {
     }
 }
 
-/// The served index version.
-async fn served(rows: &Rows) -> Result<IndexVersion, StateError> {
-    match served_version(rows).await? {
-        Some((version, _)) => Ok(version),
+/// All index versions, of which one is served.
+async fn all_versions(rows: &Rows) -> Result<Vec<KnownVersion>, StateError> {
+    let (versions, _) = known(rows).await?;
+    match served(&versions) {
+        Some(_) => Ok(versions),
         None => Err(StateError::NotProvisioned(format!(
             "{} of {} holds no plan",
             rows.alias(),
@@ -93,7 +97,45 @@ fn told(error: ElasticError) -> StateError {
 #[async_trait]
 impl Ledger for ElasticLedger {
     async fn served(&self) -> Result<IndexVersion, StateError> {
-        served(&self.rows).await
+        let versions = all_versions(&self.rows).await?;
+        Ok(served(&versions).expect("one of them is served").version.clone())
+    }
+
+    async fn versions(&self) -> Result<Vec<KnownVersion>, StateError> {
+        all_versions(&self.rows).await
+    }
+
+    async fn version_states(&self) -> Result<Vec<(u32, VersionState)>, StateError> {
+        versions::states(&self.rows).await.map_err(told)
+    }
+
+    async fn change_version(
+        &self,
+        number: u32,
+        from: &VersionState,
+        to: &VersionState,
+    ) -> Result<bool, StateError> {
+        versions::change(&self.rows, number, from, to).await.map_err(told)
+    }
+
+    async fn promote(&self, from: u32, to: u32) -> Result<bool, StateError> {
+        versions::promote(&self.rows, from, to).await.map_err(told)
+    }
+
+    async fn forget_version(&self, number: u32) -> Result<(), StateError> {
+        versions::forget(&self.rows, number).await.map_err(told)
+    }
+
+    async fn note_lacks(&self, number: u32, lacks: Vec<Lack>) -> Result<(), StateError> {
+        versions::note_lacks(&self.rows, number, lacks).await.map_err(told)
+    }
+
+    async fn lacks(&self, number: u32, limit: usize) -> Result<Vec<Lack>, StateError> {
+        versions::lacks(&self.rows, number, limit).await.map_err(told)
+    }
+
+    async fn fill_lacks(&self, number: u32, lacks: Vec<Lack>) -> Result<(), StateError> {
+        versions::fill_lacks(&self.rows, number, lacks).await.map_err(told)
     }
 
     async fn take_epoch(&self, stored: Epoch) -> Result<Epoch, StateError> {
