@@ -28,6 +28,11 @@ pub(super) struct Swaps {
 
 impl Swaps {
     pub(super) fn new(world: &Arc<World>) -> Self {
+        // A write that was given up may arrive later in one version alone, until its document is fetched anew. On a server that
+        // can't be told from a rule that is broken; in a file it can't be.
+        if world.is_shared {
+            world.witness().interrupts();
+        }
         Self { world: Arc::clone(world), newest: AtomicU32::new(1) }
     }
 
