@@ -81,8 +81,11 @@ impl Swaps {
         for (id, version) in shown {
             let now = documents.get(&id).await.map(|document| document.version);
             // What was deleted before a version was made is not copied to it.
-            let is_deleted = now.is_none() && self.is_deleted_elsewhere(&id, version).await;
-            self.world.witness().shows(searched, &id, if is_deleted { Some(version) } else { now });
+            if now.is_none() && self.is_deleted_elsewhere(&id, version).await {
+                self.world.witness().deleted(&id);
+                continue;
+            }
+            self.world.witness().shows(searched, &id, now);
         }
         for document in documents.stored().await {
             self.world.witness().shows(searched, &document.id, Some(document.version));

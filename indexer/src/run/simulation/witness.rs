@@ -149,6 +149,11 @@ impl Witness {
         }
     }
 
+    /// A document that searches have shown is deleted. Its tombstone goes with the last version that has one.
+    pub(super) fn deleted(&mut self, id: &DocumentId) {
+        self.shown.remove(id);
+    }
+
     /// Some other rule is broken.
     pub(super) fn breaks(&mut self, fault: String) {
         self.broken.push(fault);
