@@ -292,15 +292,13 @@ impl Index {
         place.check()?;
         #[cfg(feature = "kafka")]
         if place.kafka.is_some() {
-            let (_, served) = ElasticLedger::open(place.client()?, name).await?;
-            let open = OpenVersion::stored(None, place, Arc::new(served.plan), served.version)?;
-            return Ok(open.into_served(policy_url));
+            let (_, known) = ElasticLedger::open(place.client()?, name).await?;
+            let lacking = || StateError::NotProvisioned(format!("the ledger of {name} serves no version"));
+            return searches_of(&known, None, place, policy_url, lacking);
         }
         let state = StateFile::open(&place.state, name)?;
         let known = known_versions(&state)?;
-        let served = versions::served(&known).ok_or_else(|| not_provisioned(state.path()))?;
-        let plan = Arc::new(served.plan().clone());
-        Ok(OpenVersion::stored(Some(&state), place, plan, served.number())?.into_served(policy_url))
+        searches_of(&known, Some(&state), place, policy_url, || not_provisioned(state.path()))
     }
 
     /// Opens an index whose ledger is beside its documents and whose log is on Kafka.
@@ -436,6 +434,19 @@ impl Index {
     pub(crate) fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.plan.graph.timeout_ms)
     }
+}
+
+/// The searches of the served one of these versions.
+fn searches_of(
+    known: &[KnownVersion],
+    state: Option<&StateFile>,
+    place: &Place,
+    policy_url: Option<String>,
+    lacking: impl FnOnce() -> StateError,
+) -> Result<ServedIndex, StateError> {
+    let served = versions::served(known).ok_or_else(lacking)?;
+    let plan = Arc::new(served.plan().clone());
+    Ok(OpenVersion::stored(state, place, plan, served.number())?.into_served(policy_url))
 }
 
 /// The store over the served version, that writes what it is given to the others as well.
