@@ -115,8 +115,6 @@ impl Filling {
             VersionState::Ready | VersionState::Kept => self.heal(known).await,
             VersionState::Served => self.fetch_lacks(number).await,
             VersionState::Removing if self.is_written_by_none(number).await? => {
-                // A promotion that broke off may have left searches with it.
-                lead_alias(&self.index).await?;
                 self.index.open_version(known)?.remove().await?;
                 self.index.ledger.forget_version(number).await?;
                 tracing::info!(version = number, "the index version is removed");
@@ -205,6 +203,8 @@ impl Filling {
         let keep = usize::try_from(self.index.plan.keep_versions).unwrap_or(usize::MAX);
         let mut moved = false;
         for old in kept.skip(keep) {
+            // A promotion that broke off may have left searches with it.
+            lead_alias(&self.index).await?;
             moved |= self.change(old, &VersionState::Removing).await?;
         }
         Ok(moved)
