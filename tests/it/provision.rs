@@ -77,7 +77,7 @@ fn what_is_lost_is_made_again_and_nothing_else() {
     // A provision that was killed leaves what its last steps would have made undone: these, step by step from the end.
     let ledger = "/studio-search-remade-ledger-000001";
     let forget_plan =
-        || drop(server.succeed("DELETE", &format!("{ledger}/_doc/served?refresh=true"), &Value::Null));
+        || drop(server.succeed("DELETE", &format!("{ledger}/_doc/versions?refresh=true"), &Value::Null));
     let plan = ("add", "index version");
     forget_plan();
     provisions(&[plan]);
