@@ -10,7 +10,7 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::{seat::Seat, servers::documents::Documents, world::World};
+use super::{mutant::Mutant, seat::Seat, servers::documents::Documents, world::World};
 use crate::{
     ledger::{Ledger as _, versions::VersionState},
     promotion::{self, PromotionError},
@@ -28,9 +28,9 @@ pub(super) struct Swaps {
 
 impl Swaps {
     pub(super) fn new(world: &Arc<World>) -> Self {
-        // A write that was given up may arrive later in one version alone, until its document is fetched anew. On a server that
-        // can't be told from a rule that is broken; in a file it can't be.
-        if world.is_shared {
+        // A write to one version may fail or arrive late; until its document is fetched anew, a swap shows what was there before.
+        // That can't be told from the rule that this breaks on purpose, so that nothing else is held to it here.
+        if world.mutant != Some(Mutant::CopyLater) {
             world.witness().interrupts();
         }
         Self { world: Arc::clone(world), newest: AtomicU32::new(1) }
