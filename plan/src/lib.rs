@@ -15,6 +15,7 @@ pub mod id;
 pub mod index_plan;
 pub mod kafka_plan;
 pub mod record;
+mod search_plan;
 mod store_kind;
 pub mod version;
 pub mod window;
