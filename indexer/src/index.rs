@@ -48,8 +48,10 @@ pub struct Index {
     /// The index versions that are written, the served one first.
     pub live: Vec<u32>,
     /// The served one, opened.
+    #[cfg(feature = "kafka")]
     own: OpenVersion,
     /// The others, by number.
+    #[cfg(feature = "kafka")]
     others: Vec<OpenVersion>,
     /// Where log and ledger are.
     pub(crate) world: World,
@@ -279,7 +281,21 @@ impl Index {
         let (plan, version) = (Arc::new(served.plan().clone()), served.number());
         let (store, searcher) = (written_together(&own, &others, &ledger), Arc::clone(&own.searcher));
         let place = Arc::new(place.clone());
-        Ok(Self { plan, version, live, own, others, world, place, log, ledger, store, searcher })
+        Ok(Self {
+            plan,
+            version,
+            live,
+            #[cfg(feature = "kafka")]
+            own,
+            #[cfg(feature = "kafka")]
+            others,
+            world,
+            place,
+            log,
+            ledger,
+            store,
+            searcher,
+        })
     }
 
     /// Opens the searches of the provisioned index of this name, and nothing else of it. Its policies are asked at this address,
