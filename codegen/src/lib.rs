@@ -11,6 +11,7 @@ mod connector;
 mod coverage;
 mod docs;
 mod fetch;
+mod filters;
 mod id_count;
 mod id_query;
 mod json_schema;

@@ -1,12 +1,11 @@
 //! What tests of a configuration name must be in the document: fields of filters, sorts, facets and expected documents.
 
-use std::sync::Arc;
-
-use plan::{Diagnostic, FieldKind, FieldTree, SourceText, filter};
+use plan::{Diagnostic, FieldKind, FieldTree};
 use serde_json::Value;
 
 use crate::{
     config::{Config, Located, TestSearch},
+    filters,
     mapping::unknown_path,
 };
 
@@ -51,15 +50,5 @@ fn check_search(config: &Config, tree: &FieldTree, search: &TestSearch, diagnost
     });
     diagnostics.extend(facets.chain(sorts).filter_map(|path| unknown_path(config, tree, &path)));
     let Some(written) = &search.filter else { return };
-    let source = Arc::new(SourceText { name: "<filter>".to_owned(), text: written.value.clone() });
-    let checked = filter::parse(&source).map_err(|mistake| vec![mistake]);
-    let Err(mistakes) = checked.and_then(|filter| filter.check(tree).map(drop)) else { return };
-    let text = config.source.text.get(written.range.clone()).unwrap_or_default();
-    // Exact where the filter stands in the file as it is, else the whole of it.
-    let start = text.find(&written.value).map(|at| written.range.start + at);
-    for mistake in mistakes {
-        let part = mistake.place.as_ref().map_or(0..0, |(_, range)| range.clone());
-        let range = start.map_or(written.range.clone(), |start| start + part.start..start + part.end);
-        diagnostics.push(mistake.at(&config.source, range));
-    }
+    diagnostics.extend(filters::mistakes(config, tree, written));
 }

@@ -3,10 +3,10 @@
 //! The ledger decides, by compare-and-set, who of several is first; the alias of a server follows it. A promotion that broke off
 //! between the two is finished by the next one.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use plan::{
-    Code, IndexPlan, SourceText,
+    Code, IndexPlan,
     code::backfill::{SS604, SS605, SS606},
     filter::{self, CheckedFilter},
 };
@@ -264,12 +264,9 @@ async fn count(version: &OpenVersion, condition: &str) -> Result<u64, PromotionE
 }
 
 fn checked(plan: &IndexPlan, condition: &str) -> Result<CheckedFilter, String> {
-    let source = Arc::new(SourceText { name: "<filter>".to_owned(), text: condition.to_owned() });
-    let parsed = filter::parse(&source).map_err(|mistake| mistake.message)?;
-    let joined = |mistakes: Vec<plan::Diagnostic>| {
+    filter::checked("<filter>", condition, &plan.fields).map_err(|mistakes| {
         mistakes.into_iter().map(|mistake| mistake.message).collect::<Vec<_>>().join("; ")
-    };
-    parsed.check(&plan.fields).map_err(joined)
+    })
 }
 
 /// A search of everything, that counts alone.

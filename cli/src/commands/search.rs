@@ -1,13 +1,13 @@
 //! `search`: asks the index, and shows hits that fit the terminal.
 
-use std::{convert::Infallible, path::Path, sync::Arc};
+use std::{convert::Infallible, path::Path};
 
 use ::search::{
     Cursor, Facet, FacetValue, Hit, SearchError, SearchRequest, SearchResponse, SuggestRequest, Suggestion,
 };
 use indexer::Index;
 use plan::{
-    FieldKind, IndexPlan, SourceText,
+    FieldKind, IndexPlan,
     filter::{self, CheckedFilter, values_at},
 };
 use serde::Serialize;
@@ -116,9 +116,7 @@ pub(crate) async fn suggest(
 
 /// A filter in the language of the index; a failure shows what is wrong with it.
 pub(super) fn checked(plan: &IndexPlan, text: String) -> Result<CheckedFilter, Failure> {
-    let source = Arc::new(SourceText { name: "<filter>".to_owned(), text });
-    let parsed = filter::parse(&source).map_err(|mistake| Failure::of_diagnostics(vec![mistake]))?;
-    parsed.check(&plan.fields).map_err(Failure::of_diagnostics)
+    filter::checked("<filter>", text, &plan.fields).map_err(Failure::of_diagnostics)
 }
 
 impl From<SearchError> for Failure {

@@ -1,20 +1,20 @@
 //! `search.access:` — who may see what: how callers are named, and a filter for each.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use plan::{
-    Diagnostic, FieldTree, SourceText,
+    Diagnostic, FieldTree,
     code::config as codes,
-    filter,
     index_plan::{AccessPlan, Policies},
 };
 
 use super::{
     Config,
     graph::{read_header_name, read_url},
-    reader::{Item, Located, Reader, part_of},
+    reader::{Item, Located, Reader},
     written::Value,
 };
+use crate::filters;
 
 /// Restricts searches by who asks.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,24 +109,11 @@ pub(crate) fn plan(
         AccessRules::Filters(policies) => {
             let mut filters = BTreeMap::new();
             for CallerPolicy { caller, filter } in policies {
-                diagnostics.extend(mistakes(config, tree, filter));
+                diagnostics.extend(filters::mistakes(config, tree, filter));
                 filters.insert(caller.value.clone(), filter.value.clone());
             }
             Policies::Filters(filters)
         }
     };
     Some(AccessPlan { header: header.clone(), policies })
-}
-
-/// What is wrong with a filter, at its place in the file.
-fn mistakes(config: &Config, tree: &FieldTree, filter: &Located<String>) -> Vec<Diagnostic> {
-    let source = Arc::new(SourceText { name: "<policy>".to_owned(), text: filter.value.clone() });
-    let parsed = filter::parse(&source).map_err(|mistake| vec![mistake]);
-    let mistakes = parsed.and_then(|parsed| parsed.check(tree)).err().unwrap_or_default();
-    let placed = |mistake: Diagnostic| {
-        let part = mistake.place.as_ref().map_or(0..0, |(_, range)| range.clone());
-        let range = part_of(&config.source, &filter.range, &filter.value, &part);
-        mistake.at(&config.source, range)
-    };
-    mistakes.into_iter().map(placed).collect()
 }

@@ -26,7 +26,6 @@ use std::sync::Arc;
 
 use plan::{Diagnostic, SourceText, code::config as codes};
 
-pub(crate) use self::fields::KINDS;
 pub use self::{
     access::{AccessConfig, AccessRules, CallerPolicy},
     cases::{Counts, Expected, TestCase, TestEvent, TestSearch},
@@ -46,6 +45,7 @@ pub use self::{
     sources::{CoverageException, Freshness, SourceConfig, SourceEndpoint},
     units::rate_per_second,
 };
+pub(crate) use self::{fields::KINDS, reader::part_of};
 use self::{
     reader::{Item, Reader, Section, Standing},
     variables::Lookup,

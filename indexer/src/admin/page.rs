@@ -1,13 +1,13 @@
 //! The status page: how the index is doing, and a search box with facets to click. Plain HTML, rendered here.
 
-use std::{fmt::Write, sync::Arc};
+use std::fmt::Write;
 
 use axum::{
     extract::{Query, State},
     response::Html,
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use plan::{Diagnostic, IndexPlan, SourceText, diagnostic::line_and_column, field::MappingKind, filter};
+use plan::{Diagnostic, IndexPlan, diagnostic::line_and_column, field::MappingKind, filter};
 use search::{Cursor, Facet, Highlight, Hit, SearchRequest, SearchResponse, Sort};
 use serde::Deserialize;
 use serde_json::Value;
@@ -91,10 +91,7 @@ pub(super) async fn show_figures(State(Shared { admin }): State<Shared>) -> Html
 fn request(asked: &Asked, plan: &IndexPlan) -> Result<SearchRequest, Vec<Diagnostic>> {
     let filter = match asked.filter.trim() {
         "" => None,
-        text => {
-            let source = Arc::new(SourceText { name: "<filter>".to_owned(), text: text.to_owned() });
-            Some(filter::parse(&source).map_err(|finding| vec![finding])?.check(&plan.fields)?)
-        }
+        text => Some(filter::checked("<filter>", text, &plan.fields)?),
     };
     let sort = (!asked.sort.is_empty()).then(|| asked.sort.parse::<Sort>().ok()).flatten();
     Ok(SearchRequest {

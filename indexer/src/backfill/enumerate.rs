@@ -4,12 +4,11 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
 use plan::{
-    Diagnostic, DocumentId, IdKind, SourceText,
+    DocumentId, IdKind,
     code::backfill as codes,
     filter,
     id::MAX_ID_BYTES,
@@ -175,13 +174,10 @@ impl Backfills {
         cursor: Option<&str>,
         first: usize,
     ) -> Result<SearchResponse, Failure> {
-        let source = Arc::new(SourceText { name: "<filter>".to_owned(), text: filter.to_owned() });
-        let unfit = |mistake: Option<Diagnostic>| {
-            Failure::Filter(mistake.map_or_else(|| "it can't be read".to_owned(), |mistake| mistake.message))
-        };
-        let parsed = filter::parse(&source).map_err(|mistake| unfit(Some(mistake)))?;
-        let checked =
-            parsed.check(&self.plan.fields).map_err(|mistakes| unfit(mistakes.into_iter().next()))?;
+        let checked = filter::checked("<filter>", filter, &self.plan.fields).map_err(|mistakes| {
+            let first = mistakes.into_iter().next();
+            Failure::Filter(first.map_or_else(|| "it can't be read".to_owned(), |mistake| mistake.message))
+        })?;
         let request = SearchRequest {
             filter: Some(checked),
             first,

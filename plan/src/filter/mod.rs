@@ -22,6 +22,8 @@ pub mod scalar;
 mod tests;
 pub mod words;
 
+use std::sync::Arc;
+
 pub use ast::{Circle, Filter, Order};
 pub use checked::{CheckedFilter, Condition, List, Place, Test, TestKind};
 pub use operand::{Operand, Operands};
@@ -30,6 +32,19 @@ pub use pattern::Pattern;
 pub use record::values_at;
 pub use resolve::routes;
 pub use scalar::Scalar;
+
+use crate::{Diagnostic, FieldTree, SourceText};
+
+/// Reads a filter of documents with these fields. The text is called by this name where it is shown with its mistakes, of which all are told
+/// that can be found: the first one where it can't be parsed.
+pub fn checked(
+    name: &str,
+    text: impl Into<String>,
+    fields: &FieldTree,
+) -> Result<CheckedFilter, Vec<Diagnostic>> {
+    let source = Arc::new(SourceText { name: name.to_owned(), text: text.into() });
+    parse(&source).map_err(|mistake| vec![mistake])?.check(fields)
+}
 
 /// The longest filter in bytes. The tokens of a longer one would cost memory before the parser could refuse it.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;

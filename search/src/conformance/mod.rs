@@ -17,12 +17,10 @@ pub mod searches;
 pub mod store;
 pub mod suggestions;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use plan::{
-    DocumentId, DocumentVersion, FieldTree, IndexPlan, SourceText,
-    filter::{CheckedFilter, parse},
+    DocumentId, DocumentVersion, FieldTree, IndexPlan,
+    filter::{self, CheckedFilter},
 };
 
 use crate::{
@@ -76,9 +74,7 @@ pub trait TestIndex: Send + Sync {
 
 /// A filter that fits these fields.
 pub fn checked(text: &str, fields: &FieldTree) -> CheckedFilter {
-    let source = Arc::new(SourceText { name: "<filter>".to_owned(), text: text.to_owned() });
-    let parsed = parse(&source).unwrap_or_else(|finding| panic!("{text}: {finding:?}"));
-    parsed.check(fields).unwrap_or_else(|findings| panic!("{text}: {findings:?}"))
+    filter::checked("<filter>", text, fields).unwrap_or_else(|findings| panic!("{text}: {findings:?}"))
 }
 
 fn id(text: &str) -> DocumentId {

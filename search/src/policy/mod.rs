@@ -5,10 +5,10 @@
 
 mod service;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use plan::{
-    Code, FieldTree, IndexPlan, SourceText,
+    Code, FieldTree, IndexPlan,
     code::search as codes,
     filter::{self, CheckedFilter},
     index_plan::{DEFAULT_POLICY, Policies},
@@ -150,9 +150,7 @@ impl Access {
 
 /// A policy's text as a filter of the index.
 fn checked(fields: &FieldTree, index: &str, caller: &str, text: &str) -> Result<CheckedFilter, AccessError> {
-    let source = Arc::new(SourceText { name: "<policy>".to_owned(), text: text.to_owned() });
-    let parsed = filter::parse(&source).map_err(|mistake| vec![mistake]);
-    parsed.and_then(|parsed| parsed.check(fields)).map_err(|mistakes| AccessError::NoFilter {
+    filter::checked("<policy>", text, fields).map_err(|mistakes| AccessError::NoFilter {
         caller: caller.to_owned(),
         index: index.to_owned(),
         reason: mistakes.first().map_or_else(String::new, |mistake| mistake.message.clone()),

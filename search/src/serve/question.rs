@@ -1,9 +1,7 @@
 //! What callers ask, as they write it: in a body of JSON, in the address, or as arguments of a GraphQL field.
 
-use std::sync::Arc;
-
 use plan::{
-    IndexPlan, SourceText,
+    IndexPlan,
     filter::{self, CheckedFilter},
 };
 use serde::Deserialize;
@@ -81,9 +79,8 @@ impl SuggestQuestion {
 /// A filter that fits the fields of the index; blank is none.
 fn checked(plan: &IndexPlan, text: Option<String>) -> Result<Option<CheckedFilter>, Refusal> {
     let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(None) };
-    let source = Arc::new(SourceText { name: "<filter>".to_owned(), text });
-    let parsed = filter::parse(&source).map_err(|mistake| Refusal::of_diagnostics(&[mistake]))?;
-    parsed.check(&plan.fields).map(Some).map_err(|mistakes| Refusal::of_diagnostics(&mistakes))
+    let checked = filter::checked("<filter>", text, &plan.fields);
+    checked.map(Some).map_err(|mistakes| Refusal::of_diagnostics(&mistakes))
 }
 
 /// The parameters of an address, each with its value, in order.
