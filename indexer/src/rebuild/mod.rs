@@ -21,6 +21,7 @@ pub mod refusals;
 mod throttle;
 mod verify;
 
+pub(crate) use self::places::BEHIND_BYTES;
 use std::{
     sync::{Arc, PoisonError},
     time::Duration,
@@ -56,7 +57,7 @@ use crate::{
 
 /// Entries of a lane that are read and not complete, at most. About 200 bytes each; more would only wait here instead of
 /// in the log, fewer would find fewer equal ids to coalesce.
-const WINDOW: usize = 20_000;
+pub(crate) const WINDOW: usize = 20_000;
 
 /// Entries read at once.
 const PAGE: usize = 2_000;

@@ -18,7 +18,7 @@ const MOST_BEHIND: usize = 4_000;
 const FEWEST_BEHIND: usize = 100;
 
 /// The same in bytes, for documents that are large.
-const BEHIND_BYTES: usize = 16 << 20;
+pub(crate) const BEHIND_BYTES: usize = 16 << 20;
 
 /// What is written within so long leaves room for more behind it. A live change waits no longer behind a backfill.
 const SOON: Duration = Duration::from_millis(700);

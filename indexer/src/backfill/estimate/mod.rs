@@ -26,16 +26,20 @@ pub use self::{
 };
 use self::{range::count, sampling::Samples, schedule::Work, subgraphs::Places};
 use super::{Backfills, enumerate::Failure};
-use crate::{Index, StateError, graph::GraphError, ledger::BackfillIds, log::Lane, now_ms};
+use crate::{
+    Index, StateError,
+    graph::GraphError,
+    ledger::BackfillIds,
+    log::Lane,
+    now_ms,
+    rebuild::{BEHIND_BYTES, WINDOW},
+};
 
 /// How many requests more than full batches need: the last ids of a page, or of a moment, share a request that isn't full.
 const NOT_FULL: f64 = 0.02;
 
-/// Bytes of what waits to be written, at most.
-const BEHIND_BYTES: f64 = (16 << 20) as f64;
-
-/// Entries of the lane that are read and not complete, at most, and about what each takes.
-const ENTRIES: (f64, f64) = (20_000.0, 200.0);
+/// About what an entry takes that is read and not complete, in bytes.
+const ENTRY_BYTES: f64 = 200.0;
 
 /// What an index takes beside each byte of its documents, where nothing is there to be measured: documents with values, words
 /// and nested elements beside them. Movies of 400 bytes with eleven fields take the likely factor on SQLite.
@@ -246,8 +250,8 @@ impl Facts {
             None => documents.by(stored).by(INDEX_FACTOR),
         };
         let in_flight = count(plan.graph.max_concurrency * batch_size) * samples.largest();
-        let (entries, each) = ENTRIES;
-        let memory_bytes = (in_flight + bytes.high.min(BEHIND_BYTES) + total.min(entries) * each).ceil();
+        let (behind, entries) = (count(BEHIND_BYTES), count(WINDOW));
+        let memory_bytes = (in_flight + bytes.high.min(behind) + total.min(entries) * ENTRY_BYTES).ceil();
         let notes = notes(plan, &ids, &samples, measured, subgraphs.is_empty());
         Ok(Estimate {
             documents: documents.whole(),

@@ -28,11 +28,6 @@ pub(super) struct Swaps {
 
 impl Swaps {
     pub(super) fn new(world: &Arc<World>) -> Self {
-        // A write to one version may fail or arrive late; until its document is fetched anew, a swap shows what was there before.
-        // That can't be told from the rule that this breaks on purpose, so that nothing else is held to it here.
-        if world.mutant != Some(Mutant::CopyLater) {
-            world.witness().interrupts();
-        }
         Self { world: Arc::clone(world), newest: AtomicU32::new(1) }
     }
 
@@ -77,6 +72,11 @@ impl Swaps {
             let fault = format!("searches are answered from version {searched}, which is {state:?}");
             return self.world.witness().breaks(fault);
         };
+        // A write to one version may fail or arrive late; until its document is fetched anew, a swap shows what was there before.
+        // That can't be told from the rule that this breaks on purpose, so that nothing else is held to it here.
+        if self.world.mutant != Some(Mutant::CopyLater) {
+            return;
+        }
         let shown = self.world.witness().shown();
         for (id, version) in shown {
             let now = documents.get(&id).await.map(|document| document.version);
