@@ -176,6 +176,12 @@ pub(crate) enum Command {
         /// Where the status page, metrics and health listen, instead of `admin.listen`
         #[arg(long, value_name = "ADDR")]
         admin: Option<SocketAddr>,
+        /// Follow index.yaml and the files that it names: what compiles is provisioned, and never promoted
+        ///
+        /// Changes that can be made in place are worked by at once; a change that can't makes an index version beside the served
+        /// one. What doesn't compile is told, and the plan that was there goes on. Addresses and credentials are read at the start.
+        #[arg(long, conflicts_with = "once")]
+        watch_config: bool,
     },
     /// Stop consuming, for all processes of this index
     Pause {

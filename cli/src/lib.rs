@@ -105,8 +105,9 @@ fn obey(args: Args, output: &mut Output) -> Result<Exit, Failure> {
 async fn dispatch(command: Command, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
     match command {
         // These stop by themselves when they are asked to.
-        Command::Run { file, once, role, admin } => {
-            commands::run::run(&file, once, role, admin, env, output).await
+        Command::Run { file, once, role, admin, watch_config } => {
+            let wish = commands::run::Wish { once, role, admin, watch_config };
+            commands::run::run(&file, wish, env, output).await
         }
         Command::Serve(serve) => commands::serve::serve(&serve, env, output).await,
         Command::Demo { once, port, dir } => commands::demo::demo(once, port, dir, env, output).await,
@@ -179,8 +180,8 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
 /// Carries out a command about backfills.
 async fn answer_backfill(command: Backfill, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
     match command {
-        Backfill::Start { file, ids, filter, now, rate, follow, estimate, sample } => {
-            let wish = commands::backfill::Wish { ids, filter, now, rate, follow };
+        Backfill::Start { file, ids, filter, now, rate, follow, into_new_version, estimate, sample } => {
+            let wish = commands::backfill::Wish { ids, filter, now, rate, follow, into_new_version };
             if estimate {
                 return commands::backfill::estimate::estimate(&file, wish, sample, env, output).await;
             }

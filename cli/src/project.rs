@@ -315,6 +315,12 @@ impl Project {
         Ok(self.texts_with(schema))
     }
 
+    /// The configuration and every file that it names for the plan.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let named = self.config.wanted_files().into_iter().map(|wanted| resolve(&self.folder, &wanted.path));
+        std::iter::once(self.file.clone()).chain(named).collect()
+    }
+
     /// The texts that the configuration names, without a network.
     fn written_texts(&self) -> (Option<Texts>, Vec<Diagnostic>) {
         self.texts_with(None)
@@ -419,7 +425,7 @@ fn read(path: &Path, environment: &Environment) -> Result<Read, Failure> {
 }
 
 /// The configuration that a path stands for, and its folder.
-fn located(path: &Path) -> (PathBuf, PathBuf) {
+pub(crate) fn located(path: &Path) -> (PathBuf, PathBuf) {
     let file = tidy(&if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() });
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
     (file, folder)

@@ -1,9 +1,11 @@
-//! Index versions on their way: filled from the served one, healed, and removed, in steps that may be repeated.
+//! Index versions on their way: filled from the served one or by a backfill, healed, and removed, in steps that may be repeated.
 //!
 //! Whoever executes for all does it. Documents are copied as they are stored, each under its own version, so that a write that
 //! came meanwhile stays; the graph is asked for nothing. Tombstones needn't be copied: filling begins when every process writes
 //! the new version, so that what is deleted from then on leaves a tombstone there, too, and what was deleted before is not found
 //! in the served version any more.
+
+mod by_backfill;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -46,12 +48,20 @@ pub(crate) struct Filling {
     acknowledged: BTreeMap<u32, Instant>,
     /// When a version is offered again what it refused.
     rests_until: BTreeMap<u32, Instant>,
+    /// When what a version of another query lacks is asked for again.
+    asked_until: BTreeMap<u32, Instant>,
 }
 
 impl Filling {
     /// Over this index, until it is stopped.
     pub(crate) fn new(index: Index, stop: CancellationToken) -> Self {
-        Self { index, stop, acknowledged: BTreeMap::new(), rests_until: BTreeMap::new() }
+        Self {
+            index,
+            stop,
+            acknowledged: BTreeMap::new(),
+            rests_until: BTreeMap::new(),
+            asked_until: BTreeMap::new(),
+        }
     }
 
     /// Works until it is stopped, or with `once` until there is nothing to be done.
@@ -106,11 +116,17 @@ impl Filling {
     /// One step of a version; says whether it went on.
     async fn step_of(&mut self, known: &KnownVersion) -> Result<bool, StateError> {
         let number = known.number();
+        // Documents of another query can't be copied from the served version.
+        let is_other_query = known.plan().fetch.query_hash != self.index.plan.fetch.query_hash;
         match &known.state {
             VersionState::Building if self.is_written_by_all(number).await? => {
                 let filling = VersionState::Filling { cursor: None, filled: 0 };
                 self.change(known, &filling).await
             }
+            VersionState::Filling { cursor, filled } if is_other_query => {
+                self.follow_backfill(known, cursor.as_ref(), *filled).await
+            }
+            VersionState::Ready | VersionState::Kept if is_other_query => self.heal_beside(known).await,
             VersionState::Filling { cursor, filled } => self.copy(known, cursor.as_ref(), *filled).await,
             VersionState::Ready | VersionState::Kept => self.heal(known).await,
             VersionState::Served => self.fetch_lacks(number).await,

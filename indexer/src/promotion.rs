@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     Index, StateError,
     index::OpenVersion,
-    ledger::versions::{KnownVersion, VersionState, served},
+    ledger::versions::{KnownVersion, Lack, VersionState, served},
 };
 
 /// How long processes may take to follow the promotion before. They look each second, and end what runs.
@@ -132,9 +132,15 @@ pub async fn promote(
         known.state == VersionState::Ready
             || known.state == VersionState::Kept && known.number() > now.number()
     };
-    let wanted = match number {
-        Some(number) => whole(&versions, number)?,
-        None => versions.iter().rev().find(waits).ok_or(PromotionError::Nothing("promote"))?,
+    let wanted = match (number, versions.iter().rev().find(waits)) {
+        (Some(number), _) => whole(index, &versions, number).await?,
+        (None, Some(wanted)) => wanted,
+        (None, None) => {
+            let is_on_its_way = |known: &&KnownVersion| known.state.is_live() && known.state.is_new();
+            let on_its_way = versions.iter().rev().find(is_on_its_way);
+            let number = on_its_way.ok_or(PromotionError::Nothing("promote"))?.number();
+            whole(index, &versions, number).await?
+        }
     };
     let (before, after) = (index.open_version(now)?, index.open_version(wanted)?);
     let failures = failures(&before, &after, smoke).await?;
@@ -156,14 +162,29 @@ pub async fn roll_back(index: &Index) -> Result<Promoted, PromotionError> {
 }
 
 /// The version of this number, which holds every document.
-fn whole(versions: &[KnownVersion], number: u32) -> Result<&KnownVersion, PromotionError> {
+async fn whole<'k>(
+    index: &Index,
+    versions: &'k [KnownVersion],
+    number: u32,
+) -> Result<&'k KnownVersion, PromotionError> {
     let refused = |reason| PromotionError::NotWhole { number, reason };
     let known = versions.iter().find(|known| known.number() == number);
     let known = known.ok_or_else(|| refused("it isn't there".to_owned()))?;
-    match known.state.is_whole() {
-        true => Ok(known),
-        false => Err(refused(format!("it is {}", known.state.name()))),
+    if known.state.is_whole() {
+        return Ok(known);
     }
+    let mut reason = format!("it is {}", known.state.name());
+    if let VersionState::Filling { filled, .. } = known.state {
+        let lacks = index.ledger.lacks(number, crate::ledger::versions::MAX_LACKS).await?;
+        reason.push_str(&format!(", {filled} documents of the served version are there so far"));
+        if let Some(Lack { id, reason: why, .. }) = lacks.first() {
+            reason.push_str(&format!(", and {} are lacking, such as {id}: {why}", lacks.len()));
+        }
+        if known.plan().fetch.query_hash != index.plan.fetch.query_hash {
+            reason.push_str("; a backfill fills it: `backfill start --into-new-version`");
+        }
+    }
+    Err(refused(reason))
 }
 
 async fn serve(index: &Index, before: &OpenVersion, after: &OpenVersion) -> Result<Promoted, PromotionError> {

@@ -14,7 +14,7 @@ mod topics;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -98,6 +98,24 @@ pub struct Process {
     name: String,
     /// The longest `graph.deadline` of all processes, in milliseconds.
     longest_deadline: Arc<AtomicU64>,
+    /// Whether somebody changed the plan of a version that lives, so that the index is to be opened anew.
+    is_changed: Arc<AtomicBool>,
+    /// Reads the endpoints again: a plan may name sources that the process didn't know at its start.
+    reread: Option<Reread>,
+}
+
+/// Reads the endpoints again; nothing where they can't be read now.
+pub type Reread = Arc<dyn Fn() -> Option<Endpoints> + Send + Sync>;
+
+/// Has a process open its index anew.
+#[derive(Debug, Clone)]
+pub struct Reopener(Arc<AtomicBool>);
+
+impl Reopener {
+    /// The process ends what runs, and goes on by what the ledger tells then.
+    pub fn reopen(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Process {
@@ -125,9 +143,22 @@ impl Process {
             fetches: Arc::default(),
             meter: Arc::default(),
             heartbeats: Heartbeats::default(),
+            is_changed: Arc::default(),
+            reread: None,
             lock,
             name,
         })
+    }
+
+    /// The same process, which reads its files of sources and ids again whenever the index versions change.
+    #[must_use]
+    pub fn rereading(self, reread: Reread) -> Self {
+        Self { reread: Some(reread), ..self }
+    }
+
+    /// The way to have the index opened anew.
+    pub fn reopener(&self) -> Reopener {
+        Reopener(Arc::clone(&self.is_changed))
     }
 
     /// The index that is worked on.
@@ -296,7 +327,12 @@ impl Process {
             seat.spawn_routes(self, tasks, stop);
             return Ok(());
         }
-        for source in &self.index.plan.sources {
+        for source in &self.index.sources {
+            if self.is_out_of_reach(source) {
+                let source = &source.name;
+                tracing::warn!(%source, "this process doesn't know the file of the source, which is not read before it is started anew");
+                continue;
+            }
             let route = self.local_route(source, once, stop)?;
             let heartbeat = self.heartbeats.begin(format!("the route of {}", source.name));
             tasks.spawn(heartbeat.drive(async move { Ok(route.run().await?) }));

@@ -108,6 +108,14 @@ pub enum StateError {
         /// What differs from the served one.
         reason: String,
     },
+    /// The plan is of another root.
+    #[error("{version} would be of another index: {reason}")]
+    OtherRoot {
+        /// The name that the new version would have.
+        version: String,
+        /// What differs from the served one.
+        reason: String,
+    },
     /// A thing beside the index can't be changed in place.
     #[error("the {what} can't be changed in place: {reason}")]
     NotInPlace {
@@ -193,6 +201,7 @@ impl StateError {
             Self::Sqlite { .. } | Self::Io { .. } | Self::EpochsUsedUp(_) => codes::SS503,
             Self::OtherIndex { .. } => codes::SS504,
             Self::NeedsNewVersion { .. } | Self::NotInPlace { .. } => codes::SS505,
+            Self::OtherRoot { .. } => codes::SS522,
             Self::StaleChanges(_) => codes::SS520,
             Self::OtherTemplate { .. } => codes::SS521,
             Self::Registry(error) => error.code(),
@@ -232,6 +241,7 @@ impl StateError {
             Self::NeedsNewVersion { .. } => {
                 "set another `state.path` (with `kafka:`, another `name`), provision it, and backfill"
             }
+            Self::OtherRoot { .. } => "give it another `name`, and another `state.path` where there is one",
             Self::NotInPlace { .. } => {
                 "mend `kafka.topics` in index.yaml, delete the topic if nothing of it is needed, or give the index another `name`"
             }

@@ -27,6 +27,7 @@ mod provision;
 mod python;
 mod registry;
 mod remote_store;
+mod retemplating;
 mod roles;
 mod secrets;
 mod secured;

@@ -162,7 +162,7 @@ fn processes_that_share_an_index_follow_its_versions() {
     }
 }
 
-fn the_alias_is_at(server: &Rest, alias: &str, index: &str) {
+pub(super) fn the_alias_is_at(server: &Rest, alias: &str, index: &str) {
     let there = server.succeed("GET", &format!("/_alias/{alias}"), &Value::Null);
     let indexes: Vec<&String> = there.as_object().expect("indexes").keys().collect();
     assert_eq!(indexes, [index], "{there:#}");
@@ -335,7 +335,7 @@ fn swaps_under_writes(folder: &Folder, graph: &RealGraph, count: usize, visible:
 }
 
 /// One search: every movie is there once, and the one that changes is no older than it was seen before.
-fn search_once(folder: &Folder, seen: &mut VecDeque<(Instant, u64)>, visible: Duration) {
+pub(super) fn search_once(folder: &Folder, seen: &mut VecDeque<(Instant, u64)>, visible: Duration) {
     let asked = Instant::now();
     let found = folder.json(&["search", "index.yaml", "--sort", "popularity:desc", "-n", "1"]);
     assert_eq!(found["total"], MOVIES, "a gap, or a double");
@@ -361,7 +361,7 @@ fn remap(folder: &Folder, field: &str) {
     folder.edit("index.yaml", "  directors: nested\n", &format!("{field}  directors: nested\n"));
 }
 
-fn versions(folder: &Folder) -> Vec<Value> {
+pub(super) fn versions(folder: &Folder) -> Vec<Value> {
     folder.status()["versions"].as_array().expect("versions").clone()
 }
 
@@ -369,7 +369,7 @@ fn numbers(folder: &Folder) -> Vec<u64> {
     versions(folder).iter().map(|version| version["number"].as_u64().expect("a number")).collect()
 }
 
-fn is_ready(folder: &Folder, number: u64) {
+pub(super) fn is_ready(folder: &Folder, number: u64) {
     eventually(SETTLES, || {
         let all = versions(folder);
         let is_ready = |version: &Value| version["number"] == number && version["state"] == "READY";
@@ -378,13 +378,13 @@ fn is_ready(folder: &Folder, number: u64) {
 }
 
 /// Runs `promote` or `rollback`, and gives the version before and the one that is served now.
-fn moved(folder: &Folder, command: &str) -> (u64, u64) {
+pub(super) fn moved(folder: &Folder, command: &str) -> (u64, u64) {
     let told = folder.json(&[command, "index.yaml"]);
     let number = |name: &str| told[name].as_u64().expect("a number");
     (number("from"), number("version"))
 }
 
-fn exported(folder: &Folder, version: &str) -> BTreeMap<String, Value> {
+pub(super) fn exported(folder: &Folder, version: &str) -> BTreeMap<String, Value> {
     let lines = folder.succeed(&["export", "index.yaml", "--version", version]);
     let row = |line: &str| {
         let row: Value = serde_json::from_str(line).expect("a line of JSON");
@@ -393,7 +393,7 @@ fn exported(folder: &Folder, version: &str) -> BTreeMap<String, Value> {
     lines.lines().map(row).collect()
 }
 
-fn refused(folder: &Folder, arguments: &[&str]) -> String {
+pub(super) fn refused(folder: &Folder, arguments: &[&str]) -> String {
     let output = folder.output(arguments);
     assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
     String::from_utf8_lossy(&output.stderr).into_owned()

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use indexer::provision::{Action, Change, ChangeSet, refuse_rebuilds};
+use indexer::provision::{Action, Change, ChangeSet, needs_backfill, refuse_rebuilds};
 use plan::{
     IndexPlan,
+    code::store::SS522,
     index_plan::{CoverageLine, CoveredBy},
 };
 use serde::Serialize;
@@ -122,9 +123,13 @@ fn save(set: &ChangeSet, path: &Path) -> Result<(), Failure> {
 pub(crate) fn what_follows(changes: &[Change]) -> Option<&'static str> {
     let is_beside = changes.iter().any(|change| change.action == Action::Rebuild);
     is_beside.then(|| match refuse_rebuilds(changes) {
+        Ok(()) if needs_backfill(changes) => {
+            "then: studio-search backfill start --into-new-version; and when it is READY: studio-search promote\n"
+        }
         Ok(()) => {
             "`run` fills the new version from the served one, without asking the graph; then: studio-search promote\n"
         }
+        Err(error) if error.code() == SS522 => "`provision` refuses that: studio-search explain SS522\n",
         Err(_) => "`provision` refuses that: studio-search explain SS505\n",
     })
 }

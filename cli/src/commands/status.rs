@@ -200,10 +200,13 @@ fn audited(name: &str, audit: &AuditProgress, paint: Paint) -> String {
 
 /// How an index version is that isn't served, or lacks documents.
 fn version_line(name: &str, version: &VersionStatus, paint: Paint) -> Option<String> {
-    let VersionStatus { number, state, lacks } = version;
+    let VersionStatus { number, state, lacks, needs_backfill } = version;
     let text = match state {
         VersionState::Served => None,
         VersionState::Building => Some("is made, and filled as soon as `run` writes it".to_owned()),
+        VersionState::Filling { filled, .. } if *needs_backfill => Some(format!(
+            "holds {filled} documents so far, and a backfill brings the others: studio-search backfill start --into-new-version"
+        )),
         VersionState::Filling { filled, .. } => Some(format!("is being filled: {filled} documents so far")),
         VersionState::Ready => Some("is ready: studio-search promote".to_owned()),
         VersionState::Kept => Some("is kept for rollback".to_owned()),

@@ -68,7 +68,7 @@ async fn scrape(admin: &Admin) -> Result<Scraped, StateError> {
 async fn lag_of(admin: &Admin, progress: &SourceProgress) -> Result<u64, StateError> {
     let name = &progress.name;
     let index = admin.index();
-    let Some(source) = index.plan.source(name) else { return Ok(0) };
+    let Some(source) = index.source(name) else { return Ok(0) };
     let end = match (&source.input, index.state()) {
         (SourceInput::File, _) => {
             let Some(path) = admin.source_files.get(name) else { return Ok(0) };
@@ -98,7 +98,7 @@ fn text(admin: &Admin, scraped: Option<&Scraped>) -> Result<String, fmt::Error> 
 /// What this process did, and how it is.
 fn register_process(registry: &mut Registry, admin: &Admin) {
     let metrics = &admin.meter.metrics;
-    metrics.begin_at_zero(admin.index().plan.sources.iter().map(|source| source.name.as_str()));
+    metrics.begin_at_zero(admin.index().sources.iter().map(|source| source.name.as_str()));
     register(registry, names::EVENTS, metrics.events.clone());
     register(registry, names::SKIPPED_EVENTS, metrics.skipped.clone());
     register(registry, names::LOOKUPS, metrics.lookups.clone());

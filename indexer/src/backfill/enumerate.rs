@@ -135,7 +135,7 @@ impl Backfills {
         if let BackfillIds::Found(filter) = &backfill.ids {
             return self.found_page(filter, backfill.cursor.as_deref()).await;
         }
-        match (&self.plan.backfill.ids, &self.ids_file) {
+        match (self.id_source(&backfill.ids), &self.ids_file) {
             (Some(IdSource::Query(query)), _) => Ok(self.query_page(query, backfill).await?),
             (Some(IdSource::File), Some(path)) => {
                 let (path, cursor, kind) = (path.clone(), backfill.cursor.clone(), self.plan.key.kind);

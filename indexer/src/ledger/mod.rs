@@ -185,6 +185,15 @@ pub enum BackfillIds {
     Given(Vec<DocumentId>),
     /// What this filter finds in the index.
     Found(String),
+    /// What `backfill.ids` names in the plan of the index version of this number, once every process writes it.
+    IntoVersion(u32),
+}
+
+impl BackfillIds {
+    /// Whether all documents are meant, also those of the index that no enumeration sees.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Enumerated | Self::IntoVersion(_))
+    }
 }
 
 /// The states of a backfill.

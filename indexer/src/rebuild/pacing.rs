@@ -146,6 +146,7 @@ impl Bench {
         let meter = Arc::<Meter>::default();
         let batches = Batches {
             requests: DocumentRequests::new(Arc::clone(&plan)),
+            others: Vec::new(),
             graph: stub.clone(),
             store: Arc::new(MemoryStore::new(Arc::clone(&plan))),
             plan,

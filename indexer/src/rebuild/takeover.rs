@@ -192,6 +192,7 @@ impl World {
         let plan = Arc::new(testing::movies());
         let batches = Batches {
             requests: DocumentRequests::new(Arc::clone(&plan)),
+            others: Vec::new(),
             plan,
             graph: Arc::new(Movies { titles: Arc::clone(&self.titles), road: graph }),
             tenure,

@@ -150,6 +150,7 @@ async fn running(script: impl IntoIterator<Item = Act>, give_up_after: Option<u3
     let batches = Batches {
         plan: Arc::clone(&index.plan),
         requests: DocumentRequests::new(Arc::clone(&index.plan)),
+        others: Vec::new(),
         graph: graph.clone(),
         store: store.clone(),
         ledger: index.ledger.clone(),

@@ -23,7 +23,7 @@ use crate::{
     heartbeat::{self, waiting},
     ledger::IndexState,
     log::{Lane, Ownership, Tenure},
-    rebuild::{Rebuild, Signals, batch::Batches, gone::GoneGuard},
+    rebuild::{Rebuild, Signals, batch::Batches, beside::Beside, gone::GoneGuard},
     route::{lookup::Lookup, run::FanOutRuns},
     tasks::joined,
 };
@@ -140,7 +140,7 @@ impl Rebuilding {
         loop {
             heartbeat::beat();
             let taken = async {
-                let highest = self.process.index.store.highest_version().await?;
+                let highest = self.process.index.highest_version().await?;
                 let stored = highest.map_or(Epoch::ZERO, DocumentVersion::epoch);
                 let epoch = self.process.index.ledger.take_epoch(stored).await?;
                 tenure.prove().await?;
@@ -174,6 +174,7 @@ impl Rebuilding {
         let Process { index, graph, fetches, meter, .. } = &*self.process;
         Batches {
             requests: DocumentRequests::new(Arc::clone(&index.plan)),
+            others: index.queries.iter().cloned().map(Beside::new).collect(),
             plan: Arc::clone(&index.plan),
             graph: Arc::clone(graph),
             tenure: Arc::clone(tenure),
@@ -209,7 +210,7 @@ impl Rebuilding {
             (plan.name.clone(), Arc::new(Lookup { meter: Arc::clone(meter), ..lookup }))
         };
         FanOutRuns {
-            lookups: index.plan.sources.iter().map(lookup).collect(),
+            lookups: index.sources.iter().map(lookup).collect(),
             log: index.log.clone(),
             ledger: index.ledger.clone(),
             stop: stop.clone(),

@@ -16,7 +16,8 @@ super::codes! {
     SS605 "there is no index version to serve instead"
         "`promote` takes the newest version that is READY, or the one that is named; `rollback` the newest older one that is KEPT. \
          A version is made by `provision`, where a change can't be made in place, and filled by `run`; `status` shows how far it is. \
-         One that is GIVEN_UP could not take the documents, and `status` tells why.";
+         One whose query is another one is filled by `backfill start --into-new-version`, and READY when it holds every document that \
+         the served version shows, and lacks none. One that is GIVEN_UP could not take the documents, and `status` tells why.";
     SS606 "another promotion was faster"
         "Two promotions or rollbacks were under way at once, and this one came second: the index is served by what the first one \
          decided; look at `studio-search status`, and decide anew. Or a process has not followed the last promotion within half a \
@@ -28,4 +29,8 @@ super::codes! {
     SS608 "no window opens for the backfill"
         "None of `backfill.windows` opens within eight years, such as one whose `years` are over, or its time zone is not known. A backfill would \
          wait for ever, unless it is started with `--now`.";
+    SS609 "no index version waits for a backfill"
+        "`backfill start --into-new-version` fills the index version that `provision` made for another query, and there is none. \
+         Provision the changed query first. A version whose query is the served one's is filled from the served version, without a \
+         request to the graph.";
 }
