@@ -288,7 +288,7 @@ impl Project {
     pub(crate) fn ids_file(&self) -> Option<PathBuf> {
         match &self.config.backfill.ids {
             Some(IdsConfig::File(path)) => Some(resolve(&self.folder, &path.value)),
-            Some(IdsConfig::Query(_) | IdsConfig::Index) | None => None,
+            Some(IdsConfig::Query(_) | IdsConfig::Topic { .. } | IdsConfig::Index) | None => None,
         }
     }
 

@@ -7,8 +7,8 @@ use plan::{
     code::{config as config_codes, graph as codes},
     field::MappingKind,
     index_plan::{
-        BackfillPlan, Boost, ChecksPlan, EdgeTeller, Encoding, GraphPolicy, IdQuery, IdSource, KeyPlan,
-        SearchPlan, SourceInput, SourcePlan, WeightedPath,
+        BackfillPlan, Boost, ChecksPlan, EdgeTeller, Encoding, GraphPolicy, IdQuery, IdSource, IdTopic,
+        KeyPlan, SearchPlan, SourceInput, SourcePlan, WeightedPath,
     },
 };
 
@@ -41,6 +41,9 @@ pub(crate) fn backfill(
     let ids = match &config.backfill.ids {
         Some(IdsConfig::Query(_)) => query.map(IdSource::Query),
         Some(IdsConfig::File(_)) => Some(IdSource::File),
+        Some(IdsConfig::Topic { topic, id }) => {
+            Some(IdSource::Topic(IdTopic { topic: topic.value.clone(), id: id.clone() }))
+        }
         Some(IdsConfig::Index) => Some(IdSource::Index),
         None => None,
     };

@@ -34,6 +34,7 @@ pub mod provision;
 pub mod rebuild;
 pub mod registry;
 pub mod rehearsal;
+mod reservoir;
 pub mod revision;
 pub mod route;
 pub mod run;

@@ -6,11 +6,17 @@
 pub(crate) mod circle;
 mod enumerate;
 pub mod estimate;
+#[cfg(feature = "kafka")]
+mod topic;
 mod unseen;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
-use plan::{DocumentId, IndexPlan, code::backfill as codes, index_plan::IdSource};
+use plan::{
+    DocumentId, IndexPlan,
+    code::backfill as codes,
+    index_plan::{IdSource, IdTopic},
+};
 use search::Searcher;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +26,8 @@ use self::{
     enumerate::{Failure, Page, Refused},
     unseen::{CLOCKS_APART, Mark, Step},
 };
+#[cfg(feature = "kafka")]
+use crate::kafka::Topics;
 use crate::{
     Index, StateError,
     graph::{Graph, GraphError},
@@ -63,6 +71,9 @@ pub struct Backfills {
     pub plan: Arc<IndexPlan>,
     /// The file under `backfill.ids.file`.
     pub ids_file: Option<PathBuf>,
+    /// The brokers, for `ids: { topic: … }`.
+    #[cfg(feature = "kafka")]
+    topics: Option<Topics>,
     /// The gateway.
     pub graph: Arc<dyn Graph>,
     /// The reindex log.
@@ -90,6 +101,8 @@ impl Backfills {
         Self {
             plan: Arc::clone(&index.plan),
             ids_file,
+            #[cfg(feature = "kafka")]
+            topics: index.place.kafka.as_ref().map(Topics::new),
             graph,
             log: index.log.clone(),
             store: index.store.clone(),
@@ -155,7 +168,20 @@ impl Backfills {
 
     /// Whether the plan names a place that tells the ids of the graph.
     pub(crate) fn can_enumerate(&self) -> bool {
-        matches!(self.plan.backfill.ids, Some(IdSource::Query(_) | IdSource::File))
+        matches!(self.plan.backfill.ids, Some(IdSource::Query(_) | IdSource::File | IdSource::Topic(_)))
+    }
+
+    /// How many records a topic of ids holds now.
+    #[cfg(feature = "kafka")]
+    async fn records(&self, of: &IdTopic) -> Result<u64, Failure> {
+        let Some(topics) = &self.topics else { return Err(Failure::Nowhere) };
+        Ok(topic::records(topics, of).await?)
+    }
+
+    /// Without Kafka there are no topics.
+    #[cfg(not(feature = "kafka"))]
+    async fn records(&self, _: &IdTopic) -> Result<u64, Failure> {
+        Err(Failure::Nowhere)
     }
 
     /// Whether the backfill lane goes on: neither a person nor a window holds all of it back.
