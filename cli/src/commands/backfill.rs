@@ -58,6 +58,9 @@ pub(crate) async fn start(
     let index = Project::open(file, env)?.index().await?;
     let terms = Terms { now: wish.now, rate_per_second: wish.rate.as_deref().map(rate).transpose()? };
     let ids = wished(&index, &wish)?;
+    if !wish.now {
+        indexer::backfill::estimate::opening_windows(&index.plan)?;
+    }
     let number = index.ledger.start_backfill(ids).await?;
     if terms != Terms::default() {
         change_wishes(&*index.ledger, |wishes| wishes.terms.extend([(number, terms)])).await?;

@@ -9,6 +9,7 @@ use plan::{
 };
 use serde::Serialize;
 
+use self::backfill::Outlook;
 use crate::{
     environment::Environment,
     exit::Exit,
@@ -20,6 +21,7 @@ use crate::{
     table::Table,
 };
 
+mod backfill;
 pub(super) mod markdown;
 
 /// What exit code follows from changes.
@@ -46,6 +48,8 @@ struct Planned<'p> {
     changes: &'p [Change],
     summary: Summary,
     coverage: &'p [CoverageLine],
+    /// What the graph will be asked for; nothing where no backfill follows.
+    backfill: Option<&'p Outlook>,
 }
 
 /// How many things are to be changed in which way.
@@ -93,16 +97,24 @@ pub(crate) async fn plan(
         output.say(&format!("saved the changes in {}", path.display()));
     }
     let summary = Summary::of(&set.changes);
+    let backfill = backfill::outlook(&project, &compiled.plan, &set.changes).await;
     if output.format() == Format::Markdown {
-        output.write(markdown::page(&set, &compiled.plan.coverage).as_bytes())?;
+        output.write(markdown::page(&set, &compiled.plan.coverage, backfill.as_ref()).as_bytes())?;
     } else {
         let coverage = &compiled.plan.coverage;
-        let planned =
-            Planned { success: true, plan_hash: &set.plan_hash, changes: &set.changes, summary, coverage };
+        let planned = Planned {
+            success: true,
+            plan_hash: &set.plan_hash,
+            changes: &set.changes,
+            summary,
+            coverage,
+            backfill: backfill.as_ref(),
+        };
         output.answer(&planned, |paint| {
             let coverage = coverage_table(&compiled.plan, paint);
             let follows = what_follows(&set.changes).unwrap_or_default();
-            format!("{}{follows}\n{coverage}", change_lines(&set.changes, paint))
+            let backfill = backfill.as_ref().map(|outlook| format!("{outlook}\n")).unwrap_or_default();
+            format!("{}{follows}{backfill}\n{coverage}", change_lines(&set.changes, paint))
         })?;
     }
     match exit_code {

@@ -145,6 +145,15 @@ impl ChangeSet {
     }
 }
 
+/// Whether the documents of an index version that these changes make come from the graph alone, by a backfill.
+pub fn fills_from_graph(changes: &[Change]) -> bool {
+    changes.iter().filter(|change| change.kind == Kind::IndexVersion).any(|change| match change.action {
+        Action::Add => true,
+        Action::Rebuild => needs_graph(change),
+        Action::Change | Action::Remove | Action::None => false,
+    })
+}
+
 /// Refuses what can't be changed in place, but for an index version that can be filled from the served one.
 pub fn refuse_rebuilds(changes: &[Change]) -> Result<(), StateError> {
     let is_refused = |change: &&Change| {

@@ -14,7 +14,7 @@ mod version;
 use plan::IndexPlan;
 use serde_json::Value;
 
-pub use self::change::{Action, Change, ChangeSet, Kind, refuse_rebuilds};
+pub use self::change::{Action, Change, ChangeSet, Kind, fills_from_graph, refuse_rebuilds};
 pub(crate) use self::version::version_changes;
 use self::{
     ledger::{Before, SharedLedger},
