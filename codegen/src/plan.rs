@@ -74,10 +74,12 @@ fn checks(config: &Config, tree: &FieldTree, diagnostics: &mut Vec<Diagnostic>) 
                 .push(diagnostic.at(&config.source, path.range.clone()).help("name a field that is indexed"));
         }
     }
+    let usual = ChecksPlan::default();
     ChecksPlan {
         min_count_ratio: checks.min_count_ratio,
         required: checks.required.iter().map(|path| path.value.clone()).collect(),
         max_missing: checks.max_missing.unwrap_or(0.0),
+        sample: checks.sample.map_or(usual.sample, |sample| usize::try_from(sample).unwrap_or(usize::MAX)),
     }
 }
 

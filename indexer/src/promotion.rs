@@ -3,7 +3,9 @@
 //! The ledger decides, by compare-and-set, who of several is first; the alias of a server follows it. A promotion that broke off
 //! between the two is finished by the next one.
 
-use std::time::Duration;
+mod sample;
+
+use std::{sync::Arc, time::Duration};
 
 use plan::{
     Code, IndexPlan,
@@ -13,14 +15,19 @@ use plan::{
 use search::{SearchError, SearchRequest, SearchResponse, Sort};
 use tokio::time::{Instant, sleep};
 
+use self::sample::{Compared, Sample};
 use crate::{
     Index, StateError,
+    graph::Graph,
     index::OpenVersion,
     ledger::versions::{KnownVersion, VersionState, served},
 };
 
 /// How long processes may take to follow the promotion before. They look each second, and end what runs.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Documents that differ from the graph, and are named.
+const NAMED: usize = 3;
 
 /// How often it is looked whether they have.
 const FOLLOW_POLL: Duration = Duration::from_millis(200);
@@ -120,11 +127,31 @@ impl PromotionError {
     }
 }
 
-/// Serves the version of this number, or the newest that waits for it, if its checks hold.
+/// As [`promote_audited`], without asking the graph.
 pub async fn promote(
     index: &Index,
     number: Option<u32>,
     smoke: &[Smoke],
+) -> Result<Promoted, PromotionError> {
+    promote_checked(index, number, smoke, None).await
+}
+
+/// Serves the version of this number, or the newest that waits for it, if its checks hold; some of its documents are compared
+/// with this graph.
+pub async fn promote_audited(
+    index: &Index,
+    number: Option<u32>,
+    smoke: &[Smoke],
+    graph: Arc<dyn Graph>,
+) -> Result<Promoted, PromotionError> {
+    promote_checked(index, number, smoke, Some(graph)).await
+}
+
+async fn promote_checked(
+    index: &Index,
+    number: Option<u32>,
+    smoke: &[Smoke],
+    graph: Option<Arc<dyn Graph>>,
 ) -> Result<Promoted, PromotionError> {
     let versions = index.versions().await?;
     let now = served(&versions).ok_or(PromotionError::Nothing("promote"))?;
@@ -137,7 +164,14 @@ pub async fn promote(
         None => versions.iter().rev().find(waits).ok_or(PromotionError::Nothing("promote"))?,
     };
     let (before, after) = (index.open_version(now)?, index.open_version(wanted)?);
-    let failures = failures(&before, &after, smoke).await?;
+    let mut failures = failures(&before, &after, smoke).await?;
+    let documents = after.plan.backfill.checks.sample;
+    if let Some(graph) =
+        graph.filter(|_| failures.is_empty() && before.number != after.number && documents > 0)
+    {
+        let sample = Sample { index, before: &before, after: &after, graph, documents };
+        failures.extend(differing(&sample.compare().await?));
+    }
     if !failures.is_empty() {
         return Err(PromotionError::Checks { number: after.number, failures });
     }
@@ -248,6 +282,29 @@ async fn failures(
     Ok(failures)
 }
 
+/// What the comparison with the graph says against the version.
+fn differing(compared: &Compared) -> Option<String> {
+    match compared {
+        Compared::Alike => None,
+        Compared::Different { documents, of } => {
+            let named = documents.iter().take(NAMED).map(|(id, kind)| format!("{id} ({})", kind.name()));
+            let named: Vec<String> = named.collect();
+            let more = if documents.len() > NAMED { ", among others" } else { "" };
+            let count = documents.len();
+            Some(format!(
+                "{count} of {of} documents that were compared differ from the graph: {}{more}",
+                named.join(", ")
+            ))
+        }
+        Compared::Unsettled(count) => Some(format!(
+            "{count} documents differ from the graph, and entries that may be about them wait in the lanes: try it again later"
+        )),
+        Compared::Unanswered(error) => Some(format!(
+            "its documents can't be compared with the graph ({error}); `sample: 0` under `backfill.checks` leaves that out"
+        )),
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "an index has far fewer documents than 2^52")]
 fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
@@ -288,3 +345,6 @@ impl Smoke {
         version.searcher.search(request).await.map_err(|error| error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

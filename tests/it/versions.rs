@@ -27,8 +27,12 @@ const MOVIES: usize = 3_201;
 /// How often another version is served while people search.
 const SWAPS: usize = 50;
 
-/// The same on a server, where each takes ten times as long.
+/// The same on a server, where each takes ten times as long. `SWAPS=50` asks for as many there.
 const REMOTE_SWAPS: usize = 10;
+
+fn remote_swaps() -> usize {
+    std::env::var("SWAPS").map_or(REMOTE_SWAPS, |swaps| swaps.parse().expect("SWAPS is a number"))
+}
 
 /// A server shows what it took at its next refresh, of each index version by itself: once a second, or much later on a busy machine.
 const REFRESH: Duration = Duration::from_secs(10);
@@ -209,14 +213,18 @@ fn a_filling_survives_kills_and_old_versions_go() {
     let run = folder.run();
     is_ready(&folder, 3);
     assert!(numbers(&folder).contains(&1) && !numbers(&folder).contains(&2), "{:?}", numbers(&folder));
+    nothing_was_asked_of(&graph);
     assert_eq!(moved(&folder, "promote"), (1, 3));
+    a_sample_was_asked_of(&graph);
 
     // One version is kept by the plan of the next, so that of two that were served the older one goes.
     remap(&folder, "  rottenTomatoesRating: { type: double }\n");
     folder.edit("index.yaml", "state: {", "store: { keep_versions: 1 }\nstate: {");
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     is_ready(&folder, 4);
+    nothing_was_asked_of(&graph);
     assert_eq!(moved(&folder, "promote"), (3, 4));
+    a_sample_was_asked_of(&graph);
     eventually(SETTLES, || match numbers(&folder).as_slice() {
         [3, 4] => Ok(()),
         other => Err(format!("{other:?}")),
@@ -258,14 +266,14 @@ fn searches_see_no_gap_while_versions_are_swapped() {
 fn searches_see_no_gap_while_versions_are_swapped_on_elasticsearch() {
     let (folder, graph) = Folder::with_graph();
     folder.keep_on("elasticsearch", &elasticsearch().url, "swapped");
-    println!("{}", swaps_under_writes(&folder, &graph, REMOTE_SWAPS, REFRESH));
+    println!("{}", swaps_under_writes(&folder, &graph, remote_swaps(), REFRESH));
 }
 
 #[test]
 fn searches_see_no_gap_while_versions_are_swapped_on_opensearch() {
     let (folder, graph) = Folder::with_graph();
     folder.keep_on("opensearch", &opensearch().url, "swapped");
-    println!("{}", swaps_under_writes(&folder, &graph, REMOTE_SWAPS, REFRESH));
+    println!("{}", swaps_under_writes(&folder, &graph, remote_swaps(), REFRESH));
 }
 
 /// Somebody searches without a pause while versions are swapped under writes. What was seen is not unseen after `visible`. Gives
@@ -350,6 +358,13 @@ fn search_once(folder: &Folder, seen: &mut VecDeque<(Instant, u64)>, visible: Du
 fn nothing_was_asked_of(graph: &RealGraph) {
     let counts = graph.counts();
     assert_eq!((&counts["gateway"]["requests"], &counts["documents"]), (&json!(0), &json!(0)), "{counts:#}");
+}
+
+/// A promotion compares some documents with the graph, and no more. Counts anew.
+fn a_sample_was_asked_of(graph: &RealGraph) {
+    let asked = graph.counts()["documents"].as_u64().expect("a count");
+    assert!((1..=100).contains(&asked), "{asked} documents were asked for");
+    graph.reset_counts();
 }
 
 /// How many movies free text finds by a word that stands in many sources, and in few titles.

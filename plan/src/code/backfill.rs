@@ -11,8 +11,10 @@ super::codes! {
     SS604 "the checks of an index version do not hold"
         "`promote` lets another index version be served only when `backfill.checks` hold of it: enough documents against the served \
          version (`min_count_ratio`), at most `max_missing` of them without a field under `required`, and each search under `tests:` \
-         finds something where it does in the served version. What doesn't hold is told. The served version was not touched. Mend \
-         the mapping and provision it, or change the checks.";
+         finds something where it does in the served version. Some documents (`sample`) are compared with the graph: what differs and \
+         stays so, although everything that was on its way has arrived, counts, unless the served version shows the same. What doesn't \
+         hold is told. The served version was not touched. Mend the mapping and provision it, or change the checks; `sample: 0` \
+         promotes without asking the graph.";
     SS605 "there is no index version to serve instead"
         "`promote` takes the newest version that is READY, or the one that is named; `rollback` the newest older one that is KEPT. \
          A version is made by `provision`, where a change can't be made in place, and filled by `run`; `status` shows how far it is. \
