@@ -32,8 +32,11 @@ const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
 /// How long documents that were refused are not offered again; a newer write of them is, at once.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
-/// Documents that are copied in one step.
-const PAGE: usize = 500;
+/// Documents that are copied at once.
+const PAGE: usize = 1_000;
+
+/// Pages of one step. Tests see each of them.
+const PAGES: usize = if cfg!(test) { 1 } else { 16 };
 
 /// Documents that a version lacks and is offered at once.
 const LACKS: usize = 200;
@@ -125,34 +128,60 @@ impl Filling {
     }
 
     async fn change(&self, known: &KnownVersion, to: &VersionState) -> Result<bool, StateError> {
-        let changed = self.index.ledger.change_version(known.number(), &known.state, to).await?;
-        if changed && to.name() != known.state.name() {
-            tracing::info!(version = known.number(), "the index version is {}", to.name());
+        self.change_from(known.number(), &known.state, to).await
+    }
+
+    async fn change_from(
+        &self,
+        number: u32,
+        from: &VersionState,
+        to: &VersionState,
+    ) -> Result<bool, StateError> {
+        let changed = self.index.ledger.change_version(number, from, to).await?;
+        if changed && to.name() != from.name() {
+            tracing::info!(version = number, "the index version is {}", to.name());
         }
         Ok(changed)
     }
 
-    /// Copies a page of documents; behind the last one the version is ready.
+    /// Copies some pages of documents, and reads the next one while one is written; behind the last one the version is ready.
     async fn copy(
         &mut self,
         known: &KnownVersion,
         cursor: Option<&DocumentId>,
-        filled: u64,
+        mut filled: u64,
     ) -> Result<bool, StateError> {
         let target = self.index.open_version(known)?;
-        let page = self.index.store.scan(cursor, PAGE).await?;
-        let Some(last) = page.last().map(|document| document.id.clone()) else {
-            self.heal(known).await?;
-            target.refresh().await?;
-            return self.change(known, &VersionState::Ready).await;
-        };
-        let count = page.len() as u64;
-        let lacks = write(&*target.store(), page).await?;
-        if !lacks.is_empty() {
-            note_lacks(&*self.index.ledger, known.number(), lacks).await?;
+        let (store, mut state) = (target.store(), known.state.clone());
+        let mut page = self.index.store.scan(cursor, PAGE).await?;
+        for _ in 0..PAGES {
+            heartbeat::beat();
+            let Some(last) = page.last().map(|document| document.id.clone()) else {
+                self.heal(known).await?;
+                target.refresh().await?;
+                let ready = VersionState::Ready;
+                return self.change_from(known.number(), &state, &ready).await;
+            };
+            filled += page.len() as u64;
+            // A server that is asked for one bulk has time for another.
+            let rest = page.split_off(page.len() / 2);
+            let (first, rest, next) = tokio::join!(
+                write(&*store, page),
+                write(&*store, rest),
+                self.index.store.scan(Some(&last), PAGE)
+            );
+            let mut lacks = first?;
+            lacks.extend(rest?);
+            if !lacks.is_empty() {
+                note_lacks(&*self.index.ledger, known.number(), lacks).await?;
+            }
+            let further = VersionState::Filling { cursor: Some(last), filled };
+            if !self.change_from(known.number(), &state, &further).await? || self.stop.is_cancelled() {
+                return Ok(true);
+            }
+            (state, page) = (further, next?);
         }
-        let further = VersionState::Filling { cursor: Some(last), filled: filled + count };
-        self.change(known, &further).await
+        Ok(true)
     }
 
     /// Copies documents that a version lacks and takes by now; says whether there were any.
@@ -243,6 +272,9 @@ impl Filling {
 
 /// Writes documents as they were stored elsewhere; gives those that are refused.
 async fn write(store: &dyn Store, stored: Vec<StoredDocument>) -> Result<Vec<Lack>, StateError> {
+    if stored.is_empty() {
+        return Ok(Vec::new());
+    }
     let documents: Vec<Document> = stored.into_iter().map(Document::from).collect();
     let offered: Vec<_> = documents.iter().map(|document| (document.id.clone(), document.version)).collect();
     let mut lacks = Vec::new();
