@@ -159,7 +159,7 @@ fn a_plan_tells_of_its_backfill() {
     Movie   the document            changes
     --- exit 0
     $ studio-search plan -o json
-    {"json_version":"1","data":{"success":true,"plan_hash":"[hash]","changes":[{"action":"add","kind":"state file","name":"movies.db","reasons":["it does not exist"]},{"action":"add","kind":"index version","name":"movies-000001","reasons":["it does not exist"]}],"summary":{"add":2,"change":0,"rebuild":0,"remove":0,"none":0},"coverage":[{"path":"","type":"Movie","subgraphs":[],"covered_by":"source","sources":["changes"],"reverse_lookup":null}],"backfill":{"unknown":"the gateway can't be reached: Connection refused"}},"error":null}
+    {"json_version":"1","data":{"success":true,"plan_hash":"[hash]","changes":[{"action":"add","kind":"state file","name":"movies.db","reasons":["it does not exist"]},{"action":"add","kind":"index version","name":"movies-000001","reasons":["it does not exist"]}],"summary":{"add":2,"change":0,"rebuild":0,"remove":0,"none":0},"coverage":[{"path":"","type":"Movie","subgraphs":[],"covered_by":"source","sources":["changes"]}],"backfill":{"unknown":"the gateway can't be reached: Connection refused"}},"error":null}
     --- exit 0
     $ studio-search provision --yes -q
     + add    state file movies.db
