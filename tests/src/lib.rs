@@ -7,6 +7,7 @@ pub mod background;
 pub mod difference;
 pub mod federation;
 pub mod folder;
+pub mod gateway;
 pub mod graph;
 pub mod graphql_js;
 pub mod http;
