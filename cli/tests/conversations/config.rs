@@ -42,6 +42,9 @@ fn a_file_with_everything_filled_in() {
         id: value.movieId
         snapshot_reads: backfill
         max_fanout: 5000
+    backfill:
+      checks:
+        sample: 100
     errors:
       partial: hold
       not_found: delete
@@ -183,6 +186,9 @@ fn a_file_with_topics() {
         snapshot_reads: backfill
         on_gap: audit
         max_fanout: 5000
+    backfill:
+      checks:
+        sample: 100
     errors:
       partial: hold
       not_found: delete
