@@ -42,9 +42,6 @@ fn a_file_with_everything_filled_in() {
         id: value.movieId
         snapshot_reads: backfill
         max_fanout: 5000
-    backfill:
-      checks:
-        sample: 100
     errors:
       partial: hold
       not_found: delete
@@ -186,9 +183,6 @@ fn a_file_with_topics() {
         snapshot_reads: backfill
         on_gap: audit
         max_fanout: 5000
-    backfill:
-      checks:
-        sample: 100
     errors:
       partial: hold
       not_found: delete
