@@ -31,7 +31,7 @@ impl World {
         first.fields.0[3].mapping.kind = MappingKind::Object;
         provision(&path, &first).unwrap();
         let index = Index::open("movies", &Place::embedded(&path)).await.unwrap();
-        index.store.write((0..movies).map(|at| movie(at)).collect()).await.unwrap();
+        index.store.write((0..movies).map(movie).collect()).await.unwrap();
         provision(&path, &testing::movies()).unwrap();
         let index = Index::open("movies", &Place::embedded(&path)).await.unwrap();
         Filling::new(index.clone(), CancellationToken::new()).run(true).await.unwrap();
