@@ -2,6 +2,9 @@
 
 #![expect(clippy::cast_precision_loss, reason = "requests of a few minutes")]
 
+mod day;
+mod plot;
+
 use std::{
     sync::{
         Arc, Mutex,
@@ -136,7 +139,7 @@ impl Bench {
         plan
     }
 
-    async fn begin(plan: IndexPlan, stub: &Arc<Stub>) -> Self {
+    async fn begin<G: Graph + 'static>(plan: IndexPlan, stub: &Arc<G>) -> Self {
         let log = MemoryLog::new(1);
         let ledger = MemoryLedger::new(plan.clone(), RetryPauses::from(&plan.errors));
         let plan = Arc::new(plan);
