@@ -2,6 +2,7 @@
 
 mod backfill;
 mod errors;
+mod saved;
 mod serve;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -12,6 +13,7 @@ use clap_complete::Shell;
 pub(crate) use self::{
     backfill::Backfill,
     errors::{By, Errors, One, Selection},
+    saved::{Saved, Which},
     serve::Serve,
 };
 use crate::{
@@ -247,6 +249,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "PREFIX", conflicts_with_all = ["text", "facets", "sort", "after"])]
         suggest: Option<String>,
     },
+    /// Saved searches: filters under names, which documents are held against as they change
+    #[command(subcommand)]
+    Saved(Saved),
     /// Answer searches over HTTP, as JSON and as a federation subgraph, until SIGTERM
     Serve(Serve),
     /// Write every document as a line of JSON, by id

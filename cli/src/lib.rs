@@ -37,7 +37,7 @@ use clap::{Parser, error::ErrorKind};
 
 pub use self::exit::Exit;
 use self::{
-    args::{Args, Backfill, Command, ConfigCommand, Errors},
+    args::{Args, Backfill, Command, ConfigCommand, Errors, Saved},
     environment::Environment,
     failure::Failure,
     logs::Talkative,
@@ -156,6 +156,7 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
             let wish = commands::search::Wish { text, filter, facets, sort, first, after };
             commands::search::search(&file, wish, env, output).await
         }
+        Command::Saved(saved) => answer_saved(saved, env, output).await,
         Command::Trace { file, id } => commands::trace::trace(&file, &id, env, output).await,
         Command::Audit { file, heartbeat: true, .. } => {
             commands::heartbeat::heartbeat(&file, env, output).await
@@ -204,6 +205,15 @@ async fn answer_errors(errors: Errors, env: &Environment, output: &mut Output) -
         Errors::Drop { file, wanted, all, forget_held } => {
             commands::errors::drop(&file, &wanted, all, forget_held, env, output).await
         }
+    }
+}
+
+async fn answer_saved(saved: Saved, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
+    match saved {
+        Saved::Add { file, name, filter } => commands::saved::add(&file, name, filter, env, output).await,
+        Saved::List { file } => commands::saved::list(&file, env, output).await,
+        Saved::Remove { file, name } => commands::saved::remove(&file, &name, env, output).await,
+        Saved::Match { file, document } => commands::saved::matching(&file, &document, env, output).await,
     }
 }
 

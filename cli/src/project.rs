@@ -16,7 +16,7 @@ use indexer::{
     Endpoints, Index,
     endpoints::{
         ElasticAuth, ElasticEndpoint, GraphEndpoint, Identity, KafkaEndpoint, Place, RegistryAuth,
-        RegistryEndpoint,
+        RegistryEndpoint, WebhookEndpoint,
     },
     graph::{Graph, GraphRequest, http::HttpGraph},
     provision::Artifacts,
@@ -254,7 +254,16 @@ impl Project {
             admin: Some(admin),
             tokens: self.tokens(),
             identity: self.identity(),
+            webhook: self.webhook(),
         })
+    }
+
+    /// Where matches of saved searches are posted.
+    fn webhook(&self) -> Option<WebhookEndpoint> {
+        let webhook = self.config.search.webhook.as_ref()?;
+        let secret = |secret: &Secret| SecretString::from(secret.expose());
+        let headers = webhook.headers.iter().map(|(name, value)| (name.clone(), secret(value)));
+        Some(WebhookEndpoint { url: secret(&webhook.url), headers: headers.collect() })
     }
 
     /// How searches are served: here, or where the configuration says.

@@ -26,6 +26,7 @@ use crate::{
     log::{Lane, ReindexLog, sqlite::SqliteLog},
     route::lookup::PAGE,
     run::RunError,
+    saved::{self, SavedStatus},
     source::pulse::{self, Pulse},
     state::not_provisioned,
     store::{Store, versions::VersionedStore},
@@ -122,6 +123,8 @@ pub struct Status {
     pub audits: Vec<AuditProgress>,
     /// Fan-outs that are too wide for the live lane.
     pub fan_outs: Vec<FanOutProgress>,
+    /// Saved searches, and their matches that wait to be posted.
+    pub saved: SavedStatus,
     /// How far each source is routed.
     pub sources: Vec<SourceProgress>,
     /// How the backfill lane gets on, in the process in which it waits for most; nothing while nobody rebuilds.
@@ -392,6 +395,7 @@ impl Index {
             audits: self.audits().await?,
             sources,
             fan_outs: self.ledger.fan_outs().await?.into_iter().map(FanOutProgress::from).collect(),
+            saved: saved::status(&*self.ledger, &self.plan, &figures).await?,
             lane: slowest_lane(&figures),
             limit: figures.iter().map(|figures| figures.limit).sum(),
             waiting: figures.into_iter().find_map(|figures| figures.waiting),

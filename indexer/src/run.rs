@@ -41,6 +41,7 @@ use crate::{
     log::{Lane, Ownership, sqlite::WholeLog},
     now_ms,
     rebuild::fetches::Fetches,
+    saved::webhook::Webhook,
     state::RunLock,
     tasks::joined,
 };
@@ -91,6 +92,8 @@ pub struct Process {
     graph: Arc<dyn Graph>,
     fetches: Arc<Fetches>,
     meter: Arc<Meter>,
+    /// Where matches of saved searches are posted.
+    webhook: Option<Arc<Webhook>>,
     lock: Option<Arc<RunLock>>,
     /// Its loops.
     heartbeats: Heartbeats,
@@ -115,6 +118,7 @@ impl Process {
 
     fn new(index: Index, endpoints: Endpoints, graph: Arc<dyn Graph>) -> Result<Self, RunError> {
         let lock = index.state().map(StateFile::lock_for_run).transpose()?.map(Arc::new);
+        let webhook = endpoints.webhook.as_ref().map(Webhook::new).transpose()?.map(Arc::new);
         // Several hosts may have processes of one number.
         let name = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
         Ok(Self {
@@ -124,6 +128,7 @@ impl Process {
             graph,
             fetches: Arc::default(),
             meter: Arc::default(),
+            webhook,
             heartbeats: Heartbeats::default(),
             lock,
             name,

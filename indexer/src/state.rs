@@ -16,7 +16,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use crate::{registry::RegistryError, tasks::joined};
 
 /// The layout of the tables below; a file of another layout is refused.
-const LAYOUT: i64 = 6;
+const LAYOUT: i64 = 7;
 
 /// How long a command waits for another process' transaction. Ours are bounded by a batch, so this is never reached
 /// unless something is stuck.
@@ -58,6 +58,10 @@ CREATE TABLE IF NOT EXISTS fan_out (
 CREATE TABLE IF NOT EXISTS history (
     id TEXT NOT NULL, writer TEXT NOT NULL, at INTEGER NOT NULL, steps TEXT NOT NULL, PRIMARY KEY (id, writer)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS history_at ON history (at);
+CREATE TABLE IF NOT EXISTS saved_search (name TEXT PRIMARY KEY, filter TEXT NOT NULL, saved_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS saved_match (
+    search TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (search, id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS saved_match_at ON saved_match (at, id, search);
 CREATE TABLE IF NOT EXISTS audit (kind TEXT PRIMARY KEY, audit TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS figures (process TEXT PRIMARY KEY, figures TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
 INSERT OR IGNORE INTO lane VALUES (0, 0, 0), (1, 0, 0);

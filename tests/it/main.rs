@@ -28,6 +28,7 @@ mod python;
 mod registry;
 mod remote_store;
 mod roles;
+mod saved;
 mod secrets;
 mod secured;
 mod secured_ports;

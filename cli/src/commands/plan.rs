@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use indexer::provision::{Action, Change, ChangeSet, refuse_rebuilds};
+use indexer::{
+    provision::{Action, Change, ChangeSet, refuse_rebuilds},
+    saved::unfit,
+};
 use plan::{
     IndexPlan,
     index_plan::{CoverageLine, CoveredBy},
@@ -87,6 +90,7 @@ pub(crate) async fn plan(
 ) -> Result<Exit, Failure> {
     let (project, compiled) = Project::compile(file, env, output).await?;
     let changes = indexer::provision::changes(&project.place(), &compiled.plan, artifacts(&compiled)).await?;
+    output.report(&unfit(&project.place(), &compiled.plan).await?);
     let set = ChangeSet::new(&compiled.plan, changes);
     if let Some(path) = out {
         save(&set, path)?;

@@ -10,6 +10,7 @@ use indexer::{
     audit::AuditKind,
     index::{AuditProgress, FanOutProgress, SourceProgress, Status, VersionStatus},
     ledger::{IndexState, versions::VersionState},
+    saved::SavedStatus,
     source::pulse::Pulse,
 };
 use plan::index_plan::FreshnessPolicy;
@@ -215,6 +216,25 @@ fn version_line(name: &str, version: &VersionStatus, paint: Paint) -> Option<Str
     (!told.is_empty()).then(|| format!("{name}: version {number} {}", told.join(", and ")))
 }
 
+/// Saved searches that match nothing, and matches that nobody was told of yet.
+fn saved_lines(status: &Status, paint: Paint) -> Vec<String> {
+    let (name, SavedStatus { figures, waiting, webhook_waits }) = (&status.name, &status.saved);
+    let mut lines = Vec::new();
+    if !figures.broken.is_empty() {
+        let broken = figures.broken.join(", ");
+        lines.push(
+            paint.odd(&format!("{name}: saved searches that don't fit the plan match nothing: {broken}")),
+        );
+    }
+    if *waiting > 0 {
+        lines.push(format!("{name}: matches of saved searches wait to be posted: {waiting}"));
+    }
+    if let Some(reason) = webhook_waits {
+        lines.push(paint.odd(&format!("{name}: matches of saved searches wait: {reason}")));
+    }
+    lines
+}
+
 /// What a table has no room for, a line each.
 fn notes(statuses: &[Status], paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
@@ -244,6 +264,7 @@ fn notes(statuses: &[Status], paint: Paint) -> Vec<String> {
                 "{name}: {what} of {source} fan out: {roots} documents are in the backfill lane so far{next}"
             ));
         }
+        lines.extend(saved_lines(status, paint));
         if let Some(reason) = status.lane.as_ref().filter(|_| status.lag.backfill > 0).and_then(waits_for) {
             lines.push(paint.odd(&format!("the backfill lane of {name} waits: {reason}")));
         }

@@ -44,13 +44,11 @@ fn a_demo_shows_three_searches_and_ends() {
 #[test]
 fn calls_that_can_not_be() {
     let folder = Folder::new();
-    let commands = ["saved list", "run --parallel 3", "validate -o yaml", "explain SS000"];
+    let commands = ["frobnicate", "run --parallel 3", "validate -o yaml", "explain SS000"];
     assert_conversation!(folder, commands, @r#"
-    $ studio-search saved list
+    $ studio-search frobnicate
     --- stderr
-    error: unrecognized subcommand 'saved'
-
-      tip: a similar subcommand exists: 'serve'
+    error: unrecognized subcommand 'frobnicate'
 
     Usage: studio-search [OPTIONS] <COMMAND>
 

@@ -1,11 +1,14 @@
 //! `search:` — what free text covers, which facets are shown, how hits are ranked.
 
+use std::collections::BTreeMap;
+
 use plan::{code::config as codes, index_plan::BoostModifier};
 
 use super::{
+    Secret,
     access::{self, AccessConfig},
+    graph::{read_headers, read_url},
     reader::{Item, Located, Reader, Section},
-    without_effect,
 };
 
 /// What text search covers and shows. Paths are checked by [`crate::compile`].
@@ -21,6 +24,17 @@ pub struct SearchConfig {
     pub boost: Vec<(Located<String>, BoostModifier, f64)>,
     /// Who may see what.
     pub access: Option<AccessConfig>,
+    /// Where matches of saved searches are posted.
+    pub webhook: Option<WebhookConfig>,
+}
+
+/// The webhook of saved searches.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WebhookConfig {
+    /// Its address, in which credentials may stand.
+    pub url: Secret,
+    /// Sent with every post.
+    pub headers: BTreeMap<String, Secret>,
 }
 
 /// `title^3`: a field with its weight.
@@ -40,17 +54,22 @@ pub(super) fn read(reader: &mut Reader<'_>, file: &mut Section<'_>) -> SearchCon
     let suggest = search.read(reader, "suggest", Reader::texts).unwrap_or_default();
     let boost = read_rank(reader, &mut search);
     let access = search.take("access").and_then(|access| access::read(reader, &access));
-    if let Some(item) = search.take("saved")
-        && let Some(mut saved) = reader.section(&item)
-    {
-        let webhook = saved.read(reader, "webhook", Reader::text);
-        if webhook.is_some_and(|url| !url.value.is_empty()) {
-            without_effect(reader, &item, "`search.saved`", "saved searches come in a later release");
-        }
-        saved.finish(reader);
-    }
+    let webhook = search.section(reader, "saved").and_then(|saved| read_saved(reader, saved));
     search.finish(reader);
-    SearchConfig { text, facets, suggest, boost, access }
+    SearchConfig { text, facets, suggest, boost, access, webhook }
+}
+
+/// An empty address counts as left out, so that a variable may give it.
+fn read_saved(reader: &mut Reader<'_>, mut saved: Section<'_>) -> Option<WebhookConfig> {
+    let webhook = saved.take("webhook");
+    let headers = saved.take("headers").map_or_else(BTreeMap::new, |item| read_headers(reader, &item));
+    saved.finish(reader);
+    let webhook = webhook?;
+    if reader.text(&webhook)?.value.is_empty() {
+        return None;
+    }
+    let url = read_url(reader, &webhook)?;
+    Some(WebhookConfig { url: Secret::new(url.value), headers })
 }
 
 fn read_weighted(reader: &mut Reader<'_>, field: Located<String>) -> Option<WeightedField> {

@@ -110,6 +110,7 @@ fn register_process(registry: &mut Registry, admin: &Admin) {
     register(registry, names::VERSION_CHECKS, metrics.version_checks.clone());
     register(registry, names::VERIFICATIONS, metrics.verifications.clone());
     register(registry, names::AUDITED_DOCUMENTS, metrics.audited.clone());
+    register(registry, names::SAVED_MATCHES, metrics.saved_matches.clone());
     register(registry, names::FRESHNESS, metrics.freshness.clone());
     register(registry, names::EPOCH, metrics.epoch.clone());
     register(registry, names::STALLED_LOOPS, gauge(alone(admin.stalled().len() as u64)));
@@ -140,6 +141,7 @@ fn register_index(registry: &mut Registry, Scraped { status, source_lag }: &Scra
     gauge(names::LAG, vec![lane("live", status.lag.live), lane("backfill", status.lag.backfill)]);
     let of_source = |(source, lag): (&String, &u64)| (vec![("source", source.clone())], *lag);
     gauge(names::SOURCE_LAG, source_lag.iter().map(of_source).collect());
+    gauge(names::SAVED_MATCHES_WAITING, alone(status.saved.waiting));
     gauge(names::HELD, alone(status.held));
     register_pulses(registry, &status.sources);
     let mut gauge = |name, samples| register(registry, name, self::gauge(samples));

@@ -42,6 +42,7 @@ impl Port {
             admin: None,
             tokens: tokens.iter().map(|token| SecretString::from(*token)).collect(),
             identity: None,
+            webhook: None,
         };
         let listener = TcpListener::bind(listen).await.unwrap();
         let mut address = listener.local_addr().unwrap();

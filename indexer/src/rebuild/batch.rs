@@ -32,6 +32,7 @@ use crate::{
     log::{Lane, Tenure},
     now_ms,
     revision::Wants,
+    saved::Watch,
     store::{Document, Outcome, Store},
 };
 
@@ -105,6 +106,8 @@ pub struct Batches {
     pub store: Arc<dyn Store>,
     /// Holds.
     pub ledger: Arc<dyn Ledger>,
+    /// Saved searches, which documents are held against.
+    pub(crate) saved: Watch,
     /// Fetches under way.
     pub fetches: Arc<Fetches>,
     /// The guard against an emptied index.
@@ -366,11 +369,12 @@ impl Batches {
         guard.admit(written, &refused, Instant::now())
     }
 
-    /// Appends documents to their log and writes them to the index. What is not acknowledged by the deadline is given up, its
+    /// Notes what documents begin to match, appends them to their log and writes them to the index. What is not acknowledged by the deadline is given up, its
     /// fate unknown: by then someone may count on this fetch being over.
     #[tracing::instrument(name = "write", skip_all, fields(documents = documents.len()))]
     async fn keep(&self, documents: Vec<Document>, deadline: Deadline) -> Result<Vec<Outcome>, StateError> {
         let kept = async {
+            self.saved.note(&*self.store, &documents).await?;
             let refusals = self.tenure.append(&documents).await?;
             let appended = documents.into_iter().zip(&refusals).filter(|(_, refusal)| refusal.is_none());
             let appended: Vec<Document> = appended.map(|(document, _)| document).collect();

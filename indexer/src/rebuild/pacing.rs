@@ -24,12 +24,13 @@ use crate::{
     ambient::simulated,
     graph::{Graph, GraphError, GraphRequest, request::DocumentRequests},
     ledger::{
-        BackfillIds, LaneWishes, Ledger as _, RetryPauses,
+        BackfillIds, LaneWishes, Ledger, RetryPauses,
         figures::{LaneWait, Meter},
         memory::MemoryLedger,
         pace::{Terms, change_wishes},
     },
     log::{Append, Cause, Entry, Lane, ReindexLog, Tenure, memory::MemoryLog},
+    saved::Watch,
     store::memory::MemoryStore,
     testing,
 };
@@ -144,13 +145,15 @@ impl Bench {
         let fetches = Fetches::default();
         fetches.enter(ledger.take_epoch(Epoch::ZERO).await.unwrap());
         let meter = Arc::<Meter>::default();
+        let shared: Arc<dyn Ledger> = Arc::new(ledger.clone());
         let batches = Batches {
+            saved: Watch::new(&plan, &shared, &meter, false),
             requests: DocumentRequests::new(Arc::clone(&plan)),
             graph: stub.clone(),
             store: Arc::new(MemoryStore::new(Arc::clone(&plan))),
             plan,
             tenure,
-            ledger: Arc::new(ledger.clone()),
+            ledger: shared,
             fetches: Arc::new(fetches),
             gone: Mutex::new(GoneGuard::new(1.0)),
             refusals: Mutex::default(),

@@ -23,6 +23,7 @@ use crate::{
         sqlite::{SqliteLog, WholeLog},
     },
     provision::state::provision,
+    saved::Watch,
     store::{Document, Outcome, Store},
     testing,
 };
@@ -152,6 +153,7 @@ async fn running(script: impl IntoIterator<Item = Act>, give_up_after: Option<u3
         requests: DocumentRequests::new(Arc::clone(&index.plan)),
         graph: graph.clone(),
         store: store.clone(),
+        saved: Watch::new(&index.plan, &index.ledger, &meter, true),
         ledger: index.ledger.clone(),
         fetches: Arc::new(fetches),
         tenure,

@@ -25,6 +25,7 @@ use crate::{
     log::{Lane, Ownership, Tenure},
     rebuild::{Rebuild, Signals, batch::Batches, gone::GoneGuard},
     route::{lookup::Lookup, run::FanOutRuns},
+    saved::{Watch, posting::Posting},
     tasks::joined,
 };
 
@@ -95,6 +96,10 @@ impl Rebuilding {
             let filling = Filling::new(self.process.index.clone(), ended.clone());
             let (heartbeat, once) = (heartbeat::beside("filling index versions"), self.once);
             executing.spawn(heartbeat.drive(async move { Ok(filling.run(once).await?) }));
+            if let (Some(posting), false) = (self.posting(), self.once) {
+                let (heartbeat, ended) = (heartbeat::beside("posting matches"), ended.clone());
+                executing.spawn(heartbeat.drive(async move { Ok(posting.run(ended).await?) }));
+            }
             if let (Some(audits), false) = (self.audits(&ended), self.once) {
                 let heartbeat = heartbeat::beside("audits");
                 executing.spawn(heartbeat.drive(async move { Ok(audits.run().await?) }));
@@ -131,6 +136,9 @@ impl Rebuilding {
         }
         if result.is_ok() && tenure.is_executor() && !tenure.revoked().is_cancelled() {
             backfills.end_rebuilt().await?;
+            if let (Some(posting), true) = (self.posting(), self.once) {
+                posting.run_once().await?;
+            }
         }
         result
     }
@@ -174,6 +182,7 @@ impl Rebuilding {
         let Process { index, graph, fetches, meter, .. } = &*self.process;
         Batches {
             requests: DocumentRequests::new(Arc::clone(&index.plan)),
+            saved: Watch::new(&index.plan, &index.ledger, meter, self.process.webhook.is_some()),
             plan: Arc::clone(&index.plan),
             graph: Arc::clone(graph),
             tenure: Arc::clone(tenure),
@@ -199,6 +208,12 @@ impl Rebuilding {
             meter: Arc::clone(meter),
             stop: stop.clone(),
         })
+    }
+
+    /// What posts matches of saved searches, where the configuration names a webhook.
+    fn posting(&self) -> Option<Posting> {
+        let Process { index, webhook, meter, .. } = &*self.process;
+        webhook.as_ref().map(|webhook| Posting::new(index, webhook, meter))
     }
 
     fn fan_outs(&self, stop: &CancellationToken) -> FanOutRuns {

@@ -1,7 +1,10 @@
 //! Every store must find the documents that the evaluator finds, and answer as the in-memory store does, whatever the plan, the
 //! documents and the question.
 
-use plan::{DocumentId, DocumentVersion, FieldTree, filter::CheckedFilter};
+use plan::{
+    DocumentId, DocumentVersion, FieldTree,
+    filter::{CheckedFilter, FilterSet},
+};
 use serde_json::Value;
 
 use super::{
@@ -33,8 +36,10 @@ pub async fn run(world: &dyn World, seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let mut dice = Dice::new(seed);
         let round = Round::new(world, &mut dice, seed).await;
+        let mut asked = Vec::new();
         for _ in 0..FILTERS {
             let filter = filters::filter(&mut dice, &round.fields.0, 0);
+            asked.push(checked(&filter.text(), &round.fields));
             if !round.agrees(&filter).await {
                 let filter = round.smallest(filter).await;
                 let disagreement = round.disagreement(&filter).await;
@@ -44,6 +49,7 @@ pub async fn run(world: &dyn World, seeds: std::ops::Range<u64>) {
             matched += round.evaluate(&checked(&filter.text(), &round.fields)).len();
             pairs += round.documents.len();
         }
+        told.extend(round.set_differs(&asked).map(|differs| format!("AGREEMENT_SEED={seed}: {differs}")));
         match round.answers_agree(&mut dice).await {
             Ok(found) => answered += found,
             Err(difference) => {
@@ -148,6 +154,18 @@ impl Round {
     fn evaluate(&self, filter: &CheckedFilter) -> Vec<&str> {
         let matching = self.documents.iter().filter(|(_, document)| filter.matches(document, NOW));
         matching.map(|(id, _)| id.as_str()).collect()
+    }
+
+    /// Where filters that are matched together, as saved ones are, match otherwise than each alone.
+    fn set_differs(&self, filters: &[CheckedFilter]) -> Option<String> {
+        let set = FilterSet::new(filters.to_vec());
+        self.documents.iter().find_map(|(_, document)| {
+            let together = set.matching(document, NOW);
+            let differs =
+                |number: &usize| filters[*number].matches(document, NOW) != together.contains(number);
+            let number = (0..filters.len()).find(differs)?;
+            Some(format!("among others it matches otherwise: {:?}\n{document}", filters[number].condition()))
+        })
     }
 
     async fn ask_store(&self, filter: &CheckedFilter) -> Vec<String> {
