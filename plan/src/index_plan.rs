@@ -12,7 +12,7 @@ pub use crate::{
     checks_plan::ChecksPlan,
     coverage_plan::{CoverageLine, CoveredBy, EdgeLine, EdgeSource, EdgeWay},
     kafka_plan::{Encoding, OnGap},
-    search_plan::{Boost, BoostModifier, SearchPlan, WeightedPath},
+    search_plan::{Boost, BoostModifier, Recency, SearchPlan, WeightedPath},
     store_kind::StoreKind,
 };
 

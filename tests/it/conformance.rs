@@ -15,9 +15,9 @@ use codegen::{Config, index_templates};
 use harness::servers::{Rest, elasticsearch, opensearch, opensearch_2};
 use plan::{DocumentId, DocumentVersion, IndexPlan};
 use search::{
-    Counts, DocumentWrite, PutOutcome, SearchError, SearchRequest, SearchResponse, StoredDocument,
-    SuggestRequest, Suggestion,
-    conformance::{TestIndex, World, agreement, choices, searches, store, suggestions},
+    Counts, DocumentWrite, Explanation, PutOutcome, SearchError, SearchRequest, SearchResponse,
+    StoredDocument, SuggestRequest, Suggestion,
+    conformance::{TestIndex, World, agreement, choices, ranks, searches, store, suggestions},
     elastic::{Client, ElasticEndpoint, ElasticIndex, Engine},
 };
 use serde_json::Value;
@@ -128,6 +128,10 @@ impl TestIndex for OnServer {
         self.0.answer(request, now_ms).await
     }
 
+    async fn explain(&self, request: &SearchRequest, now_ms: i64) -> Result<Explanation, SearchError> {
+        self.0.explained(request, now_ms).await
+    }
+
     async fn suggest(&self, request: &SuggestRequest, now_ms: i64) -> Result<Vec<Suggestion>, SearchError> {
         self.0.suggestions(request, now_ms).await
     }
@@ -148,6 +152,7 @@ async fn searches_are_answered() {
     for server in SERVERS {
         let world = SearchServer::new(server).await;
         searches::run(&world).await;
+        ranks::run(&world).await;
         choices::run(&world).await;
     }
 }

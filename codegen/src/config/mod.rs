@@ -39,7 +39,7 @@ pub use self::{
     policies::{BackfillConfig, IdsConfig, PolicyConfig},
     reader::Located,
     schema::SCHEMA,
-    search::{SearchConfig, WebhookConfig, WeightedField},
+    search::{BoostConfig, RecencyConfig, SearchConfig, WebhookConfig, WeightedField},
     secret::Secret,
     serving::{ServeConfig, StoreAuth, StoreConfig},
     sources::{CoverageException, Freshness, SourceConfig, SourceEndpoint},

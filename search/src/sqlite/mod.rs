@@ -12,6 +12,7 @@
 //! element. An element stands in the value table, too: its path is the list's, its value the number of its
 //! last descendant, so that "inside of" is a range.
 
+mod explain;
 mod facets;
 mod filter;
 mod functions;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use plan::{DocumentId, field::KeywordForm, field::MappingKind, filter::CheckedFilter};
+use plan::{DocumentId, field::KeywordForm, field::MappingKind, filter::CheckedFilter, index_plan::Recency};
 use rusqlite::{Connection, Row, params_from_iter, types::Value as SqlValue, types::ValueRef};
 use serde_json::value::RawValue;
 
@@ -10,7 +10,7 @@ use super::{
     SqliteIndex,
     facets::DocSet,
     filter::Sql,
-    functions::{self, BOOST, modifier_name},
+    functions::{self, BOOST, RECENCY, modifier_name},
     layout::{PathId, text_column},
 };
 use crate::{
@@ -38,20 +38,20 @@ impl SqliteIndex {
 }
 
 /// A request that was checked.
-struct Search<'a> {
+pub(super) struct Search<'a> {
     index: &'a SqliteIndex,
     request: &'a SearchRequest,
-    text: Option<SearchedText>,
+    pub(super) text: Option<SearchedText>,
     keys: Vec<SortKey>,
     fingerprint: String,
     after: Option<Position>,
-    now_ms: i64,
+    pub(super) now_ms: i64,
 }
 
 /// The free text, with the columns it is searched in.
-struct SearchedText {
-    words: FreeText,
-    columns: Vec<String>,
+pub(super) struct SearchedText {
+    pub(super) words: FreeText,
+    pub(super) columns: Vec<String>,
 }
 
 /// What hits are ordered by before their id decides.
@@ -74,7 +74,11 @@ struct Found {
 }
 
 impl<'a> Search<'a> {
-    fn new(index: &'a SqliteIndex, request: &'a SearchRequest, now_ms: i64) -> Result<Self, SearchError> {
+    pub(super) fn new(
+        index: &'a SqliteIndex,
+        request: &'a SearchRequest,
+        now_ms: i64,
+    ) -> Result<Self, SearchError> {
         request.check_limits()?;
         let text = request.text().map(|text| SearchedText::new(index, text)).transpose()?;
         let mut keys =
@@ -89,7 +93,7 @@ impl<'a> Search<'a> {
         Ok(Self { index, request, text, keys, fingerprint, after, now_ms })
     }
 
-    fn answer(&self, conn: &Connection) -> Result<SearchResponse, SearchError> {
+    pub(super) fn answer(&self, conn: &Connection) -> Result<SearchResponse, SearchError> {
         for path in &self.request.facets {
             comparable_field(&self.index.plan.fields, path)?;
         }
@@ -112,10 +116,8 @@ impl<'a> Search<'a> {
 
     /// What is known of all documents that match: their number and their facets.
     fn figures(&self, conn: &Connection) -> Result<(u64, Vec<Facet>), SearchError> {
-        let mut sql = Sql::default();
         if self.request.facets.is_empty() {
-            sql.push("SELECT count(*)");
-            self.write_matching(&mut sql);
+            let sql = self.figures_sql();
             let total: i64 =
                 conn.prepare(&sql.text)?.query_row(params_from_iter(sql.params), |row| row.get(0))?;
             return Ok((total.unsigned_abs(), Vec::new()));
@@ -131,6 +133,14 @@ impl<'a> Search<'a> {
         });
         let facets = facets.collect::<Result<_, SearchError>>()?;
         Ok((docs.len(), facets))
+    }
+
+    /// Asks for the number of all documents that match, or for all of them where facets count their values.
+    pub(super) fn figures_sql(&self) -> Sql {
+        let mut sql = Sql::default();
+        sql.push(if self.request.facets.is_empty() { "SELECT count(*)" } else { "SELECT d.doc" });
+        self.write_matching(&mut sql);
+        sql
     }
 
     /// The documents that match under this filter.
@@ -192,8 +202,17 @@ impl<'a> Search<'a> {
             && self.request.id.is_none()
     }
 
-    /// One hit more than the page holds tells whether there is another page.
     fn page(&self, conn: &Connection) -> Result<Vec<Found>, SearchError> {
+        let sql = self.page_sql();
+        let mut statement = conn.prepare(&sql.text)?;
+        let found = statement
+            .query_map(params_from_iter(sql.params), |row| self.found(row))?
+            .collect::<Result<_, _>>()?;
+        Ok(found)
+    }
+
+    /// Asks for the page. One hit more than it holds tells whether there is another page.
+    pub(super) fn page_sql(&self) -> Sql {
         let mut sql = Sql::default();
         if self.walks_ids() {
             sql.push("SELECT d.doc, s.id, NULL");
@@ -231,14 +250,10 @@ impl<'a> Search<'a> {
         }
         sql.push(" LIMIT ");
         sql.bind(i64::try_from(self.request.first + 1).unwrap_or(i64::MAX));
-        let mut statement = conn.prepare(&sql.text)?;
-        let found = statement
-            .query_map(params_from_iter(sql.params), |row| self.found(row))?
-            .collect::<Result<_, _>>()?;
-        Ok(found)
+        sql
     }
 
-    /// `bm25 × boosts`; FTS5 says the best is the least, people say the most.
+    /// `bm25 × boosts × recency`; FTS5 says the best is the least, people say the most.
     fn write_score(&self, sql: &mut Sql) {
         if self.text.is_none() {
             return sql.push("NULL");
@@ -259,6 +274,20 @@ impl<'a> Search<'a> {
             sql.bind(modifier_name(boost.modifier).to_owned());
             sql.push(", ");
             sql.bind(boost.factor);
+            sql.push(")");
+        }
+        if let Some(Recency { field, half_life_ms, factor }) = &self.index.plan.search.recency {
+            let _ = write!(
+                sql.text,
+                " * {RECENCY}((SELECT max(value) FROM {} WHERE doc = d.doc AND path = {}), ",
+                self.index.tables.value,
+                PathId::of(field).0
+            );
+            sql.bind(self.now_ms);
+            sql.push(", ");
+            sql.bind(i64::try_from(*half_life_ms).unwrap_or(i64::MAX));
+            sql.push(", ");
+            sql.bind(*factor);
             sql.push(")");
         }
     }
@@ -359,7 +388,7 @@ impl SearchedText {
     }
 
     /// Whether nothing can match: the text has no words, or no field is searched.
-    fn finds_nothing(&self) -> bool {
+    pub(super) fn finds_nothing(&self) -> bool {
         self.words.is_empty() || self.columns.is_empty()
     }
 
@@ -369,7 +398,7 @@ impl SearchedText {
     }
 
     /// The weight of every column of the full-text index, in their order.
-    fn weights(index: &SqliteIndex) -> impl Iterator<Item = f64> {
+    pub(super) fn weights(index: &SqliteIndex) -> impl Iterator<Item = f64> {
         index.layout.text_columns.iter().map(|column| {
             let weighted = index.plan.search.text.iter().find(|weighted| weighted.path == *column);
             weighted.map_or(1.0, |weighted| weighted.weight)
