@@ -3,6 +3,7 @@
 mod backfill;
 mod errors;
 mod saved;
+mod search;
 mod serve;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -14,6 +15,7 @@ pub(crate) use self::{
     backfill::Backfill,
     errors::{By, Errors, One, Selection},
     saved::{Saved, Which},
+    search::{Counts, Search},
     serve::Serve,
 };
 use crate::{
@@ -224,31 +226,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Errors(Errors),
     /// Search the index
-    Search {
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        /// Words that a document must hold
-        #[arg(value_name = "TEXT")]
-        text: Option<String>,
-        /// A condition, such as `production.status == 'WRAPPED'`
-        #[arg(short, long, value_name = "FILTER")]
-        filter: Option<String>,
-        /// Count the values of a field; may be repeated
-        #[arg(long = "facet", value_name = "PATH")]
-        facets: Vec<String>,
-        /// Sort by a field, `releaseDate` or `releaseDate:desc`; may be repeated
-        #[arg(long = "sort", value_name = "PATH[:desc]")]
-        sort: Vec<String>,
-        /// How many hits to show
-        #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
-        first: usize,
-        /// Go on after the last hit of another answer
-        #[arg(long, value_name = "CURSOR")]
-        after: Option<String>,
-        /// Suggest values of the declared fields that hold this, the last word perhaps unfinished
-        #[arg(long, value_name = "PREFIX", conflicts_with_all = ["text", "facets", "sort", "after"])]
-        suggest: Option<String>,
-    },
+    Search(Search),
     /// Saved searches: filters under names, which documents are held against as they change
     #[command(subcommand)]
     Saved(Saved),

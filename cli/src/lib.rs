@@ -37,7 +37,7 @@ use clap::{Parser, error::ErrorKind};
 
 pub use self::exit::Exit;
 use self::{
-    args::{Args, Backfill, Command, ConfigCommand, Errors, Saved},
+    args::{Args, Backfill, Command, ConfigCommand, Errors, Saved, Search},
     environment::Environment,
     failure::Failure,
     logs::Talkative,
@@ -149,12 +149,12 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
             commands::status::status(&files, look, env, output).await
         }
         Command::Errors(errors) => answer_errors(errors, env, output).await,
-        Command::Search { file, suggest: Some(prefix), filter, first, .. } => {
+        Command::Search(Search { file, suggest: Some(prefix), filter, first, .. }) => {
             commands::search::suggest(&file, prefix, filter, first, env, output).await
         }
-        Command::Search { file, text, filter, facets, sort, first, after, suggest: None } => {
-            let wish = commands::search::Wish { text, filter, facets, sort, first, after };
-            commands::search::search(&file, wish, env, output).await
+        Command::Search(search) => {
+            let file = search.file.clone();
+            commands::search::search(&file, commands::search::Wish::from(search), env, output).await
         }
         Command::Saved(saved) => answer_saved(saved, env, output).await,
         Command::Trace { file, id } => commands::trace::trace(&file, &id, env, output).await,
