@@ -16,6 +16,7 @@ mod engines;
 mod failures;
 mod generated;
 mod init;
+mod judged;
 mod kafka_client;
 mod kills;
 mod ledger;
