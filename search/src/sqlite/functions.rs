@@ -18,9 +18,8 @@ pub(super) const BOOST: &str = "studio_boost";
 
 /// Makes the functions known to this connection, once.
 pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
-    // Registering again would make SQLite compile every cached statement anew.
-    let known = conn.prepare_cached("SELECT 1 FROM pragma_function_list WHERE name = ?")?.exists([BOOST])?;
-    if known {
+    // Registering again would make SQLite compile every cached statement anew; one that calls the last of them tells.
+    if conn.prepare_cached(&format!("SELECT {BOOST}(1, 'none', 1)")).is_ok() {
         return Ok(());
     }
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
