@@ -14,6 +14,7 @@ pub mod plans;
 mod questions;
 pub mod reference;
 pub mod searches;
+mod smaller;
 pub mod store;
 pub mod suggestions;
 
