@@ -23,6 +23,7 @@ mod memory;
 mod operating;
 mod outrun;
 mod ownership;
+mod page;
 mod provision;
 mod python;
 mod registry;

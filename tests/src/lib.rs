@@ -4,6 +4,7 @@
 
 pub mod avro;
 pub mod background;
+pub mod browser;
 pub mod difference;
 pub mod federation;
 pub mod folder;

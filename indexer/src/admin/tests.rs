@@ -76,7 +76,7 @@ async fn send(request: RequestBuilder) -> Response {
     request.send().await.unwrap()
 }
 
-const PRIVATE: [&str; 4] = ["/", "/figures", "/status.json", "/metrics"];
+const PRIVATE: [&str; 5] = ["/", "/figures", "/suggest?q=a", "/status.json", "/metrics"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stalled_client_does_not_hold_up_the_end() {

@@ -11,3 +11,19 @@ setInterval(async () => {
     figures.classList.add("stale");
   }
 }, 2000);
+
+const form = document.querySelector("form");
+form.sort.addEventListener("change", () => form.submit());
+
+// Offers whole values while words are typed; an answer that comes after a newer question is left alone.
+let asked = 0;
+form.q.addEventListener("input", async () => {
+  const question = ++asked;
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  if (question !== asked) return;
+  const answer = await fetch(`/suggest?${new URLSearchParams({ q: form.q.value })}`).catch(() => null);
+  const values = answer?.ok ? await answer.json() : [];
+  if (question !== asked) return;
+  const options = values.map((value) => Object.assign(document.createElement("option"), { value }));
+  document.getElementById("suggestions").replaceChildren(...options);
+});
