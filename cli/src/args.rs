@@ -2,6 +2,8 @@
 
 mod backfill;
 mod errors;
+mod saved;
+mod search;
 mod serve;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -12,6 +14,8 @@ use clap_complete::Shell;
 pub(crate) use self::{
     backfill::Backfill,
     errors::{By, Errors, One, Selection},
+    saved::{Saved, Which},
+    search::{Counts, Search},
     serve::Serve,
 };
 use crate::{
@@ -176,6 +180,12 @@ pub(crate) enum Command {
         /// Where the status page, metrics and health listen, instead of `admin.listen`
         #[arg(long, value_name = "ADDR")]
         admin: Option<SocketAddr>,
+        /// Follow index.yaml and the files that it names: what compiles is provisioned, and never promoted
+        ///
+        /// Changes that can be made in place are worked by at once; a change that can't makes an index version beside the served
+        /// one. What doesn't compile is told, and the plan that was there goes on. Addresses and credentials are read at the start.
+        #[arg(long, conflicts_with = "once")]
+        watch_config: bool,
     },
     /// Stop consuming, for all processes of this index
     Pause {
@@ -222,31 +232,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Errors(Errors),
     /// Search the index
-    Search {
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        /// Words that a document must hold
-        #[arg(value_name = "TEXT")]
-        text: Option<String>,
-        /// A condition, such as `production.status == 'WRAPPED'`
-        #[arg(short, long, value_name = "FILTER")]
-        filter: Option<String>,
-        /// Count the values of a field; may be repeated
-        #[arg(long = "facet", value_name = "PATH")]
-        facets: Vec<String>,
-        /// Sort by a field, `releaseDate` or `releaseDate:desc`; may be repeated
-        #[arg(long = "sort", value_name = "PATH[:desc]")]
-        sort: Vec<String>,
-        /// How many hits to show
-        #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
-        first: usize,
-        /// Go on after the last hit of another answer
-        #[arg(long, value_name = "CURSOR")]
-        after: Option<String>,
-        /// Suggest values of the declared fields that hold this, the last word perhaps unfinished
-        #[arg(long, value_name = "PREFIX", conflicts_with_all = ["text", "facets", "sort", "after"])]
-        suggest: Option<String>,
-    },
+    Search(Search),
+    /// Saved searches: filters under names, which documents are held against as they change
+    #[command(subcommand)]
+    Saved(Saved),
     /// Answer searches over HTTP, as JSON and as a federation subgraph, until SIGTERM
     Serve(Serve),
     /// Write every document as a line of JSON, by id

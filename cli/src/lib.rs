@@ -37,7 +37,7 @@ use clap::{Parser, error::ErrorKind};
 
 pub use self::exit::Exit;
 use self::{
-    args::{Args, Backfill, Command, ConfigCommand, Errors},
+    args::{Args, Backfill, Command, ConfigCommand, Errors, Saved, Search},
     environment::Environment,
     failure::Failure,
     logs::Talkative,
@@ -105,8 +105,9 @@ fn obey(args: Args, output: &mut Output) -> Result<Exit, Failure> {
 async fn dispatch(command: Command, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
     match command {
         // These stop by themselves when they are asked to.
-        Command::Run { file, once, role, admin } => {
-            commands::run::run(&file, once, role, admin, env, output).await
+        Command::Run { file, once, role, admin, watch_config } => {
+            let wish = commands::run::Wish { once, role, admin, watch_config };
+            Box::pin(commands::run::run(&file, wish, env, output)).await
         }
         Command::Serve(serve) => commands::serve::serve(&serve, env, output).await,
         Command::Demo { once, port, dir } => commands::demo::demo(once, port, dir, env, output).await,
@@ -149,13 +150,14 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
             commands::status::status(&files, look, env, output).await
         }
         Command::Errors(errors) => answer_errors(errors, env, output).await,
-        Command::Search { file, suggest: Some(prefix), filter, first, .. } => {
+        Command::Search(Search { file, suggest: Some(prefix), filter, first, .. }) => {
             commands::search::suggest(&file, prefix, filter, first, env, output).await
         }
-        Command::Search { file, text, filter, facets, sort, first, after, suggest: None } => {
-            let wish = commands::search::Wish { text, filter, facets, sort, first, after };
-            commands::search::search(&file, wish, env, output).await
+        Command::Search(search) => {
+            let file = search.file.clone();
+            commands::search::search(&file, commands::search::Wish::from(search), env, output).await
         }
+        Command::Saved(saved) => answer_saved(saved, env, output).await,
         Command::Trace { file, id } => commands::trace::trace(&file, &id, env, output).await,
         Command::Audit { file, heartbeat: true, .. } => {
             commands::heartbeat::heartbeat(&file, env, output).await
@@ -179,8 +181,8 @@ async fn answer(command: Command, env: &Environment, output: &mut Output) -> Res
 /// Carries out a command about backfills.
 async fn answer_backfill(command: Backfill, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
     match command {
-        Backfill::Start { file, ids, filter, now, rate, follow, estimate, sample } => {
-            let wish = commands::backfill::Wish { ids, filter, now, rate, follow };
+        Backfill::Start { file, ids, filter, now, rate, follow, into_new_version, estimate, sample } => {
+            let wish = commands::backfill::Wish { ids, filter, now, rate, follow, into_new_version };
             if estimate {
                 return commands::backfill::estimate::estimate(&file, wish, sample, env, output).await;
             }
@@ -204,6 +206,15 @@ async fn answer_errors(errors: Errors, env: &Environment, output: &mut Output) -
         Errors::Drop { file, wanted, all, forget_held } => {
             commands::errors::drop(&file, &wanted, all, forget_held, env, output).await
         }
+    }
+}
+
+async fn answer_saved(saved: Saved, env: &Environment, output: &mut Output) -> Result<Exit, Failure> {
+    match saved {
+        Saved::Add { file, name, filter } => commands::saved::add(&file, name, filter, env, output).await,
+        Saved::List { file } => commands::saved::list(&file, env, output).await,
+        Saved::Remove { file, name } => commands::saved::remove(&file, &name, env, output).await,
+        Saved::Match { file, document } => commands::saved::matching(&file, &document, env, output).await,
     }
 }
 

@@ -16,7 +16,7 @@ use indexer::{
     Endpoints, Index,
     endpoints::{
         ElasticAuth, ElasticEndpoint, GraphEndpoint, Identity, KafkaEndpoint, Place, RegistryAuth,
-        RegistryEndpoint,
+        RegistryEndpoint, WebhookEndpoint,
     },
     graph::{Graph, GraphRequest, http::HttpGraph},
     provision::Artifacts,
@@ -254,7 +254,16 @@ impl Project {
             admin: Some(admin),
             tokens: self.tokens(),
             identity: self.identity(),
+            webhook: self.webhook(),
         })
+    }
+
+    /// Where matches of saved searches are posted.
+    fn webhook(&self) -> Option<WebhookEndpoint> {
+        let webhook = self.config.search.webhook.as_ref()?;
+        let secret = |secret: &Secret| SecretString::from(secret.expose());
+        let headers = webhook.headers.iter().map(|(name, value)| (name.clone(), secret(value)));
+        Some(WebhookEndpoint { url: secret(&webhook.url), headers: headers.collect() })
     }
 
     /// How searches are served: here, or where the configuration says.
@@ -288,7 +297,7 @@ impl Project {
     pub(crate) fn ids_file(&self) -> Option<PathBuf> {
         match &self.config.backfill.ids {
             Some(IdsConfig::File(path)) => Some(resolve(&self.folder, &path.value)),
-            Some(IdsConfig::Query(_) | IdsConfig::Index) | None => None,
+            Some(IdsConfig::Query(_) | IdsConfig::Topic { .. } | IdsConfig::Index) | None => None,
         }
     }
 
@@ -313,6 +322,12 @@ impl Project {
             None => Some(self.introspect().await?),
         };
         Ok(self.texts_with(schema))
+    }
+
+    /// The configuration and every file that it names for the plan.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let named = self.config.wanted_files().into_iter().map(|wanted| resolve(&self.folder, &wanted.path));
+        std::iter::once(self.file.clone()).chain(named).collect()
     }
 
     /// The texts that the configuration names, without a network.
@@ -419,7 +434,7 @@ fn read(path: &Path, environment: &Environment) -> Result<Read, Failure> {
 }
 
 /// The configuration that a path stands for, and its folder.
-fn located(path: &Path) -> (PathBuf, PathBuf) {
+pub(crate) fn located(path: &Path) -> (PathBuf, PathBuf) {
     let file = tidy(&if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() });
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
     (file, folder)

@@ -14,7 +14,7 @@ use pyo3::{create_exception, exceptions::PyException, prelude::*};
 
 use crate::{
     answer,
-    args::{Backfill, Command, Errors, Selection},
+    args::{Backfill, Command, Counts, Errors, Search, Selection},
     environment::Environment,
     failure::Failure,
     output::Output,
@@ -72,7 +72,20 @@ fn search(
     after: Option<String>,
 ) -> PyResult<Py<PyAny>> {
     let (facets, sort) = (facets.unwrap_or_default(), sort.unwrap_or_default());
-    ask(py, Command::Search { file: path, text, filter, facets, sort, first, after, suggest: None })
+    let facet_counts = Counts::default();
+    let search = Search {
+        file: path,
+        text,
+        filter,
+        facets,
+        facet_counts,
+        sort,
+        first,
+        after,
+        explain: false,
+        suggest: None,
+    };
+    ask(py, Command::Search(search))
 }
 
 #[pyfunction]

@@ -7,8 +7,8 @@ use plan::{
     code::{config as config_codes, graph as codes},
     field::MappingKind,
     index_plan::{
-        BackfillPlan, Boost, ChecksPlan, EdgeTeller, Encoding, GraphPolicy, IdQuery, IdSource, KeyPlan,
-        SearchPlan, SourceInput, SourcePlan, WeightedPath,
+        BackfillPlan, Boost, ChecksPlan, EdgeTeller, Encoding, GraphPolicy, IdQuery, IdSource, IdTopic,
+        KeyPlan, Recency, SearchPlan, SourceInput, SourcePlan, WeightedPath,
     },
 };
 
@@ -41,6 +41,9 @@ pub(crate) fn backfill(
     let ids = match &config.backfill.ids {
         Some(IdsConfig::Query(_)) => query.map(IdSource::Query),
         Some(IdsConfig::File(_)) => Some(IdSource::File),
+        Some(IdsConfig::Topic { topic, id }) => {
+            Some(IdSource::Topic(IdTopic { topic: topic.value.clone(), id: id.clone() }))
+        }
         Some(IdsConfig::Index) => Some(IdSource::Index),
         None => None,
     };
@@ -71,10 +74,12 @@ fn checks(config: &Config, tree: &FieldTree, diagnostics: &mut Vec<Diagnostic>) 
                 .push(diagnostic.at(&config.source, path.range.clone()).help("name a field that is indexed"));
         }
     }
+    let usual = ChecksPlan::default();
     ChecksPlan {
         min_count_ratio: checks.min_count_ratio,
         required: checks.required.iter().map(|path| path.value.clone()).collect(),
         max_missing: checks.max_missing.unwrap_or(0.0),
+        sample: checks.sample.map_or(usual.sample, |sample| usize::try_from(sample).unwrap_or(usize::MAX)),
     }
 }
 
@@ -229,9 +234,14 @@ pub(crate) fn search(config: &Config, tree: &FieldTree, diagnostics: &mut Vec<Di
     };
     let has_words = |field: &Field| matches!(field.mapping.kind, MappingKind::Text | MappingKind::Keyword);
     let is_counted = |field: &Field| field.mapping.has_exact_value();
-    let is_number = |field: &Field| {
-        field.list_depth == 0 && matches!(field.mapping.kind, MappingKind::Long | MappingKind::Double)
+    // The engines rank by fields of the document itself, and one value each.
+    let is_single = |field: &Field| {
+        tree.ancestry(&field.path).is_some_and(|line| line.iter().all(|field| field.list_depth == 0))
     };
+    let is_number = |field: &Field| {
+        is_single(field) && matches!(field.mapping.kind, MappingKind::Long | MappingKind::Double)
+    };
+    let is_date = |field: &Field| is_single(field) && field.mapping.kind == MappingKind::Date;
     let wish = &config.search;
     let words = "name a text or keyword field that is indexed";
     let text = wish.text.iter().filter(|field| check(&field.path, &has_words, "be searched as text", words));
@@ -252,8 +262,18 @@ pub(crate) fn search(config: &Config, tree: &FieldTree, diagnostics: &mut Vec<Di
         factor: *factor,
     });
     let boost = boost.collect();
+    let dates = "name one date of the document, mapped as date";
+    let recency = wish
+        .recency
+        .as_ref()
+        .filter(|recency| check(&recency.field, &is_date, "tell how recent it is", dates));
+    let recency = recency.map(|recency| Recency {
+        field: recency.field.value.clone(),
+        half_life_ms: recency.half_life_ms,
+        factor: recency.factor,
+    });
     let access = access::plan(config, tree, diagnostics);
-    SearchPlan { text, facets, suggest, boost, access }
+    SearchPlan { text, facets, suggest, boost, recency, access }
 }
 
 /// Whether a field on the way to `path` lets what is below it be searched.

@@ -160,6 +160,7 @@ fn keys(value: &Value, at: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
                 | ["errors", "owners"]
                 | ["store", "settings"]
                 | ["search", "access", "policies"]
+                | ["search", "saved", "headers"]
                 | ["tests", "graph"]
                 | ["tests", "expect", "documents", ..]
                 | ["tests", "search", "facets", ..]

@@ -26,6 +26,17 @@ pub struct Endpoints {
     pub tokens: Vec<SecretString>,
     /// What the admin port shows to who connects over TLS; `None`: it is spoken to in the clear.
     pub identity: Option<Identity>,
+    /// Where matches of saved searches are posted.
+    pub webhook: Option<WebhookEndpoint>,
+}
+
+/// How the webhook of saved searches is reached.
+#[derive(Debug, Clone)]
+pub struct WebhookEndpoint {
+    /// Its URL, in which credentials may stand.
+    pub url: SecretString,
+    /// Headers of every post, with their values.
+    pub headers: Vec<(String, SecretString)>,
 }
 
 /// Where an index lives: what every command needs to open it.

@@ -1,9 +1,11 @@
-//! Index versions on their way: filled from the served one, healed, and removed, in steps that may be repeated.
+//! Index versions on their way: filled from the served one or by a backfill, healed, and removed, in steps that may be repeated.
 //!
 //! Whoever executes for all does it. Documents are copied as they are stored, each under its own version, so that a write that
 //! came meanwhile stays; the graph is asked for nothing. Tombstones needn't be copied: filling begins when every process writes
 //! the new version, so that what is deleted from then on leaves a tombstone there, too, and what was deleted before is not found
 //! in the served version any more.
+
+mod by_backfill;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -32,8 +34,11 @@ const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
 /// How long documents that were refused are not offered again; a newer write of them is, at once.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
-/// Documents that are copied in one step.
-const PAGE: usize = 500;
+/// Documents that are copied at once.
+const PAGE: usize = 1_000;
+
+/// Pages of one step. Tests see each of them.
+const PAGES: usize = if cfg!(test) { 1 } else { 16 };
 
 /// Documents that a version lacks and is offered at once.
 const LACKS: usize = 200;
@@ -46,12 +51,20 @@ pub(crate) struct Filling {
     acknowledged: BTreeMap<u32, Instant>,
     /// When a version is offered again what it refused.
     rests_until: BTreeMap<u32, Instant>,
+    /// When what a version of another query lacks is asked for again.
+    asked_until: BTreeMap<u32, Instant>,
 }
 
 impl Filling {
     /// Over this index, until it is stopped.
     pub(crate) fn new(index: Index, stop: CancellationToken) -> Self {
-        Self { index, stop, acknowledged: BTreeMap::new(), rests_until: BTreeMap::new() }
+        Self {
+            index,
+            stop,
+            acknowledged: BTreeMap::new(),
+            rests_until: BTreeMap::new(),
+            asked_until: BTreeMap::new(),
+        }
     }
 
     /// Works until it is stopped, or with `once` until there is nothing to be done.
@@ -106,11 +119,17 @@ impl Filling {
     /// One step of a version; says whether it went on.
     async fn step_of(&mut self, known: &KnownVersion) -> Result<bool, StateError> {
         let number = known.number();
+        // Documents of another query can't be copied from the served version.
+        let is_other_query = known.plan().fetch.query_hash != self.index.plan.fetch.query_hash;
         match &known.state {
             VersionState::Building if self.is_written_by_all(number).await? => {
                 let filling = VersionState::Filling { cursor: None, filled: 0 };
                 self.change(known, &filling).await
             }
+            VersionState::Filling { cursor, filled } if is_other_query => {
+                self.follow_backfill(known, cursor.as_ref(), *filled).await
+            }
+            VersionState::Ready | VersionState::Kept if is_other_query => self.heal_beside(known).await,
             VersionState::Filling { cursor, filled } => self.copy(known, cursor.as_ref(), *filled).await,
             VersionState::Ready | VersionState::Kept => self.heal(known).await,
             VersionState::Served => self.fetch_lacks(number).await,
@@ -125,34 +144,60 @@ impl Filling {
     }
 
     async fn change(&self, known: &KnownVersion, to: &VersionState) -> Result<bool, StateError> {
-        let changed = self.index.ledger.change_version(known.number(), &known.state, to).await?;
-        if changed && to.name() != known.state.name() {
-            tracing::info!(version = known.number(), "the index version is {}", to.name());
+        self.change_from(known.number(), &known.state, to).await
+    }
+
+    async fn change_from(
+        &self,
+        number: u32,
+        from: &VersionState,
+        to: &VersionState,
+    ) -> Result<bool, StateError> {
+        let changed = self.index.ledger.change_version(number, from, to).await?;
+        if changed && to.name() != from.name() {
+            tracing::info!(version = number, "the index version is {}", to.name());
         }
         Ok(changed)
     }
 
-    /// Copies a page of documents; behind the last one the version is ready.
+    /// Copies some pages of documents, and reads the next one while one is written; behind the last one the version is ready.
     async fn copy(
         &mut self,
         known: &KnownVersion,
         cursor: Option<&DocumentId>,
-        filled: u64,
+        mut filled: u64,
     ) -> Result<bool, StateError> {
         let target = self.index.open_version(known)?;
-        let page = self.index.store.scan(cursor, PAGE).await?;
-        let Some(last) = page.last().map(|document| document.id.clone()) else {
-            self.heal(known).await?;
-            target.refresh().await?;
-            return self.change(known, &VersionState::Ready).await;
-        };
-        let count = page.len() as u64;
-        let lacks = write(&*target.store(), page).await?;
-        if !lacks.is_empty() {
-            note_lacks(&*self.index.ledger, known.number(), lacks).await?;
+        let (store, mut state) = (target.store(), known.state.clone());
+        let mut page = self.index.store.scan(cursor, PAGE).await?;
+        for _ in 0..PAGES {
+            heartbeat::beat();
+            let Some(last) = page.last().map(|document| document.id.clone()) else {
+                self.heal(known).await?;
+                target.refresh().await?;
+                let ready = VersionState::Ready;
+                return self.change_from(known.number(), &state, &ready).await;
+            };
+            filled += page.len() as u64;
+            // A server that is asked for one bulk has time for another.
+            let rest = page.split_off(page.len() / 2);
+            let (first, rest, next) = tokio::join!(
+                write(&*store, page),
+                write(&*store, rest),
+                self.index.store.scan(Some(&last), PAGE)
+            );
+            let mut lacks = first?;
+            lacks.extend(rest?);
+            if !lacks.is_empty() {
+                note_lacks(&*self.index.ledger, known.number(), lacks).await?;
+            }
+            let further = VersionState::Filling { cursor: Some(last), filled };
+            if !self.change_from(known.number(), &state, &further).await? || self.stop.is_cancelled() {
+                return Ok(true);
+            }
+            (state, page) = (further, next?);
         }
-        let further = VersionState::Filling { cursor: Some(last), filled: filled + count };
-        self.change(known, &further).await
+        Ok(true)
     }
 
     /// Copies documents that a version lacks and takes by now; says whether there were any.
@@ -243,6 +288,9 @@ impl Filling {
 
 /// Writes documents as they were stored elsewhere; gives those that are refused.
 async fn write(store: &dyn Store, stored: Vec<StoredDocument>) -> Result<Vec<Lack>, StateError> {
+    if stored.is_empty() {
+        return Ok(Vec::new());
+    }
     let documents: Vec<Document> = stored.into_iter().map(Document::from).collect();
     let offered: Vec<_> = documents.iter().map(|document| (document.id.clone(), document.version)).collect();
     let mut lacks = Vec::new();

@@ -1,17 +1,19 @@
 //! A provisioned index, opened: what `run` and every command beside it share.
 
 mod version;
+mod written;
 
 use std::{sync::Arc, time::Duration};
 
-use plan::IndexPlan;
-use search::{Searcher, serve::ServedIndex, sqlite::SqliteIndex};
+use plan::{IndexPlan, SourcePlan};
+use search::{Searcher, serve::ServedIndex};
 use serde::Serialize;
 #[cfg(feature = "kafka")]
 use tokio_util::sync::CancellationToken;
 
-use self::version::Documents;
-pub use self::version::OpenVersion;
+use self::written::Written;
+pub(crate) use self::written::routed;
+pub use self::{version::OpenVersion, written::OtherQuery};
 use crate::{
     StateError, StateFile,
     audit::{AuditKind, AuditRow, Report},
@@ -26,9 +28,10 @@ use crate::{
     log::{Lane, ReindexLog, sqlite::SqliteLog},
     route::lookup::PAGE,
     run::RunError,
+    saved::{self, SavedStatus},
     source::pulse::{self, Pulse},
     state::not_provisioned,
-    store::{Store, versions::VersionedStore},
+    store::Store,
 };
 #[cfg(feature = "kafka")]
 use crate::{
@@ -47,12 +50,10 @@ pub struct Index {
     pub version: u32,
     /// The index versions that are written, the served one first.
     pub live: Vec<u32>,
-    /// The served one, opened.
+    /// The sources that are routed: of the served plan, and of those that are fetched beside it.
+    pub sources: Vec<SourcePlan>,
     #[cfg(feature = "kafka")]
-    own: OpenVersion,
-    /// The others, by number.
-    #[cfg(feature = "kafka")]
-    others: Vec<OpenVersion>,
+    written: Written,
     /// Where log and ledger are.
     pub(crate) world: World,
     /// Where the documents of its versions are.
@@ -61,8 +62,10 @@ pub struct Index {
     pub log: Arc<dyn ReindexLog>,
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
-    /// The documents and the index over them: reads are of the served version, writes go to all that live.
+    /// The documents and the index over them: reads are of the served version, writes go to all that live and have its query.
     pub store: Arc<dyn Store>,
+    /// The versions that live and have another query.
+    pub queries: Vec<OtherQuery>,
     /// Searches of the served version.
     pub searcher: Arc<dyn Searcher>,
 }
@@ -122,6 +125,8 @@ pub struct Status {
     pub audits: Vec<AuditProgress>,
     /// Fan-outs that are too wide for the live lane.
     pub fan_outs: Vec<FanOutProgress>,
+    /// Saved searches, and their matches that wait to be posted.
+    pub saved: SavedStatus,
     /// How far each source is routed.
     pub sources: Vec<SourceProgress>,
     /// How the backfill lane gets on, in the process in which it waits for most; nothing while nobody rebuilds.
@@ -142,6 +147,8 @@ pub struct VersionStatus {
     pub state: VersionState,
     /// How many documents it lacks because it didn't take them.
     pub lacks: usize,
+    /// Whether its query is another one than the served one's, so that its documents come from the graph alone.
+    pub needs_backfill: bool,
 }
 
 /// Entries that aren't complete, by lane.
@@ -276,24 +283,29 @@ impl Index {
         };
         let own = open(served)?;
         let others = known.iter().filter(|known| known.state.is_live() && known.number() != served.number());
-        let others = others.map(open).collect::<Result<Vec<_>, _>>()?;
-        let live = [served.number()].into_iter().chain(others.iter().map(|other| other.number)).collect();
-        let (plan, version) = (Arc::new(served.plan().clone()), served.number());
-        let (store, searcher) = (written_together(&own, &others, &ledger), Arc::clone(&own.searcher));
+        let live = [served.number()].into_iter().chain(others.clone().map(KnownVersion::number)).collect();
+        // Of versions that have their query in common, one that holds every document is read.
+        let (whole, parts): (Vec<_>, Vec<_>) = others.partition(|known| known.state.is_whole());
+        let others = whole.into_iter().chain(parts).map(open).collect::<Result<Vec<_>, _>>()?;
+        let (plan, version) = (Arc::clone(&own.plan), own.number);
+        let searcher = Arc::clone(&own.searcher);
+        let written = Written::of(own, others);
+        let (store, queries) = (written.store(&ledger), written.queries(&ledger));
+        let sources = routed([&*plan].into_iter().chain(queries.iter().map(|query| &*query.plan)));
         let place = Arc::new(place.clone());
         Ok(Self {
             plan,
             version,
             live,
+            sources,
             #[cfg(feature = "kafka")]
-            own,
-            #[cfg(feature = "kafka")]
-            others,
+            written,
             world,
             place,
             log,
             ledger,
             store,
+            queries,
             searcher,
         })
     }
@@ -325,7 +337,7 @@ impl Index {
         let served = versions::served(&known).ok_or_else(lacking)?;
         let topics = served.plan().kafka.clone().ok_or_else(lacking)?;
         let ledger = Arc::new(ledger);
-        let log = KafkaLog::new(&served.version, &topics, kafka, &ledger)?;
+        let log = KafkaLog::new(served, &known, &topics, kafka, &ledger)?;
         Self::of(&known, served, World::Shared(log.clone()), Arc::new(log), ledger, place)
     }
 
@@ -346,8 +358,8 @@ impl Index {
             },
         };
         let ledger: Arc<dyn Ledger> = Arc::new(PatientLedger { ledger: self.ledger, patience });
-        let store = written_together(&self.own, &self.others, &ledger);
-        Self { world, log, ledger, store, ..self }
+        let (store, queries) = (self.written.store(&ledger), self.written.queries(&ledger));
+        Self { world, log, ledger, store, queries, ..self }
     }
 
     /// The file of log and ledger; `None` where they are shared by several processes.
@@ -368,7 +380,7 @@ impl Index {
         let dead_letters = self.log.dead_letter_count().await?;
         let pulses = pulse::merged(figures.iter().map(|figures| &figures.pulses));
         let mut sources = Vec::new();
-        for source in &self.plan.sources {
+        for source in &self.sources {
             let position = self.log.source_position(&source.name).await?;
             let waiting = self.log.source_waits_for(&source.name).await?;
             let pulse = pulses.get(&source.name).copied().unwrap_or_default();
@@ -392,6 +404,7 @@ impl Index {
             audits: self.audits().await?,
             sources,
             fan_outs: self.ledger.fan_outs().await?.into_iter().map(FanOutProgress::from).collect(),
+            saved: saved::status(&*self.ledger, &self.plan, &figures).await?,
             lane: slowest_lane(&figures),
             limit: figures.iter().map(|figures| figures.limit).sum(),
             waiting: figures.into_iter().find_map(|figures| figures.waiting),
@@ -409,7 +422,8 @@ impl Index {
         let mut statuses = Vec::new();
         for (number, state) in self.ledger.version_states().await? {
             let lacks = self.ledger.lacks(number, MAX_LACKS).await?.len();
-            statuses.push(VersionStatus { number, state, lacks });
+            let needs_backfill = self.queries.iter().any(|query| query.versions.contains(&number));
+            statuses.push(VersionStatus { number, state, lacks, needs_backfill });
         }
         Ok(statuses)
     }
@@ -463,18 +477,4 @@ fn searches_of(
     let served = versions::served(known).ok_or_else(lacking)?;
     let plan = Arc::new(served.plan().clone());
     Ok(OpenVersion::stored(state, place, plan, served.number())?.into_served(policy_url))
-}
-
-/// The store over the served version, that writes what it is given to the others as well.
-fn written_together(own: &OpenVersion, others: &[OpenVersion], ledger: &Arc<dyn Ledger>) -> Arc<dyn Store> {
-    // Tables of one file are written in one transaction.
-    if let Documents::Tables(store) = &own.documents {
-        let others = others.iter().map(|other| SqliteIndex::new(Arc::clone(&other.plan), other.number));
-        return Arc::new(store.clone().beside(others));
-    }
-    if others.is_empty() {
-        return own.store();
-    }
-    let others = others.iter().map(|other| (other.number, other.store())).collect();
-    Arc::new(VersionedStore { served: own.store(), others, ledger: Arc::clone(ledger) })
 }

@@ -2,6 +2,7 @@
 //!
 //! Folders of verbs do the work: [`route`] turns source events into ids, [`rebuild`] turns ids into documents,
 //! [`backfill`] enumerates ids, [`audit`] compares index and graph, [`provision`] makes what they need,
+//! [`saved`] holds saved searches against what is written,
 //! [`promotion`] serves another index version, [`doctor`] examines it all, [`admin`] shows it, and [`trace`] one document with its
 //! [`history`]. Folders of nouns are the ports to the worlds around it, one file a world: [`source`], [`graph`], [`log`],
 //! [`store`], [`ledger`]. [`run`] wires them.
@@ -34,9 +35,11 @@ pub mod provision;
 pub mod rebuild;
 pub mod registry;
 pub mod rehearsal;
+mod reservoir;
 pub mod revision;
 pub mod route;
 pub mod run;
+pub mod saved;
 pub mod source;
 pub mod state;
 pub mod store;

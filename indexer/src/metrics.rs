@@ -36,6 +36,8 @@ pub struct Metrics {
     pub(crate) verifications: Family<DocumentResult, Counter>,
     /// What audits say of documents.
     pub(crate) audited: Family<DocumentResult, Counter>,
+    /// What became of matches of saved searches.
+    pub(crate) saved_matches: Family<DocumentResult, Counter>,
     /// Seconds from an event to its document being searchable.
     pub(crate) freshness: Histogram,
     /// Requests that may be in flight.
@@ -123,6 +125,9 @@ pub(crate) const VERIFICATIONS: [&str; 2] = ["same", "differed"];
 /// What audits say of documents.
 pub(crate) const AUDITED: [&str; 6] = ["equal", "missing", "stale", "ghost", "unanswered", "unsettled"];
 
+/// What becomes of matches of saved searches.
+pub(crate) const SAVED_MATCHES: [&str; 4] = ["begun", "posted", "over", "dropped"];
+
 impl Default for Metrics {
     fn default() -> Self {
         Self {
@@ -138,6 +143,7 @@ impl Default for Metrics {
             version_checks: Family::default(),
             verifications: Family::default(),
             audited: Family::default(),
+            saved_matches: Family::default(),
             // 50 ms to 27 minutes.
             freshness: Histogram::new(exponential_buckets(0.05, 2.0, 16)),
             limit: Gauge::default(),
@@ -169,6 +175,9 @@ impl Metrics {
         }
         for result in VERSION_CHECKS {
             drop(self.version_checks.get_or_create(&DocumentResult { result }));
+        }
+        for result in SAVED_MATCHES {
+            self.saved_matches(result, 0);
         }
         for result in AUDITED {
             self.audited(result, 0);
@@ -207,6 +216,11 @@ impl Metrics {
     /// Notes what an audit says of documents.
     pub(crate) fn audited(&self, result: &'static str, count: usize) {
         self.audited.get_or_create(&DocumentResult { result }).inc_by(count as u64);
+    }
+
+    /// Notes what became of matches of saved searches.
+    pub(crate) fn saved_matches(&self, result: &'static str, count: usize) {
+        self.saved_matches.get_or_create(&DocumentResult { result }).inc_by(count as u64);
     }
 
     /// Notes a question for the roots of related entities.

@@ -3,7 +3,9 @@
 //! The ledger decides, by compare-and-set, who of several is first; the alias of a server follows it. A promotion that broke off
 //! between the two is finished by the next one.
 
-use std::time::Duration;
+mod sample;
+
+use std::{sync::Arc, time::Duration};
 
 use plan::{
     Code, IndexPlan,
@@ -13,14 +15,19 @@ use plan::{
 use search::{SearchError, SearchRequest, SearchResponse, Sort};
 use tokio::time::{Instant, sleep};
 
+use self::sample::{Compared, Sample};
 use crate::{
     Index, StateError,
+    graph::Graph,
     index::OpenVersion,
-    ledger::versions::{KnownVersion, VersionState, served},
+    ledger::versions::{KnownVersion, Lack, VersionState, served},
 };
 
 /// How long processes may take to follow the promotion before. They look each second, and end what runs.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Documents that differ from the graph, and are named.
+const NAMED: usize = 3;
 
 /// How often it is looked whether they have.
 const FOLLOW_POLL: Duration = Duration::from_millis(200);
@@ -120,11 +127,31 @@ impl PromotionError {
     }
 }
 
-/// Serves the version of this number, or the newest that waits for it, if its checks hold.
+/// As [`promote_audited`], without asking the graph.
 pub async fn promote(
     index: &Index,
     number: Option<u32>,
     smoke: &[Smoke],
+) -> Result<Promoted, PromotionError> {
+    promote_checked(index, number, smoke, None).await
+}
+
+/// Serves the version of this number, or the newest that waits for it, if its checks hold; some of its documents are compared
+/// with this graph.
+pub async fn promote_audited(
+    index: &Index,
+    number: Option<u32>,
+    smoke: &[Smoke],
+    graph: Arc<dyn Graph>,
+) -> Result<Promoted, PromotionError> {
+    promote_checked(index, number, smoke, Some(graph)).await
+}
+
+async fn promote_checked(
+    index: &Index,
+    number: Option<u32>,
+    smoke: &[Smoke],
+    graph: Option<Arc<dyn Graph>>,
 ) -> Result<Promoted, PromotionError> {
     let versions = index.versions().await?;
     let now = served(&versions).ok_or(PromotionError::Nothing("promote"))?;
@@ -132,12 +159,25 @@ pub async fn promote(
         known.state == VersionState::Ready
             || known.state == VersionState::Kept && known.number() > now.number()
     };
-    let wanted = match number {
-        Some(number) => whole(&versions, number)?,
-        None => versions.iter().rev().find(waits).ok_or(PromotionError::Nothing("promote"))?,
+    let wanted = match (number, versions.iter().rev().find(waits)) {
+        (Some(number), _) => whole(index, &versions, number).await?,
+        (None, Some(wanted)) => wanted,
+        (None, None) => {
+            let is_on_its_way = |known: &&KnownVersion| known.state.is_live() && known.state.is_new();
+            let on_its_way = versions.iter().rev().find(is_on_its_way);
+            let number = on_its_way.ok_or(PromotionError::Nothing("promote"))?.number();
+            whole(index, &versions, number).await?
+        }
     };
     let (before, after) = (index.open_version(now)?, index.open_version(wanted)?);
-    let failures = failures(&before, &after, smoke).await?;
+    let mut failures = failures(&before, &after, smoke).await?;
+    let documents = after.plan.backfill.checks.sample;
+    if let Some(graph) =
+        graph.filter(|_| failures.is_empty() && before.number != after.number && documents > 0)
+    {
+        let sample = Sample { index, before: &before, after: &after, graph, documents };
+        failures.extend(differing(&sample.compare().await?));
+    }
     if !failures.is_empty() {
         return Err(PromotionError::Checks { number: after.number, failures });
     }
@@ -156,14 +196,29 @@ pub async fn roll_back(index: &Index) -> Result<Promoted, PromotionError> {
 }
 
 /// The version of this number, which holds every document.
-fn whole(versions: &[KnownVersion], number: u32) -> Result<&KnownVersion, PromotionError> {
+async fn whole<'k>(
+    index: &Index,
+    versions: &'k [KnownVersion],
+    number: u32,
+) -> Result<&'k KnownVersion, PromotionError> {
     let refused = |reason| PromotionError::NotWhole { number, reason };
     let known = versions.iter().find(|known| known.number() == number);
     let known = known.ok_or_else(|| refused("it isn't there".to_owned()))?;
-    match known.state.is_whole() {
-        true => Ok(known),
-        false => Err(refused(format!("it is {}", known.state.name()))),
+    if known.state.is_whole() {
+        return Ok(known);
     }
+    let (mut reasons, mut mend) = (vec![format!("it is {}", known.state.name())], "");
+    if let VersionState::Filling { filled, .. } = known.state {
+        let lacks = index.ledger.lacks(number, crate::ledger::versions::MAX_LACKS).await?;
+        reasons.push(format!("{filled} documents of the served version are there so far"));
+        let lacking =
+            |lack: &Lack| format!("{} are lacking, such as {}: {}", lacks.len(), lack.id, lack.reason);
+        reasons.extend(lacks.first().map(lacking));
+        if known.plan().fetch.query_hash != index.plan.fetch.query_hash {
+            mend = "; a backfill fills it: `backfill start --into-new-version`";
+        }
+    }
+    Err(refused(reasons.join(", ") + mend))
 }
 
 async fn serve(index: &Index, before: &OpenVersion, after: &OpenVersion) -> Result<Promoted, PromotionError> {
@@ -248,6 +303,29 @@ async fn failures(
     Ok(failures)
 }
 
+/// What the comparison with the graph says against the version.
+fn differing(compared: &Compared) -> Option<String> {
+    match compared {
+        Compared::Alike => None,
+        Compared::Different { documents, of } => {
+            let named = documents.iter().take(NAMED).map(|(id, kind)| format!("{id} ({})", kind.name()));
+            let named: Vec<String> = named.collect();
+            let more = if documents.len() > NAMED { ", among others" } else { "" };
+            let count = documents.len();
+            Some(format!(
+                "{count} of {of} documents that were compared differ from the graph: {}{more}",
+                named.join(", ")
+            ))
+        }
+        Compared::Unsettled(count) => Some(format!(
+            "{count} documents differ from the graph, and entries that may be about them wait in the lanes: try it again later"
+        )),
+        Compared::Unanswered(error) => Some(format!(
+            "its documents can't be compared with the graph ({error}); `sample: 0` under `backfill.checks` leaves that out"
+        )),
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "an index has far fewer documents than 2^52")]
 fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
@@ -288,3 +366,6 @@ impl Smoke {
         version.searcher.search(request).await.map_err(|error| error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,6 +106,7 @@ impl Rehearsal {
             admin: None,
             tokens: Vec::new(),
             identity: None,
+            webhook: None,
         };
         let before = self.index.log.dead_letter_count().await?;
         let process = Process::over(&self.index.plan.name, endpoints, graph.clone()).await?;

@@ -14,7 +14,7 @@ mod topics;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -41,6 +41,7 @@ use crate::{
     log::{Lane, Ownership, sqlite::WholeLog},
     now_ms,
     rebuild::fetches::Fetches,
+    saved::webhook::Webhook,
     state::RunLock,
     tasks::joined,
 };
@@ -91,6 +92,8 @@ pub struct Process {
     graph: Arc<dyn Graph>,
     fetches: Arc<Fetches>,
     meter: Arc<Meter>,
+    /// Where matches of saved searches are posted.
+    webhook: Option<Arc<Webhook>>,
     lock: Option<Arc<RunLock>>,
     /// Its loops.
     heartbeats: Heartbeats,
@@ -98,6 +101,24 @@ pub struct Process {
     name: String,
     /// The longest `graph.deadline` of all processes, in milliseconds.
     longest_deadline: Arc<AtomicU64>,
+    /// Whether somebody changed the plan of a version that lives, so that the index is to be opened anew.
+    is_changed: Arc<AtomicBool>,
+    /// Reads the endpoints again: a plan may name sources that the process didn't know at its start.
+    reread: Option<Reread>,
+}
+
+/// Reads the endpoints again; nothing where they can't be read now.
+pub type Reread = Arc<dyn Fn() -> Option<Endpoints> + Send + Sync>;
+
+/// Has a process open its index anew.
+#[derive(Debug, Clone)]
+pub struct Reopener(Arc<AtomicBool>);
+
+impl Reopener {
+    /// The process ends what runs, and goes on by what the ledger tells then.
+    pub fn reopen(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Process {
@@ -115,6 +136,7 @@ impl Process {
 
     fn new(index: Index, endpoints: Endpoints, graph: Arc<dyn Graph>) -> Result<Self, RunError> {
         let lock = index.state().map(StateFile::lock_for_run).transpose()?.map(Arc::new);
+        let webhook = endpoints.webhook.as_ref().map(Webhook::new).transpose()?.map(Arc::new);
         // Several hosts may have processes of one number.
         let name = format!("{}-{:08x}", std::process::id(), rand::random::<u32>());
         Ok(Self {
@@ -124,10 +146,24 @@ impl Process {
             graph,
             fetches: Arc::default(),
             meter: Arc::default(),
+            webhook,
             heartbeats: Heartbeats::default(),
+            is_changed: Arc::default(),
+            reread: None,
             lock,
             name,
         })
+    }
+
+    /// The same process, which reads its files of sources and ids again whenever the index versions change.
+    #[must_use]
+    pub fn rereading(self, reread: Reread) -> Self {
+        Self { reread: Some(reread), ..self }
+    }
+
+    /// The way to have the index opened anew.
+    pub fn reopener(&self) -> Reopener {
+        Reopener(Arc::clone(&self.is_changed))
     }
 
     /// The index that is worked on.
@@ -296,7 +332,12 @@ impl Process {
             seat.spawn_routes(self, tasks, stop);
             return Ok(());
         }
-        for source in &self.index.plan.sources {
+        for source in &self.index.sources {
+            if self.is_out_of_reach(source) {
+                let source = &source.name;
+                tracing::warn!(%source, "this process doesn't know the file of the source, which is not read before it is started anew");
+                continue;
+            }
             let route = self.local_route(source, once, stop)?;
             let heartbeat = self.heartbeats.begin(format!("the route of {}", source.name));
             tasks.spawn(heartbeat.drive(async move { Ok(route.run().await?) }));

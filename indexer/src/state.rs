@@ -16,7 +16,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use crate::{registry::RegistryError, tasks::joined};
 
 /// The layout of the tables below; a file of another layout is refused.
-const LAYOUT: i64 = 6;
+const LAYOUT: i64 = 7;
 
 /// How long a command waits for another process' transaction. Ours are bounded by a batch, so this is never reached
 /// unless something is stuck.
@@ -58,6 +58,10 @@ CREATE TABLE IF NOT EXISTS fan_out (
 CREATE TABLE IF NOT EXISTS history (
     id TEXT NOT NULL, writer TEXT NOT NULL, at INTEGER NOT NULL, steps TEXT NOT NULL, PRIMARY KEY (id, writer)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS history_at ON history (at);
+CREATE TABLE IF NOT EXISTS saved_search (name TEXT PRIMARY KEY, filter TEXT NOT NULL, saved_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS saved_match (
+    search TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (search, id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS saved_match_at ON saved_match (at, id, search);
 CREATE TABLE IF NOT EXISTS audit (kind TEXT PRIMARY KEY, audit TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS figures (process TEXT PRIMARY KEY, figures TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
 INSERT OR IGNORE INTO lane VALUES (0, 0, 0), (1, 0, 0);
@@ -103,6 +107,14 @@ pub enum StateError {
     /// The plan needs a new index version.
     #[error("the plan needs a new index version, {version}: {reason}")]
     NeedsNewVersion {
+        /// The name that the new version would have.
+        version: String,
+        /// What differs from the served one.
+        reason: String,
+    },
+    /// The plan is of another root.
+    #[error("{version} would be of another index: {reason}")]
+    OtherRoot {
         /// The name that the new version would have.
         version: String,
         /// What differs from the served one.
@@ -193,6 +205,7 @@ impl StateError {
             Self::Sqlite { .. } | Self::Io { .. } | Self::EpochsUsedUp(_) => codes::SS503,
             Self::OtherIndex { .. } => codes::SS504,
             Self::NeedsNewVersion { .. } | Self::NotInPlace { .. } => codes::SS505,
+            Self::OtherRoot { .. } => codes::SS522,
             Self::StaleChanges(_) => codes::SS520,
             Self::OtherTemplate { .. } => codes::SS521,
             Self::Registry(error) => error.code(),
@@ -232,6 +245,7 @@ impl StateError {
             Self::NeedsNewVersion { .. } => {
                 "set another `state.path` (with `kafka:`, another `name`), provision it, and backfill"
             }
+            Self::OtherRoot { .. } => "give it another `name`, and another `state.path` where there is one",
             Self::NotInPlace { .. } => {
                 "mend `kafka.topics` in index.yaml, delete the topic if nothing of it is needed, or give the index another `name`"
             }

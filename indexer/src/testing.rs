@@ -17,6 +17,7 @@ pub(crate) fn endpoints(folder: &Path, gateway: &str) -> Endpoints {
         admin: None,
         tokens: Vec::new(),
         identity: None,
+        webhook: None,
     }
 }
 

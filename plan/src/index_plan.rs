@@ -12,7 +12,7 @@ pub use crate::{
     checks_plan::ChecksPlan,
     coverage_plan::{CoverageLine, CoveredBy, EdgeLine, EdgeSource, EdgeWay},
     kafka_plan::{Encoding, OnGap},
-    search_plan::{Boost, BoostModifier, SearchPlan, WeightedPath},
+    search_plan::{Boost, BoostModifier, Recency, SearchPlan, WeightedPath},
     store_kind::StoreKind,
 };
 
@@ -373,8 +373,19 @@ pub enum IdSource {
     Query(IdQuery),
     /// A file with one id a line; its path is an endpoint.
     File,
+    /// The records of a topic of Kafka.
+    Topic(IdTopic),
     /// What is indexed already.
     Index,
+}
+
+/// A topic whose records name ids, from its beginning to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdTopic {
+    /// Its name.
+    pub topic: String,
+    /// Where a record holds the id.
+    pub id: RecordPath,
 }
 
 /// What to do with errors in answers.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{SearchError, SearchRequest, SearchResponse, SuggestRequest, Suggestion};
+use crate::{Explanation, SearchError, SearchRequest, SearchResponse, SuggestRequest, Suggestion};
 
 /// Answers searches of one index.
 ///
@@ -12,6 +12,9 @@ use crate::{SearchError, SearchRequest, SearchResponse, SuggestRequest, Suggesti
 pub trait Searcher: Send + Sync {
     /// Answers one page.
     async fn search(&self, request: SearchRequest) -> Result<SearchResponse, SearchError>;
+
+    /// Answers one page and explains it: how the store was asked, and what the scores are made of. Costs more than the answer.
+    async fn explain(&self, request: SearchRequest) -> Result<Explanation, SearchError>;
 
     /// Suggests whole values of declared fields, the best first.
     async fn suggest(&self, request: SuggestRequest) -> Result<Vec<Suggestion>, SearchError>;

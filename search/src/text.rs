@@ -38,7 +38,8 @@ impl FreeText {
         self.words.is_empty()
     }
 
-    /// The FTS5 expression: every word in any of the columns, the last one also as a prefix.
+    /// The FTS5 expression: every word in any of the columns, the last one also as a prefix. No column is all of them, which
+    /// FTS5 has less to look at for.
     ///
     /// Words hold letters and digits only, so none can be read as syntax, and each is quoted all the same.
     pub(crate) fn match_expression(&self, columns: &[String]) -> String {
@@ -53,7 +54,8 @@ impl FreeText {
                 false => quote(word),
             })
             .collect();
-        format!("{{{}}} : ({})", columns.join(" "), terms.join(" AND "))
+        let words = terms.join(" AND ");
+        if columns.is_empty() { words } else { format!("{{{}}} : ({words})", columns.join(" ")) }
     }
 
     /// The word that may be unfinished, and those that are finished.

@@ -10,6 +10,7 @@ use harness::{
     eventually,
     folder::{Folder, assert_equal},
     graph::{RealGraph, SUBGRAPHS},
+    servers::{elasticsearch, kafka},
 };
 use serde_json::Value;
 
@@ -42,7 +43,10 @@ fn holds(range: &Value, value: f64, wider: f64) -> bool {
 fn an_estimate_says_what_the_backfill_takes() {
     let (folder, graph) = Folder::with_graph();
     unhurried(&folder);
+    let planned = folder.json(&["plan", "index.yaml"])["backfill"].clone();
+    graph.reset_counts();
     folder.succeed(&["provision", "index.yaml", "--yes"]);
+    assert_eq!(folder.json(&["plan", "index.yaml"])["backfill"], Value::Null, "nothing is to be made");
     let asked = ["backfill", "start", "index.yaml", "--estimate", "--sample", "200"];
     let estimate = folder.json(&asked)["estimate"].clone();
     println!("{estimate:#}\n{}", folder.succeed(&asked));
@@ -67,6 +71,9 @@ fn an_estimate_says_what_the_backfill_takes() {
     let [of_documents, of_ids] = ["requests", "id_requests"].map(|kind| &estimate[kind]);
     let [low, high] = ["low", "high"].map(|end| number(&of_documents[end]) + number(&of_ids[end]));
     assert!((low..=high).contains(&requests), "{requests} requests, estimated from {low} to {high}");
+    assert_eq!((&planned["documents"], &planned["counted"]), (&3_201.into(), &"exactly".into()), "{planned}");
+    assert!((low..=high).contains(&number(&planned["requests"])), "{planned}");
+    assert!(number(&planned["seconds"]) > 0.0 && planned["next_window"].is_null(), "{planned}");
     // The sample is random: at three times its 90 % interval, chance fails one test in a million.
     let bytes: usize = graph.bodies().values().map(|body| body.get().len()).sum();
     let bytes = f64::from(u32::try_from(bytes).expect("some megabytes"));
@@ -110,6 +117,18 @@ fn fetched(graph: &RealGraph) -> u64 {
     graph.counts()["documents"].as_u64().expect("a count")
 }
 
+/// Waits until nothing is fetched for longer than the rate would let a batch wait, however long it takes until somebody notices
+/// that nothing is to be; gives the documents that were fetched by then.
+fn stands_still(graph: &RealGraph) -> u64 {
+    let mut before = fetched(graph);
+    eventually(SETTLES, || {
+        sleep(Duration::from_secs(3));
+        let now = fetched(graph);
+        if std::mem::replace(&mut before, now) == now { Ok(()) } else { Err(format!("{now} documents")) }
+    });
+    before
+}
+
 fn waits_until(folder: &Folder, what: &str, holds: impl Fn(&Value) -> bool) {
     eventually(SETTLES, || {
         let newest = newest(folder);
@@ -127,19 +146,12 @@ fn a_backfill_is_paused_killed_resumed_and_stopped() {
     waits_until(&folder, "it begins", |newest| newest["rebuilt"].as_u64() > Some(200));
 
     folder.succeed(&["backfill", "pause", "index.yaml"]);
-    sleep(Duration::from_secs(1));
-    let paused = fetched(&graph);
-    sleep(Duration::from_secs(3));
-    assert!(
-        fetched(&graph) <= paused + BATCH,
-        "{} after {paused}: what was sent may be answered",
-        fetched(&graph)
-    );
+    let paused = stands_still(&graph);
     let waiting = newest(&folder);
     assert_eq!(waiting["state"], "REBUILDING", "{waiting}, {paused} fetched by then\n{}", folder.log());
 
     folder.succeed(&["backfill", "resume", "index.yaml"]);
-    eventually(Duration::from_secs(10), || {
+    eventually(SETTLES, || {
         let now = fetched(&graph);
         if now > paused + 4 * BATCH { Ok(()) } else { Err(format!("{now} after {paused}")) }
     });
@@ -161,16 +173,14 @@ fn a_backfill_is_paused_killed_resumed_and_stopped() {
 
     let told = folder.json(&["backfill", "stop", "index.yaml"]);
     assert_eq!(told["stopped"], serde_json::json!([1]));
-    sleep(Duration::from_secs(1));
-    let stopped = fetched(&graph);
     eventually(SETTLES, || match &folder.status()["lag"]["backfill"] {
         lag if *lag == 0 => Ok(()),
         lag => Err(format!("{lag} entries are left")),
     });
-    assert!(fetched(&graph) <= stopped + BATCH, "what was left is dropped, not fetched");
+    stands_still(&graph);
     assert_eq!(newest(&folder)["state"], "STOPPED");
     let documents = folder.exported();
-    assert!((500..3_201).contains(&documents.len()), "{}", documents.len());
+    assert!((500..3_201).contains(&documents.len()), "what was left is dropped: {}", documents.len());
 
     // What a filter finds, and nothing else.
     graph.reset_counts();
@@ -220,4 +230,81 @@ fn a_full_backfill_leaves_no_ghosts() {
     folder.succeed(&["run", "index.yaml", "--once"]);
     assert_eq!(newest(&folder)["state"], "DONE", "{}", newest(&folder));
     assert_equal(&folder.exported(), &graph.documents(), &folder.log());
+}
+
+/// Records of the topic of ids: each movie several times, so that there are several pages.
+const RECORDS: usize = 40_000;
+
+#[test]
+fn ids_come_out_of_a_topic_and_kills_lose_none() {
+    let (folder, graph) = Folder::with_graph();
+    let name = "topic-of-ids";
+    folder.keep_on("elasticsearch", &elasticsearch().url, name);
+    let _stream = folder.share_over(kafka(), None, name);
+    kafka().create_topics(&["wanted-movies"], 3);
+    let documents = graph.documents();
+    let ids: Vec<&String> = documents.keys().collect();
+    let records =
+        ids.iter().cycle().take(RECORDS).map(|id| (id.as_str(), &b"{\"why\": \"it is wanted\"}"[..]));
+    let too_long = "x".repeat(600);
+    kafka().append("wanted-movies", records.chain([(too_long.as_str(), &b"{}"[..])]));
+    folder.edit("index.yaml", "ids: { query: ./movie-ids.graphql }", "ids: { topic: wanted-movies }");
+    let planned = folder.json(&["plan", "index.yaml"])["backfill"].clone();
+    assert_eq!((&planned["documents"], &planned["counted"]), (&(RECORDS + 1).into(), &"at_most".into()));
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    folder.succeed(&["backfill", "start", "index.yaml"]);
+    let (mut kills, mut furthest) = (0, 0);
+    while newest(&folder)["state"] == "ENUMERATING" {
+        let run = folder.run();
+        eventually(SETTLES, || {
+            let newest = newest(&folder);
+            let enumerated = newest["enumerated"].as_u64().expect("a count");
+            assert!(enumerated >= furthest, "it began anew: {enumerated} after {furthest}");
+            let is_further = enumerated > furthest || newest["state"] != "ENUMERATING";
+            furthest = enumerated;
+            if is_further { Ok(()) } else { Err(format!("{newest}\n{}", folder.log())) }
+        });
+        run.kill();
+        kills += 1;
+    }
+    // A page that was appended when its process was killed is appended again, and counted once.
+    assert_eq!(
+        (newest(&folder)["enumerated"].as_u64(), kills > 1),
+        (Some(RECORDS as u64), true),
+        "{kills} kills"
+    );
+    let run = folder.run();
+    waits_until(&folder, "it is done", |newest| newest["state"] == "DONE");
+    folder.settles_within(SETTLES);
+    assert_equal(&folder.exported(), &documents, &folder.log());
+    let letters = folder.json(&["errors", "list", "index.yaml"])["dead_letters"].clone();
+    let letters = letters.as_array().expect("a list");
+    assert!(!letters.is_empty() && letters.iter().all(|letter| letter["code"] == "SS603"), "{letters:?}");
+    assert_eq!(run.terminate(), Some(0), "{}", folder.log());
+}
+
+/// Bytes that a file may have where the disk is full: less than the movies take.
+const DISK: u64 = 3 << 20;
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    let (folder, graph) = Folder::with_graph();
+    unhurried(&folder);
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    folder.succeed(&["backfill", "start", "index.yaml"]);
+    let mut run = folder.run_within(DISK);
+    eventually(SETTLES, || match run.ended() {
+        Some(status) if status.code() == Some(69) => Ok(()),
+        other => Err(format!("{other:?}\n{}", folder.log())),
+    });
+    let log = folder.log();
+    assert!(log.contains("error[SS503]") && log.contains("the disk isn't full"), "{log}");
+    let there = folder.exported();
+    assert!(there.len() < 3_201, "it was full before the end: {}", there.len());
+    assert_eq!(folder.status()["version"], 1);
+
+    let run = folder.run();
+    folder.settles_within(SETTLES);
+    assert_equal(&folder.exported(), &graph.documents(), &folder.log());
+    assert_eq!(run.terminate(), Some(0));
 }

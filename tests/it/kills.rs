@@ -52,6 +52,9 @@ fn hurried() -> (Folder, Arc<RealGraph>, BTreeMap<&'static str, Link>) {
     let hurry = "  max_concurrency: 2\n  timeout: 1500ms\n  deadline: 2s\n";
     folder.edit("index.yaml", batch, &format!("{batch}{hurry}"));
     folder.edit("index.yaml", "errors:\n", "errors:\n  retry: { initial: 500ms, max: 2s }\n");
+    // A person with two movies is a wide fan-out.
+    let asked = "    back_reference: { query: ./movies-of-talent.graphql }\n";
+    folder.edit("index.yaml", asked, &format!("{asked}    max_fanout: 1\n"));
     (folder, Arc::new(graph), subgraphs)
 }
 

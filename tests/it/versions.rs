@@ -27,8 +27,12 @@ const MOVIES: usize = 3_201;
 /// How often another version is served while people search.
 const SWAPS: usize = 50;
 
-/// The same on a server, where each takes ten times as long.
+/// The same on a server, where each takes ten times as long. `SWAPS=50` asks for as many there.
 const REMOTE_SWAPS: usize = 10;
+
+fn remote_swaps() -> usize {
+    std::env::var("SWAPS").map_or(REMOTE_SWAPS, |swaps| swaps.parse().expect("SWAPS is a number"))
+}
 
 /// A server shows what it took at its next refresh, of each index version by itself: once a second, or much later on a busy machine.
 const REFRESH: Duration = Duration::from_secs(10);
@@ -162,7 +166,7 @@ fn processes_that_share_an_index_follow_its_versions() {
     }
 }
 
-fn the_alias_is_at(server: &Rest, alias: &str, index: &str) {
+pub(super) fn the_alias_is_at(server: &Rest, alias: &str, index: &str) {
     let there = server.succeed("GET", &format!("/_alias/{alias}"), &Value::Null);
     let indexes: Vec<&String> = there.as_object().expect("indexes").keys().collect();
     assert_eq!(indexes, [index], "{there:#}");
@@ -209,14 +213,18 @@ fn a_filling_survives_kills_and_old_versions_go() {
     let run = folder.run();
     is_ready(&folder, 3);
     assert!(numbers(&folder).contains(&1) && !numbers(&folder).contains(&2), "{:?}", numbers(&folder));
+    nothing_was_asked_of(&graph);
     assert_eq!(moved(&folder, "promote"), (1, 3));
+    a_sample_was_asked_of(&graph);
 
     // One version is kept by the plan of the next, so that of two that were served the older one goes.
     remap(&folder, "  rottenTomatoesRating: { type: double }\n");
     folder.edit("index.yaml", "state: {", "store: { keep_versions: 1 }\nstate: {");
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     is_ready(&folder, 4);
+    nothing_was_asked_of(&graph);
     assert_eq!(moved(&folder, "promote"), (3, 4));
+    a_sample_was_asked_of(&graph);
     eventually(SETTLES, || match numbers(&folder).as_slice() {
         [3, 4] => Ok(()),
         other => Err(format!("{other:?}")),
@@ -258,14 +266,14 @@ fn searches_see_no_gap_while_versions_are_swapped() {
 fn searches_see_no_gap_while_versions_are_swapped_on_elasticsearch() {
     let (folder, graph) = Folder::with_graph();
     folder.keep_on("elasticsearch", &elasticsearch().url, "swapped");
-    println!("{}", swaps_under_writes(&folder, &graph, REMOTE_SWAPS, REFRESH));
+    println!("{}", swaps_under_writes(&folder, &graph, remote_swaps(), REFRESH));
 }
 
 #[test]
 fn searches_see_no_gap_while_versions_are_swapped_on_opensearch() {
     let (folder, graph) = Folder::with_graph();
     folder.keep_on("opensearch", &opensearch().url, "swapped");
-    println!("{}", swaps_under_writes(&folder, &graph, REMOTE_SWAPS, REFRESH));
+    println!("{}", swaps_under_writes(&folder, &graph, remote_swaps(), REFRESH));
 }
 
 /// Somebody searches without a pause while versions are swapped under writes. What was seen is not unseen after `visible`. Gives
@@ -335,7 +343,7 @@ fn swaps_under_writes(folder: &Folder, graph: &RealGraph, count: usize, visible:
 }
 
 /// One search: every movie is there once, and the one that changes is no older than it was seen before.
-fn search_once(folder: &Folder, seen: &mut VecDeque<(Instant, u64)>, visible: Duration) {
+pub(super) fn search_once(folder: &Folder, seen: &mut VecDeque<(Instant, u64)>, visible: Duration) {
     let asked = Instant::now();
     let found = folder.json(&["search", "index.yaml", "--sort", "popularity:desc", "-n", "1"]);
     assert_eq!(found["total"], MOVIES, "a gap, or a double");
@@ -352,6 +360,13 @@ fn nothing_was_asked_of(graph: &RealGraph) {
     assert_eq!((&counts["gateway"]["requests"], &counts["documents"]), (&json!(0), &json!(0)), "{counts:#}");
 }
 
+/// A promotion compares some documents with the graph, and no more. Counts anew.
+fn a_sample_was_asked_of(graph: &RealGraph) {
+    let asked = graph.counts()["documents"].as_u64().expect("a count");
+    assert!((1..=100).contains(&asked), "{asked} documents were asked for");
+    graph.reset_counts();
+}
+
 /// How many movies free text finds by a word that stands in many sources, and in few titles.
 fn found(folder: &Folder) -> u64 {
     folder.json(&["search", "index.yaml", "original"])["total"].as_u64().expect("a number")
@@ -361,7 +376,7 @@ fn remap(folder: &Folder, field: &str) {
     folder.edit("index.yaml", "  directors: nested\n", &format!("{field}  directors: nested\n"));
 }
 
-fn versions(folder: &Folder) -> Vec<Value> {
+pub(super) fn versions(folder: &Folder) -> Vec<Value> {
     folder.status()["versions"].as_array().expect("versions").clone()
 }
 
@@ -369,7 +384,7 @@ fn numbers(folder: &Folder) -> Vec<u64> {
     versions(folder).iter().map(|version| version["number"].as_u64().expect("a number")).collect()
 }
 
-fn is_ready(folder: &Folder, number: u64) {
+pub(super) fn is_ready(folder: &Folder, number: u64) {
     eventually(SETTLES, || {
         let all = versions(folder);
         let is_ready = |version: &Value| version["number"] == number && version["state"] == "READY";
@@ -378,13 +393,13 @@ fn is_ready(folder: &Folder, number: u64) {
 }
 
 /// Runs `promote` or `rollback`, and gives the version before and the one that is served now.
-fn moved(folder: &Folder, command: &str) -> (u64, u64) {
+pub(super) fn moved(folder: &Folder, command: &str) -> (u64, u64) {
     let told = folder.json(&[command, "index.yaml"]);
     let number = |name: &str| told[name].as_u64().expect("a number");
     (number("from"), number("version"))
 }
 
-fn exported(folder: &Folder, version: &str) -> BTreeMap<String, Value> {
+pub(super) fn exported(folder: &Folder, version: &str) -> BTreeMap<String, Value> {
     let lines = folder.succeed(&["export", "index.yaml", "--version", version]);
     let row = |line: &str| {
         let row: Value = serde_json::from_str(line).expect("a line of JSON");
@@ -393,7 +408,7 @@ fn exported(folder: &Folder, version: &str) -> BTreeMap<String, Value> {
     lines.lines().map(row).collect()
 }
 
-fn refused(folder: &Folder, arguments: &[&str]) -> String {
+pub(super) fn refused(folder: &Folder, arguments: &[&str]) -> String {
     let output = folder.output(arguments);
     assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
     String::from_utf8_lossy(&output.stderr).into_owned()

@@ -205,6 +205,18 @@ impl Folder {
         self.spawn(command, free_address(), &[])
     }
 
+    /// As [`Folder::run`], where no file may grow past so many bytes, as on a disk that is full.
+    pub fn run_within(&self, bytes: u64) -> Running {
+        let admin = free_address();
+        let run = self.command(&["run", "index.yaml", "--admin", &admin.to_string()]);
+        // A write past the limit is then refused, instead of ending the process.
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes >> 10)]);
+        shell.arg(run.get_program()).args(run.get_args()).current_dir(self.home.path()).stdin(Stdio::null());
+        shell.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.spawn_at(shell, admin)
+    }
+
     /// Starts `serve`. Its log goes to `run.log` in the folder.
     pub fn serve(&self) -> Running {
         self.serve_at(free_address())

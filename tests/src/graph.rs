@@ -196,20 +196,24 @@ impl RealGraph {
 
     /// The same for these movies, of those that there are.
     pub fn documents_of(&self, ids: &[String]) -> BTreeMap<String, Value> {
+        self.documents_by(&read("query.graphql"), ids)
+    }
+
+    /// The same by the selection of another template.
+    pub fn documents_by(&self, query: &str, ids: &[String]) -> BTreeMap<String, Value> {
         let parsed = |(id, body): (String, Box<RawValue>)| {
             (id, serde_json::from_str(body.get()).expect("an answer's slice is JSON"))
         };
-        let documents = self.bodies_of(ids).into_iter().map(parsed);
+        let documents = self.bodies_by(query, ids).into_iter().map(parsed);
         documents.filter(|(_, document): &(String, Value)| !document.is_null()).collect()
     }
 
     /// What the gateway answers for every movie, as it wrote it.
     pub fn bodies(&self) -> BTreeMap<String, Box<RawValue>> {
-        self.bodies_of(&self.ids())
+        self.bodies_by(&read("query.graphql"), &self.ids())
     }
 
-    fn bodies_of(&self, ids: &[String]) -> BTreeMap<String, Box<RawValue>> {
-        let query = read("query.graphql");
+    fn bodies_by(&self, query: &str, ids: &[String]) -> BTreeMap<String, Box<RawValue>> {
         let (_, selection) = query.split_once("movie(movieId: $id)").expect("the template's root field");
         let selection = selection.trim_end().strip_suffix('}').expect("the operation's end");
         let mut bodies = BTreeMap::new();

@@ -4,9 +4,11 @@
 
 pub mod avro;
 pub mod background;
+pub mod browser;
 pub mod difference;
 pub mod federation;
 pub mod folder;
+pub mod gateway;
 pub mod graph;
 pub mod graphql_js;
 pub mod http;

@@ -68,6 +68,7 @@ class Plan(TypedDict):
     changes: list[Change]
     summary: Summary
     coverage: list[dict[str, Any]]
+    backfill: dict[str, Any] | None
 
 class Provisioned(TypedDict):
     success: bool

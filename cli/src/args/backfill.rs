@@ -25,6 +25,12 @@ pub(crate) enum Backfill {
         /// Show its progress until it is done
         #[arg(long)]
         follow: bool,
+        /// Fill the index version that `provision` made for another query
+        ///
+        /// It begins when every `run` writes that version, by the ids that its own plan names. Every document is asked for by
+        /// both queries. It never promotes.
+        #[arg(long, conflicts_with_all = ["ids", "filter", "estimate"])]
+        into_new_version: bool,
         /// Start nothing: count ids, fetch a few documents, and tell what all of them would cost
         ///
         /// Requests, calls and bytes by subgraph, time, windows, memory and the size of the index, each with the interval that

@@ -11,6 +11,7 @@ use indexer::{
     ledger::{
         BackfillIds, BackfillState,
         pace::{Terms, change_wishes},
+        versions::KnownVersion,
     },
 };
 use plan::{DocumentId, code::backfill as codes};
@@ -46,6 +47,8 @@ pub(crate) struct Wish {
     pub(crate) rate: Option<String>,
     /// Waits for its end.
     pub(crate) follow: bool,
+    /// Fills the index version of another query.
+    pub(crate) into_new_version: bool,
 }
 
 /// Records a backfill.
@@ -57,7 +60,10 @@ pub(crate) async fn start(
 ) -> Result<Exit, Failure> {
     let index = Project::open(file, env)?.index().await?;
     let terms = Terms { now: wish.now, rate_per_second: wish.rate.as_deref().map(rate).transpose()? };
-    let ids = wished(&index, &wish)?;
+    let ids = if wish.into_new_version { into_new_version(&index).await? } else { wished(&index, &wish)? };
+    if !wish.now {
+        indexer::backfill::estimate::opening_windows(&index.plan)?;
+    }
     let number = index.ledger.start_backfill(ids).await?;
     if terms != Terms::default() {
         change_wishes(&*index.ledger, |wishes| wishes.terms.extend([(number, terms)])).await?;
@@ -74,6 +80,25 @@ pub(crate) async fn start(
         format!("backfill {number} is recorded")
     })?;
     Ok(Exit::Done)
+}
+
+/// The ids of the version that waits for a backfill.
+async fn into_new_version(index: &Index) -> Result<BackfillIds, Failure> {
+    let versions = index.versions().await?;
+    let waits = |known: &&KnownVersion| {
+        let is_other_query = known.plan().fetch.query_hash != index.plan.fetch.query_hash;
+        known.state.is_live() && known.state.is_new() && is_other_query
+    };
+    let Some(version) = versions.iter().rev().find(waits) else {
+        let failure = Failure::new("no index version waits for a backfill").code(codes::SS609);
+        return Err(failure.help(
+            "`studio-search provision` makes one where the query changed; `studio-search status` shows them",
+        ));
+    };
+    if version.plan().backfill.ids.is_none() {
+        return Err(nowhere());
+    }
+    Ok(BackfillIds::IntoVersion(version.number()))
 }
 
 /// What is to be backfilled, proven to fit the index.
@@ -140,10 +165,7 @@ pub(crate) async fn list(file: &Path, env: &Environment, output: &mut Output) ->
 /// The ids of the command line as this index' key is written, or what the plan names.
 fn wanted(index: &Index, ids: &[String]) -> Result<BackfillIds, Failure> {
     if ids.is_empty() && index.plan.backfill.ids.is_none() {
-        let failure = Failure::new("the plan names no place to enumerate ids from").code(codes::SS601);
-        return Err(
-            failure.help("give `backfill.ids` in index.yaml and provision, or name documents with --id")
-        );
+        return Err(nowhere());
     }
     if ids.is_empty() {
         return Ok(BackfillIds::Enumerated);
@@ -153,6 +175,12 @@ fn wanted(index: &Index, ids: &[String]) -> Result<BackfillIds, Failure> {
         DocumentId::parse(index.plan.key.kind, text).map_err(unusable)
     };
     Ok(BackfillIds::Given(ids.iter().map(parse).collect::<Result<_, _>>()?))
+}
+
+fn nowhere() -> Failure {
+    Failure::new("the plan names no place to enumerate ids from")
+        .code(codes::SS601)
+        .help("give `backfill.ids` in index.yaml and provision, or name documents with --id")
 }
 
 fn show(progress: &BackfillProgress, output: &mut Output) -> Result<Exit, Failure> {

@@ -17,6 +17,7 @@ pub(crate) mod plan;
 pub(crate) mod promote;
 pub(crate) mod provision;
 pub(crate) mod run;
+pub(crate) mod saved;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod status;

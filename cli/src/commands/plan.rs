@@ -2,13 +2,18 @@
 
 use std::path::Path;
 
-use indexer::provision::{Action, Change, ChangeSet, refuse_rebuilds};
+use indexer::{
+    provision::{Action, Change, ChangeSet, needs_backfill, refuse_rebuilds},
+    saved::unfit,
+};
 use plan::{
     IndexPlan,
+    code::store::SS522,
     index_plan::{CoverageLine, CoveredBy},
 };
 use serde::Serialize;
 
+use self::backfill::Outlook;
 use crate::{
     environment::Environment,
     exit::Exit,
@@ -20,6 +25,7 @@ use crate::{
     table::Table,
 };
 
+mod backfill;
 pub(super) mod markdown;
 
 /// What exit code follows from changes.
@@ -46,6 +52,8 @@ struct Planned<'p> {
     changes: &'p [Change],
     summary: Summary,
     coverage: &'p [CoverageLine],
+    /// What the graph will be asked for; nothing where no backfill follows.
+    backfill: Option<&'p Outlook>,
 }
 
 /// How many things are to be changed in which way.
@@ -87,22 +95,31 @@ pub(crate) async fn plan(
 ) -> Result<Exit, Failure> {
     let (project, compiled) = Project::compile(file, env, output).await?;
     let changes = indexer::provision::changes(&project.place(), &compiled.plan, artifacts(&compiled)).await?;
+    output.report(&unfit(&project.place(), &compiled.plan).await?);
     let set = ChangeSet::new(&compiled.plan, changes);
     if let Some(path) = out {
         save(&set, path)?;
         output.say(&format!("saved the changes in {}", path.display()));
     }
     let summary = Summary::of(&set.changes);
+    let backfill = backfill::outlook(&project, &compiled.plan, &set.changes).await;
     if output.format() == Format::Markdown {
-        output.write(markdown::page(&set, &compiled.plan.coverage).as_bytes())?;
+        output.write(markdown::page(&set, &compiled.plan.coverage, backfill.as_ref()).as_bytes())?;
     } else {
         let coverage = &compiled.plan.coverage;
-        let planned =
-            Planned { success: true, plan_hash: &set.plan_hash, changes: &set.changes, summary, coverage };
+        let planned = Planned {
+            success: true,
+            plan_hash: &set.plan_hash,
+            changes: &set.changes,
+            summary,
+            coverage,
+            backfill: backfill.as_ref(),
+        };
         output.answer(&planned, |paint| {
             let coverage = coverage_table(&compiled.plan, paint);
             let follows = what_follows(&set.changes).unwrap_or_default();
-            format!("{}{follows}\n{coverage}", change_lines(&set.changes, paint))
+            let backfill = backfill.as_ref().map(|outlook| format!("{outlook}\n")).unwrap_or_default();
+            format!("{}{follows}{backfill}\n{coverage}", change_lines(&set.changes, paint))
         })?;
     }
     match exit_code {
@@ -122,9 +139,13 @@ fn save(set: &ChangeSet, path: &Path) -> Result<(), Failure> {
 pub(crate) fn what_follows(changes: &[Change]) -> Option<&'static str> {
     let is_beside = changes.iter().any(|change| change.action == Action::Rebuild);
     is_beside.then(|| match refuse_rebuilds(changes) {
+        Ok(()) if needs_backfill(changes) => {
+            "then: studio-search backfill start --into-new-version; and when it is READY: studio-search promote\n"
+        }
         Ok(()) => {
             "`run` fills the new version from the served one, without asking the graph; then: studio-search promote\n"
         }
+        Err(error) if error.code() == SS522 => "`provision` refuses that: studio-search explain SS522\n",
         Err(_) => "`provision` refuses that: studio-search explain SS505\n",
     })
 }

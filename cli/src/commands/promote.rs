@@ -34,7 +34,8 @@ pub(crate) async fn promote(
     let smoke: Vec<Smoke> =
         cases.filter_map(|case| Some(smoke(&case.name.value, case.search.as_ref()?))).collect();
     let index = project.index().await?;
-    let promoted = promotion::promote(&index, version, &smoke).await?;
+    let graph = index.gateway(&project.gateway())?;
+    let promoted = promotion::promote_audited(&index, version, &smoke, graph).await?;
     tell(&index.plan.name, promoted, output)
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use indexer::{
     endpoints::Place,
     provision::{Change, ChangeSet, refuse_rebuilds},
+    saved::unfit,
 };
 use plan::code::store::SS520;
 use serde::Serialize;
@@ -60,6 +61,7 @@ pub(crate) async fn provision(
     let (project, compiled) = Project::compile(file, env, output).await?;
     let place = project.place();
     let changes = indexer::provision::changes(&place, &compiled.plan, artifacts(&compiled)).await?;
+    output.report(&unfit(&place, &compiled.plan).await?);
     let set = ChangeSet::new(&compiled.plan, changes);
     if let Some(path) = saved {
         set.check(&read(path)?)?;

@@ -1,6 +1,8 @@
 //! `run`: routes events and rebuilds documents, by the plan that provision stored.
 
-use std::{net::SocketAddr, path::Path};
+mod watch;
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use indexer::{
     Index,
@@ -9,6 +11,7 @@ use indexer::{
 use plan::IndexPlan;
 use serde::Serialize;
 
+use self::watch::Watch;
 use crate::{
     args::Role,
     environment::Environment,
@@ -38,12 +41,22 @@ struct Ran<'r> {
     interrupted: Option<&'static str>,
 }
 
+/// How a process is to run.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    /// Up to the ends of what is there.
+    pub(crate) once: bool,
+    pub(crate) role: Role,
+    /// Instead of `admin.listen`.
+    pub(crate) admin: Option<SocketAddr>,
+    /// Follows the files.
+    pub(crate) watch_config: bool,
+}
+
 /// Works until SIGTERM or SIGINT; with `once` until everything that was there at the start is done.
 pub(crate) async fn run(
     file: &Path,
-    once: bool,
-    role: Role,
-    admin: Option<SocketAddr>,
+    Wish { once, role, admin, watch_config }: Wish,
     env: &Environment,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
@@ -52,7 +65,19 @@ pub(crate) async fn run(
     output.report(&project.warnings);
     let process = Process::start(&project.config.name.value, project.endpoints(admin)?).await?;
     warn_of_another_plan(file, env, process.index(), output).await;
-    let end = process.run(RunOptions { once, role: role.into() }, asked.stop.clone()).await?;
+    let (path, environment) = (file.to_owned(), env.clone());
+    let process = process.rereading(Arc::new(move || {
+        Project::open(&path, &environment).and_then(|project| project.endpoints(admin)).ok()
+    }));
+    let reopener = process.reopener();
+    let running = process.run(RunOptions { once, role: role.into() }, asked.stop.clone());
+    let end = if watch_config {
+        let watch = Watch { file, env, output, reopener };
+        let (end, ()) = tokio::join!(running, watch.follow(&asked.stop));
+        end?
+    } else {
+        running.await?
+    };
     if !once {
         return Ok(Exit::Done);
     }

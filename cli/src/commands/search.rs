@@ -1,33 +1,27 @@
 //! `search`: asks the index, and shows hits that fit the terminal.
 
+mod explain;
+mod shown;
+
 use std::{convert::Infallible, path::Path};
 
 use ::search::{
-    Cursor, Facet, FacetValue, Hit, SearchError, SearchRequest, SearchResponse, SuggestRequest, Suggestion,
+    Cursor, Explanation, FacetCounts, SearchError, SearchRequest, SearchResponse, SuggestRequest, Suggestion,
 };
 use indexer::Index;
 use plan::{
     FieldKind, IndexPlan,
-    filter::{self, CheckedFilter, values_at},
+    filter::{self, CheckedFilter},
 };
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::{
-    environment::Environment,
-    exit::Exit,
-    failure::Failure,
-    output::Output,
-    paint::Paint,
-    project::Project,
-    table::{Table, harmless},
+    args, environment::Environment, exit::Exit, failure::Failure, output::Output, project::Project,
+    table::Table,
 };
 
 /// Columns of a hit beside its id: more would leave none readable.
 const COLUMNS: usize = 5;
-
-/// Values shown of a facet; `-o json` has all that the index counted.
-const FACET_VALUES: usize = 8;
 
 /// What is searched for, as the user wrote it.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +32,19 @@ pub(crate) struct Wish {
     pub(crate) sort: Vec<String>,
     pub(crate) first: usize,
     pub(crate) after: Option<String>,
+    pub(crate) counts: FacetCounts,
+    pub(crate) explain: bool,
+}
+
+impl From<args::Search> for Wish {
+    fn from(search: args::Search) -> Self {
+        let args::Search { text, filter, facets, facet_counts, sort, first, after, explain, .. } = search;
+        let counts = match facet_counts {
+            args::Counts::Matching => FacetCounts::Matching,
+            args::Counts::Alternatives => FacetCounts::Alternatives,
+        };
+        Self { text, filter, facets, sort, first, after, counts, explain }
+    }
 }
 
 #[derive(Serialize)]
@@ -45,6 +52,9 @@ struct Found<'r> {
     success: bool,
     #[serde(flatten)]
     response: &'r SearchResponse,
+    /// How the store was asked, and what the scores are made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<&'r Explanation>,
 }
 
 #[derive(Serialize)]
@@ -68,24 +78,37 @@ pub(crate) async fn search(
 /// Searches an index that is open, and shows the answer.
 pub(crate) async fn answer(index: &Index, wish: Wish, output: &mut Output) -> Result<(), Failure> {
     let columns = columns(&index.plan, &wish);
+    if wish.explain {
+        let explanation = index.searcher.explain(request(index, wish)?).await?;
+        let response = &explanation.response;
+        let found = Found { success: true, response, explain: Some(&explanation) };
+        return output.answer(&found, |paint| {
+            shown::answer(&columns, response, paint) + &explain::shown(&explanation, paint)
+        });
+    }
     let response = find(index, wish).await?;
-    output.answer(&Found { success: true, response: &response }, |paint| shown(&columns, &response, paint))
+    let found = Found { success: true, response: &response, explain: None };
+    output.answer(&found, |paint| shown::answer(&columns, &response, paint))
 }
 
 /// Searches an index that is open.
 pub(super) async fn find(index: &Index, wish: Wish) -> Result<SearchResponse, Failure> {
+    Ok(index.searcher.search(request(index, wish)?).await?)
+}
+
+fn request(index: &Index, wish: Wish) -> Result<SearchRequest, Failure> {
     let facets = if wish.facets.is_empty() { index.plan.search.facets.clone() } else { wish.facets };
     let sort = wish.sort.iter().map(|text| text.parse().unwrap_or_else(|never: Infallible| match never {}));
-    let request = SearchRequest {
+    Ok(SearchRequest {
         text: wish.text,
         filter: wish.filter.map(|text| checked(&index.plan, text)).transpose()?,
         facets,
+        facet_counts: wish.counts,
         sort: sort.collect(),
         first: wish.first,
         after: wish.after.map(Cursor::new),
         ..SearchRequest::default()
-    };
-    Ok(index.searcher.search(request).await?)
+    })
 }
 
 /// Shows the values that hold what is typed.
@@ -153,59 +176,4 @@ fn written(plan: &IndexPlan, path: &str) -> Vec<String> {
         }
         _ => vec![path.to_owned()],
     }
-}
-
-/// The answer for people.
-fn shown(columns: &[String], response: &SearchResponse, paint: Paint) -> String {
-    let SearchResponse { total, hits, facets, next } = response;
-    let documents = if *total == 1 { "document" } else { "documents" };
-    let mut parts = vec![paint.strong(&format!("{total} {documents}"))];
-    if !hits.is_empty() {
-        parts.push(hit_table(columns, hits, paint));
-    }
-    parts.extend(facets.iter().filter_map(|facet| facet_line(facet, paint)));
-    parts.extend(next.as_ref().map(|next| paint.faint(&format!("\nmore: --after {next}"))));
-    parts.join("\n")
-}
-
-fn hit_table(columns: &[String], hits: &[Hit], paint: Paint) -> String {
-    let names: Vec<&str> = std::iter::once("id").chain(columns.iter().map(String::as_str)).collect();
-    let mut table = Table::new(&names);
-    for hit in hits {
-        // A document that can't be read shows its id at least.
-        let document: Value = serde_json::from_str(hit.document.get()).unwrap_or_default();
-        let cells = columns.iter().map(|path| cell(&document, path));
-        table.row(std::iter::once(hit.id.to_string()).chain(cells));
-    }
-    table.render(paint)
-}
-
-/// All values at a path, in one line.
-fn cell(document: &Value, path: &str) -> String {
-    let names: Vec<String> = path.split('.').map(str::to_owned).collect();
-    let mut texts = Vec::new();
-    values_at(document, &names).iter().for_each(|value| push_texts(value, &mut texts));
-    texts.join(", ")
-}
-
-fn push_texts(value: &Value, texts: &mut Vec<String>) {
-    match value {
-        Value::Null => {}
-        Value::String(text) => texts.push(text.clone()),
-        Value::Array(items) => items.iter().for_each(|item| push_texts(item, texts)),
-        other => texts.push(other.to_string()),
-    }
-}
-
-/// `genre  Drama 789 · Comedy 675`; nothing where no document has a value.
-fn facet_line(facet: &Facet, paint: Paint) -> Option<String> {
-    let value = |counted: &FacetValue| {
-        let value = counted.value.as_str().map_or_else(|| counted.value.to_string(), harmless);
-        format!("{value} {}", paint.faint(&counted.count.to_string()))
-    };
-    let mut values: Vec<String> = facet.values.iter().take(FACET_VALUES).map(value).collect();
-    if facet.values.len() > FACET_VALUES {
-        values.push("…".to_owned());
-    }
-    (!values.is_empty()).then(|| format!("{}  {}", paint.strong(&facet.path), values.join(" · ")))
 }

@@ -10,6 +10,7 @@ use indexer::{
     audit::AuditKind,
     index::{AuditProgress, FanOutProgress, SourceProgress, Status, VersionStatus},
     ledger::{IndexState, versions::VersionState},
+    saved::SavedStatus,
     source::pulse::Pulse,
 };
 use plan::index_plan::FreshnessPolicy;
@@ -200,10 +201,13 @@ fn audited(name: &str, audit: &AuditProgress, paint: Paint) -> String {
 
 /// How an index version is that isn't served, or lacks documents.
 fn version_line(name: &str, version: &VersionStatus, paint: Paint) -> Option<String> {
-    let VersionStatus { number, state, lacks } = version;
+    let VersionStatus { number, state, lacks, needs_backfill } = version;
     let text = match state {
         VersionState::Served => None,
         VersionState::Building => Some("is made, and filled as soon as `run` writes it".to_owned()),
+        VersionState::Filling { filled, .. } if *needs_backfill => Some(format!(
+            "holds {filled} documents so far, and a backfill brings the others: studio-search backfill start --into-new-version"
+        )),
         VersionState::Filling { filled, .. } => Some(format!("is being filled: {filled} documents so far")),
         VersionState::Ready => Some("is ready: studio-search promote".to_owned()),
         VersionState::Kept => Some("is kept for rollback".to_owned()),
@@ -213,6 +217,25 @@ fn version_line(name: &str, version: &VersionStatus, paint: Paint) -> Option<Str
     let lacking = (*lacks > 0).then(|| paint.odd(&format!("does not take {lacks} documents")));
     let told: Vec<String> = text.into_iter().chain(lacking).collect();
     (!told.is_empty()).then(|| format!("{name}: version {number} {}", told.join(", and ")))
+}
+
+/// Saved searches that match nothing, and matches that nobody was told of yet.
+fn saved_lines(status: &Status, paint: Paint) -> Vec<String> {
+    let (name, SavedStatus { figures, waiting, webhook_waits }) = (&status.name, &status.saved);
+    let mut lines = Vec::new();
+    if !figures.broken.is_empty() {
+        let broken = figures.broken.join(", ");
+        lines.push(
+            paint.odd(&format!("{name}: saved searches that don't fit the plan match nothing: {broken}")),
+        );
+    }
+    if *waiting > 0 {
+        lines.push(format!("{name}: matches of saved searches wait to be posted: {waiting}"));
+    }
+    if let Some(reason) = webhook_waits {
+        lines.push(paint.odd(&format!("{name}: matches of saved searches wait: {reason}")));
+    }
+    lines
 }
 
 /// What a table has no room for, a line each.
@@ -244,6 +267,7 @@ fn notes(statuses: &[Status], paint: Paint) -> Vec<String> {
                 "{name}: {what} of {source} fan out: {roots} documents are in the backfill lane so far{next}"
             ));
         }
+        lines.extend(saved_lines(status, paint));
         if let Some(reason) = status.lane.as_ref().filter(|_| status.lag.backfill > 0).and_then(waits_for) {
             lines.push(paint.odd(&format!("the backfill lane of {name} waits: {reason}")));
         }

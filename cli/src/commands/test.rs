@@ -366,7 +366,7 @@ impl Run<'_> {
             facets: search.facets.iter().map(|(path, _)| path.value.clone()).collect(),
             sort: search.sort.iter().map(|sort| sort.value.clone()).collect(),
             first: HITS,
-            after: None,
+            ..Wish::default()
         };
         let response = match search::find(self.stage.index(), wish).await {
             Ok(response) => response,

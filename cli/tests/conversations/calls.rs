@@ -11,20 +11,39 @@ fn a_demo_shows_three_searches_and_ends() {
     m2124  King Kong                                      Peter Jackson   FEATURE  Adventure  RELEASED
     m2203  The Lord of the Rings: The Return of the King  Peter Jackson   FEATURE  Adventure  RELEASED
 
-    type  FEATURE 2
-    genre  Adventure 2
-    production.status  RELEASED 2
-    production.distributor  New Line 1 · Universal 1
-    mpaaRating  PG-13 2
+    type
+      FEATURE  2  ████████████████████████
+
+    genre
+      Adventure  2  ████████████████████████
+
+    production.status
+      RELEASED  2  ████████████████████████
+
+    production.distributor
+      New Line   1  ████████████████████████
+      Universal  1  ████████████████████████
+
+    mpaaRating
+      PG-13  2  ████████████████████████
     1 document
     id     title           directors.name   type     genre              production.status
     m2735  Shutter Island  Martin Scorsese  FEATURE  Thriller/Suspense  IN_PHOTOGRAPHY
 
-    type  FEATURE 1
-    genre  Thriller/Suspense 1
-    production.status  IN_PHOTOGRAPHY 1
-    production.distributor  Paramount Pictures 1
-    mpaaRating  R 1
+    type
+      FEATURE  1  ████████████████████████
+
+    genre
+      Thriller/Suspense  1  ████████████████████████
+
+    production.status
+      IN_PHOTOGRAPHY  1  ████████████████████████
+
+    production.distributor
+      Paramount Pictures  1  ████████████████████████
+
+    mpaaRating
+      R  1  ████████████████████████
     179 documents
     id     title                                   directors.name   production.budget  type     genre
     m1975  Harry Potter and the Half-Blood Prince  David Yates      250000000          FEATURE  Adventure
@@ -33,8 +52,22 @@ fn a_demo_shows_three_searches_and_ends() {
     m1075  2012                                    Roland Emmerich  200000000          FEATURE  Action
     m1139  Alice in Wonderland                     Tim Burton       200000000          FEATURE  Adventure
 
-    production.distributor  Warner Bros. 22 · Sony Pictures 14 · Universal 14 · Paramount Pictures 11 · Sony Pictures Classics 11 · Walt Disney Pictures 11 · 20th Century Fox 10 · Summit Entertainment 8 · …
-    production.status  IN_PHOTOGRAPHY 88 · POST_PRODUCTION 35 · WRAPPED 34 · IN_DEVELOPMENT 22
+    production.distributor
+      Warner Bros.            22  ████████████████████████
+      Sony Pictures           14  ████████████████
+      Universal               14  ████████████████
+      Paramount Pictures      11  ████████████
+      Sony Pictures Classics  11  ████████████
+      Walt Disney Pictures    11  ████████████
+      20th Century Fox        10  ███████████
+      Summit Entertainment     8  █████████
+      and 30 more
+
+    production.status
+      IN_PHOTOGRAPHY   88  ████████████████████████
+      POST_PRODUCTION  35  ██████████
+      WRAPPED          34  ██████████
+      IN_DEVELOPMENT   22  ██████
 
     more: --after [cursor]
     --- exit 0
@@ -44,13 +77,11 @@ fn a_demo_shows_three_searches_and_ends() {
 #[test]
 fn calls_that_can_not_be() {
     let folder = Folder::new();
-    let commands = ["saved list", "run --parallel 3", "validate -o yaml", "explain SS000"];
+    let commands = ["frobnicate", "run --parallel 3", "validate -o yaml", "explain SS000"];
     assert_conversation!(folder, commands, @r#"
-    $ studio-search saved list
+    $ studio-search frobnicate
     --- stderr
-    error: unrecognized subcommand 'saved'
-
-      tip: a similar subcommand exists: 'serve'
+    error: unrecognized subcommand 'frobnicate'
 
     Usage: studio-search [OPTIONS] <COMMAND>
 

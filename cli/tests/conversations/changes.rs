@@ -124,16 +124,23 @@ fn another_query_needs_another_version() {
         "plan --detailed-exitcode",
         "plan -o markdown",
         "provision --dry-run -q",
-        "provision --yes",
         "provision --plan changes.json",
+        "backfill start --into-new-version",
+        "provision --yes",
+        "plan --detailed-exitcode -q",
+        "status",
+        "promote",
+        "backfill start --into-new-version",
+        "backfill start --into-new-version --id m1",
     ];
     assert_conversation!(folder, commands, @r#"
     $ studio-search plan --detailed-exitcode
     = keep   state file movies.db
     ! rebuild index version movies-000002
                the query is another one, so every document is
-               fields are indexed differently
-    `provision` refuses that: studio-search explain SS505
+               the document loses `title`
+               only the graph has its documents, so a backfill fills it, and both queries are asked while both versions live
+    then: studio-search backfill start --into-new-version; and when it is READY: studio-search promote
 
     entity  at            owned by  kept fresh by  found by  new edge told by
     Movie   the document            changes
@@ -145,7 +152,7 @@ fn another_query_needs_another_version() {
 
     |  | what | name | why |
     |---|---|---|---|
-    | **rebuild** | index version | `movies-000002` | the query is another one, so every document is<br>fields are indexed differently |
+    | **rebuild** | index version | `movies-000002` | the query is another one, so every document is<br>the document loses `title`<br>only the graph has its documents, so a backfill fills it, and both queries are asked while both versions live |
 
     <details><summary>What keeps each entity fresh</summary>
 
@@ -161,21 +168,63 @@ fn another_query_needs_another_version() {
     = keep   state file movies.db
     ! rebuild index version movies-000002
                the query is another one, so every document is
-               fields are indexed differently
+               the document loses `title`
+               only the graph has its documents, so a backfill fills it, and both queries are asked while both versions live
     nothing was changed
     --- exit 0
-    $ studio-search provision --yes
-    --- stderr
-    error[SS505]: the plan needs a new index version, movies-000002: the query is another one, so every document is; fields are indexed differently
-      help: set another `state.path` (with `kafka:`, another `name`), provision it, and backfill
-      more: studio-search explain SS505
-    --- exit 1
     $ studio-search provision --plan changes.json
     --- stderr
     error[SS520]: the saved change set no longer holds: it is of the plan [hash], the files make the plan [hash] by now
       help: look at what changed with `studio-search plan --out`, and provision that; nothing was made
       more: studio-search explain SS520
     --- exit 1
+    $ studio-search backfill start --into-new-version
+    --- stderr
+    error[SS609]: no index version waits for a backfill
+      help: `studio-search provision` makes one where the query changed; `studio-search status` shows them
+      more: studio-search explain SS609
+    --- exit 1
+    $ studio-search provision --yes
+    = keep   state file movies.db
+    ! rebuild index version movies-000002
+               the query is another one, so every document is
+               the document loses `title`
+               only the graph has its documents, so a backfill fills it, and both queries are asked while both versions live
+    provisioned movies in movies.db
+    then: studio-search backfill start --into-new-version; and when it is READY: studio-search promote
+    --- exit 0
+    $ studio-search plan --detailed-exitcode -q
+    nothing to change
+
+    entity  at            owned by  kept fresh by  found by  new edge told by
+    Movie   the document            changes
+    --- exit 0
+    $ studio-search status
+    index   state    processes  documents  lag  backfill lag  freshness p99  held  dead letters
+    movies  RUNNING          0          0    0             0  no events yet     0             0
+    movies: version 2 is made, and filled as soon as `run` writes it
+    nothing works on movies: studio-search run
+    --- exit 0
+    $ studio-search promote
+    --- stderr
+    error[SS605]: index version 2 can't be served: it is BUILDING
+      help: `studio-search status` shows the versions; `provision` makes one, and `run` fills it
+      more: studio-search explain SS605
+    --- exit 1
+    $ studio-search backfill start --into-new-version
+    --- stderr
+    error[SS601]: the plan names no place to enumerate ids from
+      help: give `backfill.ids` in index.yaml and provision, or name documents with --id
+      more: studio-search explain SS601
+    --- exit 1
+    $ studio-search backfill start --into-new-version --id m1
+    --- stderr
+    error: the argument '--into-new-version' cannot be used with '--id <ID>'
+
+    Usage: studio-search backfill start --into-new-version [FILE]
+
+    For more information, try '--help'.
+    --- exit 64
     "#);
 }
 
@@ -286,7 +335,7 @@ fn another_mapping_is_another_version_beside() {
     --- exit 0
     $ studio-search promote
     --- stderr
-    error[SS605]: there is no index version to promote
+    error[SS605]: index version 2 can't be served: it is BUILDING
       help: `studio-search status` shows the versions; `provision` makes one, and `run` fills it
       more: studio-search explain SS605
     --- exit 1

@@ -86,6 +86,8 @@ fn a_window_that_never_opens_again() {
         "backfill start --estimate",
         "backfill start --estimate --now",
         "-o json backfill start --estimate",
+        "backfill start",
+        "backfill start --now",
     ], @r#"
     $ studio-search backfill start --estimate
     --- stderr
@@ -102,6 +104,17 @@ fn a_window_that_never_opens_again() {
     $ studio-search -o json backfill start --estimate
     {"json_version":"1","data":null,"error":{"code":"SS608","message":"no window of `backfill.windows` opens within eight years","causes":[],"help":"give a window that opens, or start with --now"}}
     --- exit 1
+    $ studio-search backfill start
+    --- stderr
+    error[SS608]: no window of `backfill.windows` opens within eight years
+      help: give a window that opens, or start with --now
+      more: studio-search explain SS608
+    --- exit 1
+    $ studio-search backfill start --now
+    backfill 1 is recorded
+    --- stderr
+    nothing works on this index yet: `studio-search run` does the backfill
+    --- exit 0
     "#);
 }
 
@@ -125,5 +138,78 @@ fn a_file_that_is_not_there() {
       help: look at the file or the query that `backfill.ids` names
       more: studio-search explain SS602
     --- exit 1
+    "#);
+}
+
+/// What a new index will ask of the graph, or why that can't be told: the plan is shown all the same.
+#[test]
+fn a_plan_tells_of_its_backfill() {
+    let with = |backfill: &str| Folder::new().with(BACKFILL, &format!("{BACKFILL}backfill: {backfill}\n"));
+    let folder = with("{ ids: { file: ./ids.txt } }");
+    folder.write("ids.txt", "m1\nm2\n");
+    assert_conversation!(folder, ["plan", "plan -o json", "provision --yes -q", "plan"], @r#"
+    $ studio-search plan
+    + add    state file movies.db
+               it does not exist
+    + add    index version movies-000001
+               it does not exist
+    backfill: can't be told now: the gateway can't be reached: Connection refused
+
+    entity  at            owned by  kept fresh by  found by  new edge told by
+    Movie   the document            changes
+    --- exit 0
+    $ studio-search plan -o json
+    {"json_version":"1","data":{"success":true,"plan_hash":"[hash]","changes":[{"action":"add","kind":"state file","name":"movies.db","reasons":["it does not exist"]},{"action":"add","kind":"index version","name":"movies-000001","reasons":["it does not exist"]}],"summary":{"add":2,"change":0,"rebuild":0,"remove":0,"none":0},"coverage":[{"path":"","type":"Movie","subgraphs":[],"covered_by":"source","sources":["changes"]}],"backfill":{"unknown":"the gateway can't be reached: Connection refused"}},"error":null}
+    --- exit 0
+    $ studio-search provision --yes -q
+    + add    state file movies.db
+               it does not exist
+    + add    index version movies-000001
+               it does not exist
+    provisioned movies in movies.db
+    --- exit 0
+    $ studio-search plan
+    nothing to change
+
+    entity  at            owned by  kept fresh by  found by  new edge told by
+    Movie   the document            changes
+    --- exit 0
+    "#);
+    let over = with("{ ids: { index: true }, windows: [{ years: [\"2001:2002\"] }] }");
+    assert_conversation!(over, ["plan"], @r#"
+    $ studio-search plan
+    + add    state file movies.db
+               it does not exist
+    + add    index version movies-000001
+               it does not exist
+    backfill: can't be told now: no window of `backfill.windows` opens within eight years
+
+    entity  at            owned by  kept fresh by  found by  new edge told by
+    Movie   the document            changes
+    --- exit 0
+    "#);
+    assert_conversation!(with("{ ids: { index: true } }"), ["plan -o markdown"], @r#"
+    $ studio-search plan -o markdown
+    ### studio-search plan: movies
+
+    2 to add, 0 to change, 0 to rebuild, 0 to keep.
+
+    |  | what | name | why |
+    |---|---|---|---|
+    | add | state file | `movies.db` | it does not exist |
+    | add | index version | `movies-000001` | it does not exist |
+
+    backfill: 0 documents, 0 requests, about 0 ms
+
+    <details><summary>What keeps each entity fresh</summary>
+
+    | entity | at | owned by | kept fresh by | found by | new edge told by |
+    |---|---|---|---|---|---|
+    | Movie | the document |  | changes |  |  |
+
+    </details>
+
+    Plan `[hash]`
+    --- exit 0
     "#);
 }

@@ -11,6 +11,7 @@ mod errors;
 mod estimate;
 mod index;
 mod init;
+mod saved;
 mod tests;
 mod validate;
 

@@ -11,6 +11,8 @@ pub struct ChecksConfig {
     pub required: Vec<Located<String>>,
     /// The share of documents without one of these fields, at most, 0 to 1; left out: none.
     pub max_missing: Option<f64>,
+    /// Documents that are compared with the graph, 0 to 10,000.
+    pub sample: Option<u64>,
 }
 
 pub(super) fn read(reader: &mut Reader<'_>, item: &Item<'_>) -> ChecksConfig {
@@ -19,6 +21,7 @@ pub(super) fn read(reader: &mut Reader<'_>, item: &Item<'_>) -> ChecksConfig {
         min_count_ratio: checks.read(reader, "min_count_ratio", Reader::share),
         required: checks.read(reader, "required", Reader::texts).unwrap_or_default(),
         max_missing: checks.read(reader, "max_missing", Reader::share),
+        sample: checks.read(reader, "sample", |reader, item| reader.integer(item, 0..=10_000)),
     };
     checks.finish(reader);
     read

@@ -144,7 +144,8 @@ pub(super) fn read_header_name(reader: &mut Reader<'_>, name: &Located<String>) 
     None
 }
 
-fn read_headers(reader: &mut Reader<'_>, item: &Item<'_>) -> BTreeMap<String, Secret> {
+/// Headers with their values, which may be secrets.
+pub(super) fn read_headers(reader: &mut Reader<'_>, item: &Item<'_>) -> BTreeMap<String, Secret> {
     let mut headers = BTreeMap::new();
     for (name, value) in reader.named(item) {
         let Some(name) = read_header_name(reader, &name) else { continue };

@@ -39,7 +39,7 @@ pub use self::{
     policies::{BackfillConfig, IdsConfig, PolicyConfig},
     reader::Located,
     schema::SCHEMA,
-    search::{SearchConfig, WeightedField},
+    search::{BoostConfig, RecencyConfig, SearchConfig, WebhookConfig, WeightedField},
     secret::Secret,
     serving::{ServeConfig, StoreAuth, StoreConfig},
     sources::{CoverageException, Freshness, SourceConfig, SourceEndpoint},
@@ -211,7 +211,7 @@ fn read(reader: &mut Reader<'_>, root: &Node, start: usize) -> Option<Config> {
     let (sources, sources_are_complete) = sources::read(reader, &mut file, root, &kafka);
     let coverage = sources::read_coverage(reader, &mut file);
     let fields = fields::read(reader, &mut file);
-    let backfill = policies::read_backfill(reader, &mut file);
+    let backfill = policies::read_backfill(reader, &mut file, &kafka);
     let policies = policies::read(reader, &mut file, &kafka, &coverage);
     let store = serving::read_store(reader, &mut file, &kafka);
     let search = search::read(reader, &mut file);

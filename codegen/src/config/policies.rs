@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use plan::{
+    RecordPath,
     code::config as codes,
     index_plan::{AuditPlan, BackOff, ErrorPolicy, Every, FreshnessPolicy, NotFoundPolicy, PartialPolicy},
     window::Window,
@@ -11,9 +12,8 @@ use plan::{
 use super::{
     checks::{self, ChecksConfig},
     kafka::{self, KafkaPart},
-    not_yet,
     reader::{Item, Located, Reader, Section},
-    sources::{CoverageException, Freshness},
+    sources::{self, CoverageException, Freshness},
     windows, without_effect,
 };
 
@@ -39,6 +39,13 @@ pub enum IdsConfig {
     Query(Located<String>),
     /// A file with one id a line.
     File(Located<String>),
+    /// The ids of a topic's records.
+    Topic {
+        /// Its name.
+        topic: Located<String>,
+        /// Where a record holds the id.
+        id: RecordPath,
+    },
     /// What is indexed already.
     Index,
 }
@@ -56,9 +63,13 @@ pub struct PolicyConfig {
     pub dead_letters: Option<Located<String>>,
 }
 
-pub(super) fn read_backfill(reader: &mut Reader<'_>, file: &mut Section<'_>) -> BackfillConfig {
+pub(super) fn read_backfill(
+    reader: &mut Reader<'_>,
+    file: &mut Section<'_>,
+    kafka: &KafkaPart,
+) -> BackfillConfig {
     let Some(mut backfill) = file.section(reader, "backfill") else { return BackfillConfig::default() };
-    let ids = backfill.take("ids").and_then(|item| read_ids(reader, &item));
+    let ids = backfill.take("ids").and_then(|item| read_ids(reader, &item, kafka));
     let rate_per_second = backfill.read(reader, "rate", Reader::rate);
     let windows = backfill.take("windows").map(|item| windows::read(reader, &item)).unwrap_or_default();
     let mut back_off = BackOff::default();
@@ -72,10 +83,11 @@ pub(super) fn read_backfill(reader: &mut Reader<'_>, file: &mut Section<'_>) -> 
     BackfillConfig { ids, rate_per_second, windows, back_off, checks }
 }
 
-fn read_ids(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<IdsConfig> {
+fn read_ids(reader: &mut Reader<'_>, item: &Item<'_>, kafka: &KafkaPart) -> Option<IdsConfig> {
     let mut ids = reader.section(item)?;
     let (query, file) = (ids.take("query"), ids.take("file"));
     let (topic, index) = (ids.take("topic"), ids.take("index"));
+    let id = topic.as_ref().and_then(|_| ids.read(reader, "id", sources::read_record_path));
     ids.finish(reader);
     let given = [&query, &file, &topic, &index].into_iter().flatten().count();
     if given != 1 {
@@ -84,13 +96,15 @@ fn read_ids(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<IdsConfig> {
             codes::SS110,
             &item.range,
             message,
-            "give exactly one of `query: FILE`, `file: FILE`, `index: true`",
+            "give exactly one of `query: FILE`, `file: FILE`, `topic: NAME`, `index: true`",
         );
         return None;
     }
     if let Some(topic) = topic {
-        not_yet(reader, &topic, "a Kafka topic of ids", "use `query:` or `file:`");
-        return None;
+        sources::needs_kafka(reader, &topic, kafka, "`query: FILE` or `file: FILE`");
+        let topic = kafka::read_topic(reader, &topic)?;
+        let id = id.or_else(|| RecordPath::parse("key").ok())?;
+        return Some(IdsConfig::Topic { topic, id });
     }
     if let Some(query) = query {
         return reader.filled_text(&query).map(IdsConfig::Query);

@@ -313,6 +313,12 @@ impl<'a> Reader<'a> {
         self.quantity(item, |text| units::duration_ms(text).filter(|&ms| ms > 0), "a duration", help)
     }
 
+    /// Milliseconds, greater than 0, up to a hundred years.
+    pub(crate) fn age(&mut self, item: &Item<'_>) -> Option<u64> {
+        let help = "a number and its unit: 12h, 30d, 1826d; not 0 and at most a hundred years";
+        self.quantity(item, |text| units::age_ms(text).filter(|&ms| ms > 0), "an age", help)
+    }
+
     /// Times a second.
     pub(crate) fn rate(&mut self, item: &Item<'_>) -> Option<f64> {
         self.quantity(item, units::rate_per_second, "a rate", "a number and its span: 40/s, 200/m, 1000/h")

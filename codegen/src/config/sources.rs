@@ -215,6 +215,16 @@ fn check_ids(
     }
 }
 
+/// Reports a topic where there are no brokers.
+pub(super) fn needs_kafka(reader: &mut Reader<'_>, topic: &Item<'_>, kafka: &KafkaPart, instead: &str) {
+    if kafka.place.is_none() {
+        let message = format!("`{}` needs Kafka, and there is no `kafka:`", topic.path);
+        let help =
+            format!("name the brokers: `kafka: {{ brokers: [\"localhost:9092\"] }}`; or use {instead}");
+        reader.missing(codes::SS124, &topic.range, message, help);
+    }
+}
+
 fn read_endpoint(
     reader: &mut Reader<'_>,
     source: &mut Section<'_>,
@@ -249,11 +259,7 @@ fn read_endpoint(
         return reader.filled_text(&file).map(SourceEndpoint::File);
     }
     if let Some(topic) = topic {
-        if kafka.place.is_none() {
-            let message = format!("`{}` needs Kafka, and there is no `kafka:`", topic.path);
-            let help = "name the brokers: `kafka: { brokers: [\"localhost:9092\"] }`; or use `file: PATH` or `http: true`";
-            reader.missing(codes::SS124, &topic.range, message, help);
-        }
+        needs_kafka(reader, &topic, kafka, "`file: PATH` or `http: true`");
         return kafka::read_topic(reader, &topic).map(SourceEndpoint::Topic);
     }
     let http = http?;
@@ -308,7 +314,7 @@ fn read_encoding(
     encoding
 }
 
-fn read_record_path(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<RecordPath> {
+pub(super) fn read_record_path(reader: &mut Reader<'_>, item: &Item<'_>) -> Option<RecordPath> {
     let text = reader.filled_text(item)?;
     match RecordPath::parse(&text.value) {
         Ok(path) => Some(path),

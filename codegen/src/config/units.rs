@@ -2,6 +2,16 @@
 
 /// Milliseconds of `500ms`, `10s`, `2m`, `1h` or `7d`; a bare number has no unit and is refused.
 pub(crate) fn duration_ms(text: &str) -> Option<u64> {
+    // A year is longer than any wait that makes sense here.
+    milliseconds(text, 31_622_400_000.0)
+}
+
+/// As [`duration_ms`], up to a hundred years: ages, which nobody waits for.
+pub(crate) fn age_ms(text: &str) -> Option<u64> {
+    milliseconds(text, 3_155_760_000_000.0)
+}
+
+fn milliseconds(text: &str, longest: f64) -> Option<u64> {
     let (number, unit) = split(text)?;
     let factor = match unit {
         "ms" => 1.0,
@@ -12,9 +22,9 @@ pub(crate) fn duration_ms(text: &str) -> Option<u64> {
         _ => return None,
     };
     let milliseconds = number * factor;
-    // A year is longer than any wait that makes sense here, and far below what a float holds exactly.
+    // Even a hundred years are far below what a float holds exactly.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be in range")]
-    (0.0..=31_622_400_000.0).contains(&milliseconds).then(|| milliseconds.round() as u64)
+    (0.0..=longest).contains(&milliseconds).then(|| milliseconds.round() as u64)
 }
 
 /// Per second of `40/s`, `200/m` or `200/h`; greater than 0.
@@ -57,6 +67,8 @@ mod tests {
         assert_eq!(duration_ms("10"), None);
         assert_eq!(duration_ms("-1s"), None);
         assert_eq!(duration_ms("999999999999d"), None);
+        assert_eq!((duration_ms("1826d"), age_ms("1826d")), (None, Some(157_766_400_000)));
+        assert_eq!(age_ms("36526d"), None);
         assert_eq!(rate_per_second("120/m"), Some(2.0));
         assert_eq!(rate_per_second("0/s"), None);
         assert_eq!(share("2%"), Some(0.02));

@@ -60,6 +60,7 @@ fn about(plan: &IndexPlan) -> String {
         match &plan.backfill.ids {
             Some(IdSource::Query(query)) => format!("the query {}", code(&query.operation_name)),
             Some(IdSource::File) => "a file".to_owned(),
+            Some(IdSource::Topic(topic)) => format!("the topic {}", code(&topic.topic)),
             Some(IdSource::Index) => "the index itself".to_owned(),
             None => String::new(),
         },

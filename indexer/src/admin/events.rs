@@ -21,7 +21,7 @@ pub(super) async fn take(
 ) -> (StatusCode, String) {
     let at_work = admin.index();
     let is_http = |plan: &plan::SourcePlan| plan.name == source && plan.input == SourceInput::Http;
-    if index != at_work.plan.name || !at_work.plan.sources.iter().any(is_http) {
+    if index != at_work.plan.name || !at_work.sources.iter().any(is_http) {
         return (
             StatusCode::NOT_FOUND,
             format!("the index {index:?} has no source {source:?} with `http: true`\n"),

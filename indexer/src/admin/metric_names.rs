@@ -71,6 +71,10 @@ metrics! {
         "Documents that were fetched once more after an event without a version, by what was found: same, differed (it had been old)";
     AUDITED_DOCUMENTS = Counter "audited_documents" ["result"]
         "Documents that scheduled audits compared, by what they say: equal, missing (in the index), stale, ghost (gone from the graph), unanswered (failed or held), unsettled (they change all the time, or wait in the log)";
+    SAVED_MATCHES = Counter "saved_matches" ["result"]
+        "Documents that began to match saved searches, by what became of that: begun (all of them), posted (to the webhook), over (they matched no more before they were posted), dropped (too many waited)";
+    SAVED_MATCHES_WAITING = Gauge "saved_matches_waiting" []
+        "Matches of saved searches that wait to be posted to the webhook";
     FRESHNESS = Histogram "freshness_seconds" []
         "Seconds from an event to its document being searchable";
     LIVE_DOCUMENTS = Gauge "live_documents" []

@@ -68,7 +68,7 @@ async fn scrape(admin: &Admin) -> Result<Scraped, StateError> {
 async fn lag_of(admin: &Admin, progress: &SourceProgress) -> Result<u64, StateError> {
     let name = &progress.name;
     let index = admin.index();
-    let Some(source) = index.plan.source(name) else { return Ok(0) };
+    let Some(source) = index.source(name) else { return Ok(0) };
     let end = match (&source.input, index.state()) {
         (SourceInput::File, _) => {
             let Some(path) = admin.source_files.get(name) else { return Ok(0) };
@@ -98,7 +98,7 @@ fn text(admin: &Admin, scraped: Option<&Scraped>) -> Result<String, fmt::Error> 
 /// What this process did, and how it is.
 fn register_process(registry: &mut Registry, admin: &Admin) {
     let metrics = &admin.meter.metrics;
-    metrics.begin_at_zero(admin.index().plan.sources.iter().map(|source| source.name.as_str()));
+    metrics.begin_at_zero(admin.index().sources.iter().map(|source| source.name.as_str()));
     register(registry, names::EVENTS, metrics.events.clone());
     register(registry, names::SKIPPED_EVENTS, metrics.skipped.clone());
     register(registry, names::LOOKUPS, metrics.lookups.clone());
@@ -110,6 +110,7 @@ fn register_process(registry: &mut Registry, admin: &Admin) {
     register(registry, names::VERSION_CHECKS, metrics.version_checks.clone());
     register(registry, names::VERIFICATIONS, metrics.verifications.clone());
     register(registry, names::AUDITED_DOCUMENTS, metrics.audited.clone());
+    register(registry, names::SAVED_MATCHES, metrics.saved_matches.clone());
     register(registry, names::FRESHNESS, metrics.freshness.clone());
     register(registry, names::EPOCH, metrics.epoch.clone());
     register(registry, names::STALLED_LOOPS, gauge(alone(admin.stalled().len() as u64)));
@@ -140,6 +141,7 @@ fn register_index(registry: &mut Registry, Scraped { status, source_lag }: &Scra
     gauge(names::LAG, vec![lane("live", status.lag.live), lane("backfill", status.lag.backfill)]);
     let of_source = |(source, lag): (&String, &u64)| (vec![("source", source.clone())], *lag);
     gauge(names::SOURCE_LAG, source_lag.iter().map(of_source).collect());
+    gauge(names::SAVED_MATCHES_WAITING, alone(status.saved.waiting));
     gauge(names::HELD, alone(status.held));
     register_pulses(registry, &status.sources);
     let mut gauge = |name, samples| register(registry, name, self::gauge(samples));

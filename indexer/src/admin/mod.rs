@@ -86,6 +86,7 @@ pub(crate) async fn serve(
     let router = Router::new()
         .route("/", get(page::show))
         .route("/figures", get(page::show_figures))
+        .route("/suggest", get(page::suggest))
         .route("/status.json", get(status))
         .route("/livez", get(live))
         .route("/readyz", get(ready))

@@ -42,6 +42,7 @@ impl Port {
             admin: None,
             tokens: tokens.iter().map(|token| SecretString::from(*token)).collect(),
             identity: None,
+            webhook: None,
         };
         let listener = TcpListener::bind(listen).await.unwrap();
         let mut address = listener.local_addr().unwrap();
@@ -76,7 +77,7 @@ async fn send(request: RequestBuilder) -> Response {
     request.send().await.unwrap()
 }
 
-const PRIVATE: [&str; 4] = ["/", "/figures", "/status.json", "/metrics"];
+const PRIVATE: [&str; 5] = ["/", "/figures", "/suggest?q=a", "/status.json", "/metrics"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stalled_client_does_not_hold_up_the_end() {

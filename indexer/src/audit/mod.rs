@@ -6,7 +6,7 @@
 //! changed in the graph, in between is looked at anew. To repair is to append the id to the log, and nothing else.
 
 pub mod compare;
-mod look;
+pub(crate) mod look;
 pub mod report;
 pub(crate) mod schedule;
 mod suspects;
@@ -15,11 +15,14 @@ mod sweep;
 use plan::{Code, DocumentId};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::look::Look;
 pub use self::{
     compare::Difference,
     report::{FieldCount, Finding, Kind, Report},
     sweep::{Auditor, Gate, Sweep},
+};
+pub(crate) use self::{
+    look::Look,
+    suspects::{Arrived, Barrier},
 };
 use crate::{StateError, backfill::BackfillError, graph::GraphError};
 

@@ -38,7 +38,7 @@ pub(super) struct Suspect {
 
 /// Whether everything that was on its way to a document has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Arrived {
+pub(crate) enum Arrived {
     /// It has.
     Yes,
     /// Not yet.
@@ -48,23 +48,23 @@ pub(super) enum Arrived {
 }
 
 /// What everybody waits for.
-pub(super) struct Barrier<'a> {
-    pub(super) log: &'a dyn ReindexLog,
-    pub(super) ledger: &'a dyn Ledger,
+pub(crate) struct Barrier<'a> {
+    pub(crate) log: &'a dyn ReindexLog,
+    pub(crate) ledger: &'a dyn Ledger,
     /// `audit.confirm_after`.
-    pub(super) confirm_after: Duration,
+    pub(crate) confirm_after: Duration,
     /// `graph.deadline` of the plan.
-    pub(super) deadline_ms: u64,
+    pub(crate) deadline_ms: u64,
     /// Whether this process works on the index itself. What it is to tell of that, it has perhaps not told yet.
-    pub(super) works: bool,
+    pub(crate) works: bool,
     /// Entries that the audit itself appended. Where nobody works they are still there, and say nothing of what else differs.
-    pub(super) appended: u64,
+    pub(crate) appended: u64,
 }
 
 impl Barrier<'_> {
     /// How long after a look everything that it should have seen is in the log: `confirm_after` for the event to come, and the
     /// deadline for the barrier of its lookup. Where no process runs, nothing is on its way.
-    pub(super) async fn pause(&self) -> Result<Duration, StateError> {
+    pub(crate) async fn pause(&self) -> Result<Duration, StateError> {
         let figures = self.ledger.figures().await?;
         if figures.is_empty() && !self.works {
             return Ok(Duration::ZERO);
@@ -73,12 +73,12 @@ impl Barrier<'_> {
     }
 
     /// Where the lanes end now.
-    pub(super) async fn ends_now(&self) -> Result<Arc<[Ends; 2]>, StateError> {
+    pub(crate) async fn ends_now(&self) -> Result<Arc<[Ends; 2]>, StateError> {
         Ok(Arc::new([self.log.ends(Lane::Live).await?, self.log.ends(Lane::Backfill).await?]))
     }
 
     /// Whether the entries up to there are complete, for what was seen at this time.
-    pub(super) async fn has_arrived(
+    pub(crate) async fn has_arrived(
         &self,
         ends: &[Ends; 2],
         seen_at: Instant,

@@ -17,7 +17,7 @@ use crate::{
     backfill::{Backfills, circle::Circle},
     graph::Graph,
     heartbeat,
-    ledger::{IndexState, figures::Meter},
+    ledger::{BackfillIds, IndexState, figures::Meter},
     log::{Append, Cause, Ends, Entry, Lane},
     now_ms,
     rebuild::breaker::Pace,
@@ -202,7 +202,9 @@ impl Auditor {
                     }
                     () if !is_last => Walk::Index(next),
                     () if sweep.until.is_some() => Walk::Index(None),
-                    () if sweep.row.kind.is_full() && self.ids.can_enumerate() => Walk::Graph(None),
+                    () if sweep.row.kind.is_full() && self.ids.can_enumerate(&BackfillIds::Enumerated) => {
+                        Walk::Graph(None)
+                    }
                     () => Walk::Over,
                 };
             }

@@ -1,4 +1,4 @@
-//! One page of ids after another: from a query, a file, or what is indexed already.
+//! One page of ids after another: from a query, a file, a topic, or what is indexed already.
 
 use std::{
     fs::File,
@@ -135,17 +135,15 @@ impl Backfills {
         if let BackfillIds::Found(filter) = &backfill.ids {
             return self.found_page(filter, backfill.cursor.as_deref()).await;
         }
-        match (&self.plan.backfill.ids, &self.ids_file) {
+        match (self.id_source(&backfill.ids), &self.ids_file) {
             (Some(IdSource::Query(query)), _) => Ok(self.query_page(query, backfill).await?),
             (Some(IdSource::File), Some(path)) => {
-                let (path, cursor, kind) = (path.clone(), backfill.cursor.clone(), self.plan.key.kind);
-                let read = {
-                    let path = path.clone();
-                    tokio::task::spawn_blocking(move || file_page(&path, cursor.as_deref(), kind)).await
-                };
-                let page = read.unwrap_or_else(|failure| Err(io::Error::other(failure)));
-                page.map_err(|error| Failure::File { path, error })
+                file_page(path.clone(), backfill.cursor.clone(), self.plan.key.kind).await
             }
+            #[cfg(feature = "kafka")]
+            (Some(IdSource::Topic(of)), _) => self.topic_page(of, backfill.cursor.as_deref()).await,
+            #[cfg(not(feature = "kafka"))]
+            (Some(IdSource::Topic(_)), _) => Err(Failure::Nowhere),
             (Some(IdSource::Index), _) => {
                 let after = backfill.cursor.clone().and_then(|cursor| DocumentId::new(cursor).ok());
                 let ids = self.store.ids(after.as_ref(), PAGE).await?;
@@ -206,8 +204,18 @@ impl Backfills {
     }
 }
 
+/// A page of an ids file, from a byte offset on.
+pub(super) async fn file_page(path: PathBuf, cursor: Option<String>, kind: IdKind) -> Result<Page, Failure> {
+    let read = {
+        let path = path.clone();
+        tokio::task::spawn_blocking(move || read_page(&path, cursor.as_deref(), kind)).await
+    };
+    let page = read.unwrap_or_else(|failure| Err(io::Error::other(failure)));
+    page.map_err(|error| Failure::File { path, error })
+}
+
 /// Reads ids, one a line, from a byte offset on.
-fn file_page(path: &Path, cursor: Option<&str>, kind: IdKind) -> io::Result<Page> {
+fn read_page(path: &Path, cursor: Option<&str>, kind: IdKind) -> io::Result<Page> {
     let mut at: u64 = cursor.and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut reader = BufReader::new(File::open(path)?);
     reader.seek(SeekFrom::Start(at))?;
@@ -248,7 +256,7 @@ mod tests {
         let long = |length: usize| "x".repeat(length);
         let lines = ["m1", &long(MAX_LINE_BYTES + 2), &long(MAX_LINE_BYTES), "m2", ""].join("\r\n");
         std::fs::write(&path, lines).unwrap();
-        let page = file_page(&path, None, IdKind::String).unwrap();
+        let page = read_page(&path, None, IdKind::String).unwrap();
         let ids: Vec<&str> = page.ids.iter().map(DocumentId::as_str).collect();
         assert_eq!((&ids[..], page.refused.len()), (&["m1", "m2"][..], 2));
     }

@@ -6,11 +6,17 @@
 pub(crate) mod circle;
 mod enumerate;
 pub mod estimate;
+#[cfg(feature = "kafka")]
+mod topic;
 mod unseen;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
-use plan::{DocumentId, IndexPlan, code::backfill as codes, index_plan::IdSource};
+use plan::{
+    DocumentId, IndexPlan,
+    code::backfill as codes,
+    index_plan::{IdSource, IdTopic},
+};
 use search::Searcher;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,13 +26,17 @@ use self::{
     enumerate::{Failure, Page, Refused},
     unseen::{CLOCKS_APART, Mark, Step},
 };
+#[cfg(feature = "kafka")]
+use crate::kafka::Topics;
 use crate::{
     Index, StateError,
     graph::{Graph, GraphError},
     heartbeat,
+    index::OtherQuery,
     ledger::{
         Backfill, BackfillIds, BackfillState, Ledger,
         figures::{LaneWait, slowest_lane},
+        versions::VersionState,
     },
     log::{Append, Cause, DeadLetter, Entry, Lane, ReindexLog},
     now_ms,
@@ -61,8 +71,13 @@ pub enum BackfillError {
 pub struct Backfills {
     /// The plan.
     pub plan: Arc<IndexPlan>,
+    /// The queries that are fetched beside it.
+    pub queries: Vec<OtherQuery>,
     /// The file under `backfill.ids.file`.
     pub ids_file: Option<PathBuf>,
+    /// The brokers, for `ids: { topic: … }`.
+    #[cfg(feature = "kafka")]
+    topics: Option<Topics>,
     /// The gateway.
     pub graph: Arc<dyn Graph>,
     /// The reindex log.
@@ -89,7 +104,10 @@ impl Backfills {
     ) -> Self {
         Self {
             plan: Arc::clone(&index.plan),
+            queries: index.queries.clone(),
             ids_file,
+            #[cfg(feature = "kafka")]
+            topics: index.place.kafka.as_ref().map(Topics::new),
             graph,
             log: index.log.clone(),
             store: index.store.clone(),
@@ -120,6 +138,17 @@ impl Backfills {
                 }
                 enumerating = true;
                 let number = backfill.number;
+                match self.may_begin(&backfill).await? {
+                    Begin::Now => {}
+                    Begin::Later => continue,
+                    Begin::Never(reason) => {
+                        let (state, ended_at) = (BackfillState::Failed, Some(now_ms()));
+                        let failed = Backfill { state, ended_at, error: Some(reason), ..backfill };
+                        self.ledger.save_backfill(&failed).await?;
+                        moved = true;
+                        continue;
+                    }
+                }
                 if troubles.get(&number).is_some_and(|trouble| Instant::now() < trouble.until) {
                     continue;
                 }
@@ -154,8 +183,45 @@ impl Backfills {
     }
 
     /// Whether the plan names a place that tells the ids of the graph.
-    pub(crate) fn can_enumerate(&self) -> bool {
-        matches!(self.plan.backfill.ids, Some(IdSource::Query(_) | IdSource::File))
+    pub(crate) fn can_enumerate(&self, ids: &BackfillIds) -> bool {
+        matches!(self.id_source(ids), Some(IdSource::Query(_) | IdSource::File | IdSource::Topic(_)))
+    }
+
+    /// Where the ids of a backfill come from that names none: by the plan of the version that it fills, else by the served one.
+    fn id_source(&self, ids: &BackfillIds) -> Option<&IdSource> {
+        let filled = match ids {
+            BackfillIds::IntoVersion(number) => {
+                self.queries.iter().find(|query| query.versions.contains(number)).map(|query| &query.plan)
+            }
+            BackfillIds::Enumerated | BackfillIds::Given(_) | BackfillIds::Found(_) => None,
+        };
+        filled.unwrap_or(&self.plan).backfill.ids.as_ref()
+    }
+
+    /// Whether a backfill may begin: what it fetched for a version before every process writes it would be lost there.
+    async fn may_begin(&self, backfill: &Backfill) -> Result<Begin, StateError> {
+        let BackfillIds::IntoVersion(number) = backfill.ids else { return Ok(Begin::Now) };
+        let states = self.ledger.version_states().await?;
+        let state = states.into_iter().find(|(known, _)| *known == number).map(|(_, state)| state);
+        Ok(match state {
+            Some(VersionState::Building) => Begin::Later,
+            Some(state) if state.is_live() => Begin::Now,
+            Some(state) => Begin::Never(format!("index version {number} is {}", state.name())),
+            None => Begin::Never(format!("there is no index version {number} any more")),
+        })
+    }
+
+    /// How many records a topic of ids holds now.
+    #[cfg(feature = "kafka")]
+    async fn records(&self, of: &IdTopic) -> Result<u64, Failure> {
+        let Some(topics) = &self.topics else { return Err(Failure::Nowhere) };
+        Ok(topic::records(topics, of).await?)
+    }
+
+    /// Without Kafka there are no topics.
+    #[cfg(not(feature = "kafka"))]
+    async fn records(&self, _: &IdTopic) -> Result<u64, Failure> {
+        Err(Failure::Nowhere)
     }
 
     /// Whether the backfill lane goes on: neither a person nor a window holds all of it back.
@@ -195,7 +261,7 @@ impl Backfills {
     ) -> Result<Option<Failure>, StateError> {
         let asked = match &backfill.ids {
             BackfillIds::Given(ids) => Ok((Page { ids: ids.clone(), refused: Vec::new(), next: None }, None)),
-            BackfillIds::Enumerated | BackfillIds::Found(_) => {
+            BackfillIds::Enumerated | BackfillIds::IntoVersion(_) | BackfillIds::Found(_) => {
                 let paged = self.stop.run_until_cancelled(self.page_of(&backfill, circle));
                 let Some(page) = paged.await else { return Ok(None) };
                 page
@@ -206,7 +272,9 @@ impl Backfills {
                 backfill.enumerated += page.ids.len() as u64;
                 let cause = match backfill.ids {
                     BackfillIds::Given(_) => Cause::Person,
-                    BackfillIds::Enumerated | BackfillIds::Found(_) => Cause::Backfill,
+                    BackfillIds::Enumerated | BackfillIds::IntoVersion(_) | BackfillIds::Found(_) => {
+                        Cause::Backfill
+                    }
                 };
                 let entries = page.ids.into_iter().map(|id| Entry::new(id, Lane::Backfill, cause)).collect();
                 let letter = |refused: Refused| DeadLetter {
@@ -261,13 +329,22 @@ impl Backfills {
         };
         let cursor = mark.as_ref().map_or_else(|| backfill.cursor.clone(), |mark| mark.ids.clone());
         let page = self.next_page(&Backfill { cursor, ..backfill.clone() }).await?;
-        let is_asked = backfill.ids == BackfillIds::Enumerated
-            && matches!(self.plan.backfill.ids, Some(IdSource::Query(_)));
+        let is_asked =
+            backfill.ids.is_full() && matches!(self.id_source(&backfill.ids), Some(IdSource::Query(_)));
         match &page.next {
             Some(next) if is_asked && circle.closes(&page.ids, next) => Err(Failure::Circle),
             _ => Ok((page, mark)),
         }
     }
+}
+
+/// When a backfill may begin.
+enum Begin {
+    Now,
+    /// Some process doesn't write yet what it fills.
+    Later,
+    /// What it was to fill is written no more.
+    Never(String),
 }
 
 /// A backfill whose page failed.

@@ -182,3 +182,26 @@ async fn a_run_once_without_a_gateway_ends_with_an_error() {
         assert!(matches!(ended, Err(RunError::Graph(GraphError::Unavailable { .. }))), "{ended:?}");
     }
 }
+
+/// Ids that are integers, in a file that doesn't only hold such.
+#[tokio::test(start_paused = true)]
+async fn what_is_no_id_is_a_dead_letter_and_the_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("movies.db");
+    let mut plan = testing::movies();
+    plan.backfill.ids = Some(IdSource::File);
+    plan.key.kind = plan::IdKind::Integer;
+    provision(&path, &plan).unwrap();
+    let ids = folder.path().join("ids.txt");
+    std::fs::write(&ids, "17\nm18\n19.5\n\n20\n").unwrap();
+    let index = Index::open("movies", &Place::embedded(&path)).await.unwrap();
+    let graph = Arc::new(Failing { error: down(), times: 0, asked: AtomicUsize::new(0) });
+    let backfills = Backfills::over(&index, graph, Some(ids), CancellationToken::new());
+    index.ledger.start_backfill(BackfillIds::Enumerated).await.unwrap();
+    backfills.run(Some(5)).await.unwrap();
+    let backfill = index.ledger.backfills().await.unwrap().remove(0);
+    assert_eq!((backfill.state, backfill.enumerated), (BackfillState::Rebuilding, 2));
+    let letters = index.log.dead_letters(9).await.unwrap();
+    let told: Vec<(&str, &str)> = letters.iter().map(|letter| (&*letter.code, &*letter.position)).collect();
+    assert_eq!(told, [("SS603", "byte 7"), ("SS603", "byte 3")]);
+}

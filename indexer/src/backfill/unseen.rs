@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Backfills;
 use crate::{
     StateError,
-    ledger::{Backfill, BackfillIds, BackfillState},
+    ledger::{Backfill, BackfillState},
     log::{Append, Cause, Entry, Lane},
     now_ms,
 };
@@ -58,7 +58,7 @@ impl Mark {
 impl Backfills {
     /// The mark of a full backfill that begins; `None` where there is nothing that it could miss.
     pub(super) async fn begin(&self, backfill: &Backfill) -> Result<Option<Mark>, StateError> {
-        if backfill.ids != BackfillIds::Enumerated || !self.can_enumerate() {
+        if !backfill.ids.is_full() || !self.can_enumerate(&backfill.ids) {
             return Ok(None);
         }
         let before = self.store.highest_version().await?;

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use plan::{KafkaPlan, code::kafka::SS303, index_plan::SourceInput};
+use plan::{
+    KafkaPlan,
+    code::kafka::SS303,
+    index_plan::{IdSource, SourceInput},
+};
 
 use super::{Finding, Patient};
 use crate::{StateError, kafka::Topics, provision::topics::IndexTopics};
@@ -70,24 +74,30 @@ async fn copies(topics: &Topics, kafka: &KafkaPlan, brokers: usize) -> Option<Fi
     Some(Finding::warning("copies of topics", message, help))
 }
 
-/// The topics that sources read.
+/// The topics that sources, and backfills, read.
 async fn sources(patient: &Patient<'_>, topics: &Topics) -> Vec<Finding> {
+    let of_source = patient.plan.sources.iter().filter_map(|source| match &source.input {
+        SourceInput::Topic(topic) => {
+            let mend = format!("make it, or mend `topic:` of the source {}", source.name);
+            Some((format!("source {}", source.name), topic, mend))
+        }
+        SourceInput::File | SourceInput::Http => None,
+    });
+    let of_ids = match &patient.plan.backfill.ids {
+        Some(IdSource::Topic(ids)) => {
+            Some(("backfill.ids".to_owned(), &ids.topic, "make it, or mend `backfill.ids`".to_owned()))
+        }
+        _ => None,
+    };
     let mut findings = Vec::new();
-    for source in &patient.plan.sources {
-        let SourceInput::Topic(topic) = &source.input else { continue };
-        let check = format!("source {}", source.name);
+    for (check, topic, mend) in of_source.chain(of_ids) {
         findings.push(match topics.describe(&[topic]).await {
             Err(error) => Finding::of_error(check, &error),
             Ok(there) => match there.get(topic) {
                 Some(there) => {
                     Finding::ok(check, format!("the topic {topic} has {} partitions", there.partitions))
                 }
-                None => Finding::failed(
-                    check,
-                    SS303,
-                    format!("the topic {topic} does not exist"),
-                    format!("make it, or mend `topic:` of the source {}", source.name),
-                ),
+                None => Finding::failed(check, SS303, format!("the topic {topic} does not exist"), mend),
             },
         });
     }

@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::FoundIn;
-use crate::{history::History, metrics::Metrics, source::pulse::Pulse};
+use crate::{history::History, metrics::Metrics, saved::SavedFigures, source::pulse::Pulse};
 
 /// How many of the newest freshness samples are kept. Enough for a p99; 32 KB.
 const SAMPLES: usize = 4_096;
@@ -59,6 +59,10 @@ pub struct Figures {
     pub pulses: BTreeMap<String, Pulse>,
     /// The index versions that this process writes, and no others, the served one first.
     pub versions: Vec<u32>,
+    /// The saved searches, once they were looked at.
+    pub saved: Option<SavedFigures>,
+    /// Why the webhook of saved searches is not reached.
+    pub webhook_waits: Option<String>,
 }
 
 /// The longest deadline of these processes and one's own, in milliseconds: by then each fetch that runs anywhere is acknowledged
@@ -138,6 +142,8 @@ pub struct Meter {
     waiting: Mutex<Option<String>>,
     pulses: Mutex<BTreeMap<String, Pulse>>,
     lane: Mutex<Option<LaneFigures>>,
+    saved: Mutex<Option<SavedFigures>>,
+    webhook_waits: Mutex<Option<String>>,
 }
 
 impl Meter {
@@ -186,6 +192,16 @@ impl Meter {
         self.metrics.limit.set(i64::try_from(places).unwrap_or(i64::MAX));
     }
 
+    /// Says which saved searches there are.
+    pub(crate) fn saved_are(&self, saved: SavedFigures) {
+        *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
+    }
+
+    /// Says why the webhook of saved searches is not reached, or that it is.
+    pub(crate) fn webhook_waits(&self, reason: Option<String>) {
+        *self.webhook_waits.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
     /// Says how the backfill lane gets on.
     pub fn lane_gets_on(&self, figures: LaneFigures) {
         *self.lane.lock().unwrap_or_else(PoisonError::into_inner) = Some(figures);
@@ -213,6 +229,8 @@ impl Meter {
             deadline_ms: 0,
             pulses: self.pulses.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             versions: Vec::new(),
+            saved: self.saved.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            webhook_waits: self.webhook_waits.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 

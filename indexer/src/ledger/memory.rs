@@ -1,5 +1,6 @@
 //! The ledger in memory, for tests and simulations. Clones are the connections of several processes to one ledger.
 
+mod saved;
 mod versions;
 
 use std::{
@@ -10,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion, Epoch, IndexPlan};
 
-use self::versions::Versions;
+use self::{saved::Saved, versions::Versions};
 use super::{
     Backfill, BackfillIds, BackfillState, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState,
     IndexVersion, LaneWishes, Ledger, RetryPauses,
@@ -49,6 +50,7 @@ struct Kept {
     /// By document and writer.
     history: BTreeMap<(DocumentId, String), Vec<Step>>,
     audits: BTreeMap<AuditKind, AuditRow>,
+    saved: Saved,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,7 @@ impl MemoryLedger {
             wishes: LaneWishes::default(),
             history: BTreeMap::new(),
             audits: BTreeMap::new(),
+            saved: Saved::default(),
         };
         Self {
             retry,

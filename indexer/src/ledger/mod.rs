@@ -11,6 +11,7 @@ pub mod pace;
 #[cfg(feature = "kafka")]
 pub(crate) mod patient;
 mod retry;
+pub mod saved;
 #[cfg(feature = "kafka")]
 pub(crate) mod settled;
 pub mod sqlite;
@@ -34,6 +35,7 @@ pub use self::{
     figures::{Figures, longest_deadline},
     pace::LaneWishes,
     retry::RetryPauses,
+    saved::{BegunMatch, SavedSearch, SavedSearches},
 };
 use crate::{
     StateError, audit::AuditRow, graph::GraphError, history::Step, log::Ends, now_ms, revision::Wants,
@@ -185,6 +187,15 @@ pub enum BackfillIds {
     Given(Vec<DocumentId>),
     /// What this filter finds in the index.
     Found(String),
+    /// What `backfill.ids` names in the plan of the index version of this number, once every process writes it.
+    IntoVersion(u32),
+}
+
+impl BackfillIds {
+    /// Whether all documents are meant, also those of the index that no enumeration sees.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Enumerated | Self::IntoVersion(_))
+    }
 }
 
 /// The states of a backfill.
@@ -260,7 +271,7 @@ pub(crate) async fn halt(ledger: &dyn Ledger, code: Code, reason: String) -> Res
 
 /// What must be remembered beside the documents.
 #[async_trait]
-pub trait Ledger: Send + Sync {
+pub trait Ledger: SavedSearches + Send + Sync {
     /// The served index version.
     async fn served(&self) -> Result<IndexVersion, StateError>;
 

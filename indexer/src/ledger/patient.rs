@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion, Epoch};
 
 use super::{
-    Backfill, BackfillIds, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState, IndexVersion,
-    LaneWishes, Ledger,
+    Backfill, BackfillIds, BegunMatch, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState,
+    IndexVersion, LaneWishes, Ledger, SavedSearch, SavedSearches,
     versions::{KnownVersion, Lack, VersionState},
 };
 use crate::{StateError, audit::AuditRow, history::Step, patience::Patience};
@@ -183,5 +183,44 @@ impl Ledger for PatientLedger {
 
     async fn save_audit(&self, audit: &AuditRow) -> Result<(), StateError> {
         self.patience.try_until_done(|| self.ledger.save_audit(audit)).await
+    }
+}
+
+#[async_trait]
+impl SavedSearches for PatientLedger {
+    async fn saved_searches(&self) -> Result<Vec<SavedSearch>, StateError> {
+        self.patience.try_until_done(|| self.ledger.saved_searches()).await
+    }
+
+    async fn saved_revision(&self) -> Result<u64, StateError> {
+        self.patience.try_until_done(|| self.ledger.saved_revision()).await
+    }
+
+    async fn save_search(&self, search: SavedSearch) -> Result<(), StateError> {
+        self.patience.try_until_done(|| self.ledger.save_search(search.clone())).await
+    }
+
+    async fn remove_search(&self, name: &str) -> Result<bool, StateError> {
+        self.patience.try_until_done(|| self.ledger.remove_search(name)).await
+    }
+
+    async fn note_matches(&self, matches: Vec<BegunMatch>) -> Result<(), StateError> {
+        self.patience.try_until_done(|| self.ledger.note_matches(matches.clone())).await
+    }
+
+    async fn waiting_matches(
+        &self,
+        after: Option<&BegunMatch>,
+        limit: usize,
+    ) -> Result<Vec<BegunMatch>, StateError> {
+        self.patience.try_until_done(|| self.ledger.waiting_matches(after, limit)).await
+    }
+
+    async fn waiting_match_count(&self) -> Result<u64, StateError> {
+        self.patience.try_until_done(|| self.ledger.waiting_match_count()).await
+    }
+
+    async fn settle_matches(&self, matches: Vec<BegunMatch>) -> Result<(), StateError> {
+        self.patience.try_until_done(|| self.ledger.settle_matches(matches.clone())).await
     }
 }

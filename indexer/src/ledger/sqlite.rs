@@ -9,7 +9,7 @@ use super::{
     Backfill, BackfillIds, FanOutStep, FanOuts, Fanning, Figures, Held, Hold, IndexState, IndexVersion,
     LaneWishes, Ledger, RetryPauses,
     figures::FIGURES_ARE_FRESH_MS,
-    versions::{KnownVersion, Lack, VersionState},
+    versions::{KnownVersion, Lack, VersionState, served},
 };
 use crate::{
     StateError, StateFile,
@@ -23,6 +23,7 @@ use crate::{
 
 mod fan_outs;
 mod lately;
+mod saved;
 pub(crate) mod versions;
 
 /// What [`read_held`] reads.
@@ -46,8 +47,7 @@ impl SqliteLedger {
 /// The served index version in this file.
 pub(crate) fn served_version(state: &StateFile) -> Result<IndexVersion, StateError> {
     let known = versions::known_versions(state)?;
-    let served = known.into_iter().find(|known| known.state == VersionState::Served);
-    served.map(|known| known.version).ok_or_else(|| not_provisioned(state.path()))
+    served(&known).map(|known| known.version.clone()).ok_or_else(|| not_provisioned(state.path()))
 }
 
 #[async_trait]

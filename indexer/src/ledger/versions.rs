@@ -22,11 +22,11 @@ pub const MAX_LACKS: usize = 1_000;
 pub enum VersionState {
     /// It is made, and processes begin to write it.
     Building,
-    /// What was written before it was made is copied from the served version.
+    /// What was written before it was made is copied from the served version, or a backfill brings it.
     Filling {
-        /// The last document that was copied.
+        /// The last document up to which all of the served version are there.
         cursor: Option<DocumentId>,
-        /// How many were.
+        /// How many there are.
         filled: u64,
     },
     /// It holds every document, and waits to be promoted.
@@ -115,6 +115,16 @@ impl KnownVersion {
 /// The served one of these versions, if any is.
 pub fn served(versions: &[KnownVersion]) -> Option<&KnownVersion> {
     versions.iter().find(|known| known.state == VersionState::Served)
+}
+
+/// The plans of the served version, and of each that lives and has another query.
+pub(crate) fn served_and_others(versions: &[KnownVersion]) -> impl Iterator<Item = &IndexPlan> {
+    let served = served(versions).map(KnownVersion::plan);
+    let is_other = move |plan: &&IndexPlan| {
+        served.is_some_and(|served| served.fetch.query_hash != plan.fetch.query_hash)
+    };
+    let live = versions.iter().filter(|known| known.state.is_live()).map(KnownVersion::plan);
+    served.into_iter().chain(live.filter(is_other))
 }
 
 /// The versions that every process writes, the served one first: what a process works by until it changes.

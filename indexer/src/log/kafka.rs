@@ -16,7 +16,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use plan::{IndexPlan, KafkaPlan, SourcePlan, index_plan::SourceInput};
+use plan::{KafkaPlan, SourcePlan, index_plan::SourceInput};
 
 pub(crate) use self::tenure::Shares;
 use super::{Append, DeadLetterRow, Ends, KeptLetter, Lane, LetterNumber, ReindexLog};
@@ -24,11 +24,13 @@ use crate::{
     StateError,
     documents::topic::TopicValues,
     endpoints::KafkaEndpoint,
+    index::routed,
     kafka::{Appender, Bundle, Message, Outgoing, OwnedMessage, Topics, Transactions},
     ledger::{
         IndexVersion,
         elastic::ElasticLedger,
         settled::{Reach, Settled},
+        versions::KnownVersion,
     },
     patience::Patience,
     registry::{Registry, Schemas},
@@ -40,14 +42,17 @@ use crate::{
 pub(crate) struct KafkaLog(Arc<Shared>, Patience);
 
 struct Shared {
-    plan: Arc<IndexPlan>,
+    /// The name of the index.
+    index: String,
+    /// The sources that are routed.
+    sources: Vec<SourcePlan>,
     kafka: KafkaPlan,
     endpoint: KafkaEndpoint,
-    values: TopicValues,
     schemas: Option<Schemas>,
     topics: Topics,
     lanes: [Arc<str>; 2],
-    documents: Arc<str>,
+    /// One for each query that is fetched.
+    documents: Vec<DocumentsLog>,
     dead_letters: Arc<str>,
     /// Remembers which dead letters are settled: a single record of a topic can't be deleted.
     ledger: Arc<ElasticLedger>,
@@ -55,25 +60,53 @@ struct Shared {
     transactions: OnceLock<Transactions>,
 }
 
+/// Where the documents of a query are kept.
+struct DocumentsLog {
+    /// The query's hash.
+    query: String,
+    topic: Arc<str>,
+    values: TopicValues,
+}
+
+impl DocumentsLog {
+    /// The log of an index version; `None` where its plan names no topics.
+    fn of(version: &IndexVersion) -> Result<Option<Self>, StateError> {
+        let Some(kafka) = &version.plan.kafka else { return Ok(None) };
+        let (query, topic) = (version.plan.fetch.query_hash.clone(), kafka.documents.as_str().into());
+        Ok(Some(Self { query, topic, values: TopicValues::of(version)? }))
+    }
+}
+
 impl KafkaLog {
-    /// The log of this index version.
+    /// The log of an index that serves one of these versions.
     pub(crate) fn new(
-        served: &IndexVersion,
+        served: &KnownVersion,
+        known: &[KnownVersion],
         kafka: &KafkaPlan,
         endpoint: &KafkaEndpoint,
         ledger: &Arc<ElasticLedger>,
     ) -> Result<Self, StateError> {
+        let live = known.iter().filter(|other| other.state.is_live() && other.number() != served.number());
+        let mut documents: Vec<DocumentsLog> = Vec::new();
+        let mut plans = Vec::new();
+        for version in [served].into_iter().chain(live) {
+            let log = DocumentsLog::of(&version.version)?;
+            if let Some(log) = log.filter(|log| documents.iter().all(|known| known.query != log.query)) {
+                documents.push(log);
+                plans.push(version.plan());
+            }
+        }
         let schemas = endpoint.registry.as_ref().map(|registry| Registry::new(registry).map(Schemas::new));
         Ok(Self(
             Arc::new(Shared {
-                plan: Arc::new(served.plan.clone()),
+                index: served.plan().name.clone(),
+                sources: routed(plans.into_iter()),
                 kafka: kafka.clone(),
                 endpoint: endpoint.clone(),
-                values: TopicValues::of(served)?,
                 schemas: schemas.transpose()?,
                 topics: Topics::new(endpoint),
                 lanes: [kafka.live.as_str().into(), kafka.backfill.as_str().into()],
-                documents: kafka.documents.as_str().into(),
+                documents,
                 dead_letters: kafka.dead_letters.as_str().into(),
                 ledger: Arc::clone(ledger),
                 appender: OnceLock::new(),
@@ -114,8 +147,12 @@ impl KafkaLog {
         RecordDecoder::new(source.encoding, self.0.schemas.clone())
     }
 
+    fn source(&self, name: &str) -> Option<&SourcePlan> {
+        self.0.sources.iter().find(|source| source.name == name)
+    }
+
     fn topic_of(&self, source: &str) -> Option<&str> {
-        match &self.0.plan.source(source)?.input {
+        match &self.source(source)?.input {
             SourceInput::Topic(topic) => Some(topic),
             SourceInput::File | SourceInput::Http => None,
         }
@@ -123,7 +160,7 @@ impl KafkaLog {
 
     /// The group that reads a source. The sources of one topic read it in groups of their own, as each commits what it has routed.
     pub(crate) fn group_of(&self, source: &SourcePlan) -> String {
-        let mut readers = self.0.plan.sources.iter().filter(|other| other.input == source.input);
+        let mut readers = self.0.sources.iter().filter(|other| other.input == source.input);
         let route_group = &self.0.kafka.route_group;
         match readers.next() {
             Some(first) if first.name != source.name => format!("{route_group}-{}", source.name),
@@ -133,7 +170,7 @@ impl KafkaLog {
 
     /// The topic of a source and the group that reads it, where the topic is there.
     async fn existing(&self, source: &str) -> Result<Option<(&str, String)>, StateError> {
-        let Some((plan, topic)) = self.0.plan.source(source).zip(self.topic_of(source)) else {
+        let Some((plan, topic)) = self.source(source).zip(self.topic_of(source)) else {
             return Ok(None);
         };
         let is_there = self.0.topics.exists(topic).await?;
@@ -157,7 +194,7 @@ impl KafkaLog {
     pub(crate) fn transactions(&self) -> &Transactions {
         self.0.transactions.get_or_init(|| {
             let instance = rand::random::<u64>();
-            Transactions::start(&self.0.endpoint, &format!("{}-{instance:016x}", self.0.plan.name))
+            Transactions::start(&self.0.endpoint, &format!("{}-{instance:016x}", self.0.index))
         })
     }
 

@@ -264,7 +264,7 @@ impl Tenure for MemoryTenure {
     }
 
     /// The store in memory is the documents log as well; only who owns the share may append to it.
-    async fn append(&self, documents: &[Document]) -> Result<Vec<Option<String>>, StateError> {
+    async fn append(&self, _query: &str, documents: &[Document]) -> Result<Vec<Option<String>>, StateError> {
         self.own().map(|_| vec![None; documents.len()])
     }
 

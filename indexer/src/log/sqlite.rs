@@ -215,7 +215,7 @@ impl Tenure for SqliteTenure {
         self.log.appended.notified().await;
     }
 
-    async fn append(&self, documents: &[Document]) -> Result<Vec<Option<String>>, StateError> {
+    async fn append(&self, _query: &str, documents: &[Document]) -> Result<Vec<Option<String>>, StateError> {
         Ok(vec![None; documents.len()])
     }
 

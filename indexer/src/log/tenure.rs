@@ -29,9 +29,9 @@ pub trait Tenure: Send + Sync {
     /// Waits until there may be something new to read. May never end; entries of other processes are found by polling.
     async fn appended(&self);
 
-    /// Appends documents to the documents log, durably, before they are written to the index. Where the store is that log
-    /// itself, this does nothing. Gives, for each document, why the log can't take it as it is.
-    async fn append(&self, documents: &[Document]) -> Result<Vec<Option<String>>, StateError>;
+    /// Appends documents to the documents log of a query, by its hash, durably, before they are written to the index. Where the
+    /// store is that log itself, this does nothing. Gives, for each document, why the log can't take it as it is.
+    async fn append(&self, query: &str, documents: &[Document]) -> Result<Vec<Option<String>>, StateError>;
 
     /// Says that every entry of the lane up to these positions is complete.
     async fn commit(&self, lane: Lane, through: &Ends) -> Result<(), StateError>;

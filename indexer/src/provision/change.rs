@@ -5,7 +5,7 @@ use std::fmt;
 use plan::IndexPlan;
 use serde::{Deserialize, Serialize};
 
-use super::version::needs_graph;
+use super::version::{has_other_query, has_other_root, is_apart};
 use crate::StateError;
 
 /// The layout of a saved change set; a set of another layout is refused.
@@ -145,16 +145,52 @@ impl ChangeSet {
     }
 }
 
-/// Refuses what can't be changed in place, but for an index version that can be filled from the served one.
+/// Whether the documents of an index version that these changes make come from the graph alone, by a backfill.
+pub fn fills_from_graph(changes: &[Change]) -> bool {
+    changes.iter().filter(|change| change.kind == Kind::IndexVersion).any(|change| match change.action {
+        Action::Add => true,
+        Action::Rebuild => has_other_query(change),
+        Action::Change | Action::Remove | Action::None => false,
+    })
+}
+
+/// Refuses what can't be changed in place, but for an index version that can be written beside the served one.
 pub fn refuse_rebuilds(changes: &[Change]) -> Result<(), StateError> {
     let is_refused = |change: &&Change| {
-        let is_filled = change.kind == Kind::IndexVersion && !needs_graph(change);
-        change.action == Action::Rebuild && !is_filled
+        let is_beside = change.kind == Kind::IndexVersion && !has_other_root(change) && !is_apart(change);
+        change.action == Action::Rebuild && !is_beside
     };
     let Some(rebuild) = changes.iter().find(is_refused) else { return Ok(()) };
-    let reason = rebuild.reasons.join("; ");
+    let (version, reason) = (rebuild.name.clone(), rebuild.reasons.join("; "));
     Err(match rebuild.kind {
-        Kind::IndexVersion => StateError::NeedsNewVersion { version: rebuild.name.clone(), reason },
+        Kind::IndexVersion if has_other_root(rebuild) => StateError::OtherRoot { version, reason },
+        Kind::IndexVersion => StateError::NeedsNewVersion { version, reason },
         kind => StateError::NotInPlace { what: format!("{kind} {}", rebuild.name), reason },
     })
+}
+
+/// Whether these changes make an index version that a backfill fills.
+pub fn needs_backfill(changes: &[Change]) -> bool {
+    changes.iter().any(|change| {
+        change.kind == Kind::IndexVersion && change.action == Action::Rebuild && has_other_query(change)
+    })
+}
+
+/// Says why a documents log, or its subject, is a new one: it belongs to one query.
+pub(super) fn explain_documents_log(changes: &mut [Change], topic: &str) {
+    if !needs_backfill(changes) {
+        return;
+    }
+    let is_of_log = |change: &&mut Change| {
+        matches!(change.kind, Kind::Topic | Kind::Subject)
+            && change.action == Action::Add
+            && change.name.starts_with(topic)
+    };
+    for change in changes.iter_mut().filter(is_of_log) {
+        change.reasons.push(
+            "a documents log belongs to one query, whose hash is in its name; the one before is written on \
+             while an index version has its query"
+                .to_owned(),
+        );
+    }
 }

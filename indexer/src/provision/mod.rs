@@ -14,7 +14,7 @@ mod version;
 use plan::IndexPlan;
 use serde_json::Value;
 
-pub use self::change::{Action, Change, ChangeSet, Kind, refuse_rebuilds};
+pub use self::change::{Action, Change, ChangeSet, Kind, fills_from_graph, needs_backfill, refuse_rebuilds};
 pub(crate) use self::version::version_changes;
 use self::{
     ledger::{Before, SharedLedger},
@@ -51,7 +51,14 @@ pub async fn changes(
     if let Some(subject) = DocumentsSubject::of(place, plan, artifacts.avro)? {
         changes.push(subject.change().await?);
     }
+    explain(plan, &mut changes);
     Ok(changes)
+}
+
+fn explain(plan: &IndexPlan, changes: &mut [Change]) {
+    if let Some(kafka) = &plan.kafka {
+        change::explain_documents_log(changes, &kafka.documents);
+    }
 }
 
 /// What would become of the ledger, or the state file, and of the index version that it tells of.
@@ -106,6 +113,7 @@ pub async fn provision(
         Some(ledger) => ledger.store(before, schema).await?,
         None => drop(state::provision(&place.state, plan)?),
     }
+    explain(plan, &mut done);
     Ok(done)
 }
 

@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{
     StateError, StateFile,
+    index::routed,
     ledger::{
         sqlite::versions::{self, known_versions},
-        versions::{KnownVersion, VersionState, served},
+        versions::{VersionState, served, served_and_others},
     },
 };
 
@@ -52,9 +53,17 @@ pub fn provision(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateErro
         if plan.store == StoreKind::Sqlite {
             SqliteIndex::new(Arc::new(plan.clone()), number).create(tx)?;
         }
-        // Of a version that isn't served they are forgotten by its promotion.
-        if before.is_none_or(|before| before.number() == number) {
-            versions::forget_positions(tx, before.map(KnownVersion::plan), plan)?;
+        // Of a version that isn't served, and has its query, they are forgotten by its promotion: until then nobody reads what is new.
+        match before {
+            Some(before) if before.number() != number => {
+                if before.plan().fetch.query_hash != plan.fetch.query_hash && wanted.is_none() {
+                    versions::forget_positions(tx, &routed(served_and_others(&known)), plan)?;
+                }
+            }
+            before => {
+                let sources = before.map(|before| before.plan().sources.clone()).unwrap_or_default();
+                versions::forget_positions(tx, &sources, plan)?;
+            }
         }
         versions::remove_new(tx, number)?;
         let first = if before.is_none() { VersionState::Served } else { VersionState::Building };
@@ -84,6 +93,35 @@ mod tests {
         source::Position,
         testing,
     };
+
+    #[test]
+    fn another_query_is_beside_the_served_one_and_another_root_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("movies.db");
+        let mut plan = testing::movies();
+        provision(&path, &plan).unwrap();
+        plan.fetch.query_hash = "fedcba9876543210".to_owned();
+        plan.fields.0.retain(|field| field.name != "title");
+        plan.fields.0[1].children[0].graphql_type = "String!".to_owned();
+        plan.fields.0[2].name = "crew".to_owned();
+        plan.fields.0[2].path = "crew".to_owned();
+        let told = changes(&path, &plan).unwrap().remove(1);
+        assert_eq!(told.action, Action::Rebuild);
+        assert_eq!(
+            told.reasons[1..4],
+            [
+                "the document gains `crew`",
+                "the document loses `actors`, `title`",
+                "the document has in another type `production.status`"
+            ]
+            .map(str::to_owned)
+        );
+        provision(&path, &plan).unwrap();
+        assert!(changes(&path, &plan).unwrap().iter().all(|change| change.action == Action::None));
+        plan.key.field = "id".to_owned();
+        let refused = provision(&path, &plan).unwrap_err();
+        assert_eq!(refused.code().id, "SS522", "{refused}");
+    }
 
     #[tokio::test]
     async fn a_source_with_another_input_starts_anew() {

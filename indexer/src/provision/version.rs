@@ -1,24 +1,46 @@
 //! What becomes of the index versions by a plan: one is changed in place, or another one is made beside the served one.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use plan::IndexPlan;
+use plan::{Field, FieldKind, FieldTree, IndexPlan};
 use search::sqlite::SqliteIndex;
 
 use super::{Action, Change, Kind, version_name};
 use crate::ledger::versions::{KnownVersion, VersionState, served};
 
-/// Reasons for a new version whose documents only the graph knows: what is stored can't fill it.
-const NEEDS_GRAPH: [&str; 4] = [
-    "the root entity or its key is another one",
-    "the query is another one, so every document is",
-    "documents are kept in another store",
-    "documents find their owners by another number of partitions",
-];
+/// The reason for which it isn't another version of this index at all.
+const OTHER_ROOT: &str = "the root entity or its key is another one";
 
-/// Whether documents of this version can't be filled from the served one.
-pub(super) fn needs_graph(change: &Change) -> bool {
-    change.reasons.iter().any(|reason| NEEDS_GRAPH.contains(&reason.as_str()))
+/// Reasons for which no process could write both versions.
+const APART: [&str; 2] =
+    ["documents are kept in another store", "documents find their owners by another number of partitions"];
+
+/// The reason for a version whose documents only the graph knows.
+const OTHER_QUERY: &str = "the query is another one, so every document is";
+
+/// How such a version is filled.
+const BACKFILLED: &str = "only the graph has its documents, so a backfill fills it, and both queries are asked while both versions live";
+
+/// Fields of one list that are named; more are counted.
+const NAMED: usize = 8;
+
+/// Whether this version is of another index: an id of one is none of the other.
+pub(super) fn has_other_root(change: &Change) -> bool {
+    has(change, OTHER_ROOT)
+}
+
+/// Whether this version can't be written beside the served one.
+pub(super) fn is_apart(change: &Change) -> bool {
+    APART.iter().any(|reason| has(change, reason))
+}
+
+/// Whether this version has another query than the served one, so that a backfill fills it.
+pub(super) fn has_other_query(change: &Change) -> bool {
+    has(change, OTHER_QUERY)
+}
+
+fn has(change: &Change, reason: &str) -> bool {
+    change.reasons.iter().any(|known| known == reason)
 }
 
 /// What becomes of the versions that are known, by this plan, where `next` is the number of the next one. The version that the
@@ -61,21 +83,89 @@ pub(super) fn serves(known: &[KnownVersion], plan: &IndexPlan) -> bool {
 /// empty: it can.
 fn rebuild_reasons(before: &IndexPlan, plan: &IndexPlan) -> Vec<String> {
     let partitions = |plan: &IndexPlan| plan.kafka.as_ref().map(|kafka| kafka.partitions);
-    let found_by = SqliteIndex::new(Arc::new(before.clone()), 1);
-    let wanted = SqliteIndex::new(Arc::new(plan.clone()), 1);
-    let [entity, query, store, owners] = NEEDS_GRAPH;
+    let is_other_query = before.fetch.query_hash != plan.fetch.query_hash;
+    let is_found_otherwise = || {
+        let found_by = SqliteIndex::new(Arc::new(before.clone()), 1);
+        let wanted = SqliteIndex::new(Arc::new(plan.clone()), 1);
+        !wanted.lookup_paths().is_subset(&found_by.lookup_paths())
+    };
+    let fields = FieldChanges::between(&before.fields, &plan.fields);
+    let [store, owners] = APART;
+    let is_indexed_otherwise =
+        if is_other_query { fields.is_indexed_otherwise } else { before.fields != plan.fields };
     let parts: [(&str, bool); 6] = [
-        (entity, before.entity != plan.entity || before.key != plan.key),
-        (query, before.fetch.query_hash != plan.fetch.query_hash),
+        (OTHER_ROOT, before.entity != plan.entity || before.key != plan.key),
+        (OTHER_QUERY, is_other_query),
         (store, before.store != plan.store),
-        ("fields are indexed differently", before.fields != plan.fields),
+        ("fields are indexed differently", is_indexed_otherwise),
         (owners, partitions(before) != partitions(plan)),
         (
             "documents are looked up by a key that the stored ones are not found by",
-            !wanted.lookup_paths().is_subset(&found_by.lookup_paths()),
+            !is_other_query && is_found_otherwise(),
         ),
     ];
-    parts.iter().filter(|(_, differs)| *differs).map(|(reason, _)| (*reason).to_owned()).collect()
+    let told = parts.iter().filter(|(_, differs)| *differs).map(|(reason, _)| (*reason).to_owned());
+    let mut reasons: Vec<String> = told.collect();
+    if is_other_query {
+        reasons.extend(fields.told());
+        reasons.push(BACKFILLED.to_owned());
+    }
+    reasons
+}
+
+/// What another query makes of the fields of the document.
+#[derive(Default)]
+struct FieldChanges {
+    gained: Vec<String>,
+    lost: Vec<String>,
+    /// Of another type.
+    changed: Vec<String>,
+    /// Whether a field of both is indexed in another way.
+    is_indexed_otherwise: bool,
+}
+
+impl FieldChanges {
+    fn between(before: &FieldTree, after: &FieldTree) -> Self {
+        let by_path = |tree: &FieldTree| -> BTreeMap<String, Field> {
+            tree.walk().map(|field| (field.path.clone(), field.clone())).collect()
+        };
+        let (before, after) = (by_path(before), by_path(after));
+        let mut changes =
+            Self { gained: only(&after, &before), lost: only(&before, &after), ..Self::default() };
+        for (path, after) in &after {
+            let Some(before) = before.get(path) else { continue };
+            let shape = |field: &Field| (field.kind, field.graphql_type.clone(), field.list_depth);
+            if shape(before) != shape(after) {
+                changes.changed.push(path.clone());
+            }
+            changes.is_indexed_otherwise |= before.mapping != after.mapping;
+        }
+        changes
+    }
+
+    fn told(&self) -> impl Iterator<Item = String> {
+        let lists = [("gains", &self.gained), ("loses", &self.lost), ("has in another type", &self.changed)];
+        lists.into_iter().filter(|(_, paths)| !paths.is_empty()).map(|(word, paths)| {
+            let named: Vec<String> = paths.iter().take(NAMED).map(|path| format!("`{path}`")).collect();
+            let more = match paths.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("the document {word} {}{more}", named.join(", "))
+        })
+    }
+}
+
+/// The paths of the document that only one of two trees has; of an object that is in it alone, not those below.
+fn only(these: &BTreeMap<String, Field>, others: &BTreeMap<String, Field>) -> Vec<String> {
+    let is_below = |path: &str| {
+        let parent = path.rsplit_once('.').map(|(parent, _)| parent);
+        parent.is_some_and(|parent| !others.contains_key(parent))
+    };
+    let is_own = |(path, field): &(&String, &Field)| {
+        field.kind != FieldKind::Virtual && !others.contains_key(*path) && !is_below(path)
+    };
+    these.iter().filter(is_own).map(|(path, _)| path.clone()).collect()
 }
 
 /// What differs between the plan of a version and one that can take its place; empty: nothing.

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     behind::weigh,
+    beside::{Beside, Told},
     deadline::Deadline,
     fetches::Fetches,
     gone::GoneGuard,
@@ -32,6 +33,7 @@ use crate::{
     log::{Lane, Tenure},
     now_ms,
     revision::Wants,
+    saved::Watch,
     store::{Document, Outcome, Store},
 };
 
@@ -97,6 +99,8 @@ pub struct Batches {
     pub plan: Arc<IndexPlan>,
     /// The requests of the plan.
     pub requests: DocumentRequests,
+    /// Other queries that are fetched beside it.
+    pub others: Vec<Beside>,
     /// The gateway.
     pub graph: Arc<dyn Graph>,
     /// The share of the log that the ids belong to, with its documents log.
@@ -105,6 +109,8 @@ pub struct Batches {
     pub store: Arc<dyn Store>,
     /// Holds.
     pub ledger: Arc<dyn Ledger>,
+    /// Saved searches, which documents are held against.
+    pub(crate) saved: Watch,
     /// Fetches under way.
     pub fetches: Arc<Fetches>,
     /// The guard against an emptied index.
@@ -124,20 +130,8 @@ impl Batches {
         let deadline = Deadline::after(Duration::from_millis(self.plan.graph.deadline_ms));
         let fetched_at = now_ms();
         let ids: Vec<DocumentId> = tickets.iter().map(|ticket| ticket.id.clone()).collect();
-        Meter::add(&self.meter.requests, 1);
-        Meter::add(&self.meter.fetched, ids.len());
-        let sent =
-            tokio::time::timeout_at(deadline.at, self.graph.send(&self.requests.documents(&ids))).await;
-        let answered = match sent {
-            Ok(Ok(body)) => Answer::parse(&body).map(|answer| judge(&self.plan, &ids, &answer)),
-            Ok(Err(error)) => Err(error),
-            Err(_) => {
-                Err(GraphError::Unavailable { reason: "it did not answer in time".into(), retry_after: None })
-            }
-        };
-        let took = started.elapsed();
-        self.meter.metrics.fetched(&answered, took);
-        let (mut alarm, mut store) = (None, Ok(()));
+        let answered = self.fetch(&self.requests, &self.plan, &ids, deadline.at).await;
+        let (mut took, mut alarm, mut store) = (started.elapsed(), None, Ok(()));
         let (fates, gateway) = match answered {
             Ok(verdicts) if !deadline.is_over() => {
                 alarm = self.alarmed(&tickets, &verdicts).map(|reason| (codes::SS406, reason));
@@ -145,14 +139,22 @@ impl Batches {
                     (again(&tickets), Ok(()))
                 } else {
                     let weigh = |(ticket, verdict)| weigh(&self.plan, ticket, verdict, &self.meter.metrics);
-                    let verdicts: Vec<Verdict> = tickets.iter().zip(verdicts).map(weigh).collect();
-                    note_contents(&mut tickets, &verdicts);
-                    place.answered(tickets.len(), verdicts.iter().map(Verdict::bytes).sum());
-                    let settled = self.settle(&tickets, verdicts, fetched_at, deadline).await?;
-                    store = settled.store;
-                    // A machine that slept meanwhile wrote after all; what it read is older than somebody was promised.
-                    let fates = if deadline.is_over() { again(&tickets) } else { settled.fates };
-                    (fates, Ok(()))
+                    let mut verdicts: Vec<Verdict> = tickets.iter().zip(verdicts).map(weigh).collect();
+                    let told = self.ask_others(&tickets, &mut verdicts, fetched_at, deadline).await;
+                    took = started.elapsed();
+                    match told {
+                        Err(error) => (again(&tickets), Err(error)),
+                        Ok(told) => {
+                            note_contents(&mut tickets, &verdicts);
+                            place.answered(tickets.len(), verdicts.iter().map(Verdict::bytes).sum());
+                            let settled =
+                                self.settle_all(&tickets, verdicts, told, fetched_at, deadline).await?;
+                            store = settled.store;
+                            // A machine that slept meanwhile wrote after all; what it read is older than somebody was promised.
+                            let fates = if deadline.is_over() { again(&tickets) } else { settled.fates };
+                            (fates, Ok(()))
+                        }
+                    }
                 }
             }
             // Too late to be written: someone may have been promised that this fetch is over.
@@ -174,6 +176,29 @@ impl Batches {
         self.fetches.end(tickets.iter().map(|ticket| ticket.fetch));
         let fates = tickets.into_iter().zip(fates).collect();
         Ok(BatchEnd { started, took, fates, gateway, store, alarm })
+    }
+
+    /// One request for these documents by one query: a verdict on each.
+    pub(super) async fn fetch(
+        &self,
+        requests: &DocumentRequests,
+        plan: &IndexPlan,
+        ids: &[DocumentId],
+        until: Instant,
+    ) -> Result<Vec<Verdict>, GraphError> {
+        let started = Instant::now();
+        Meter::add(&self.meter.requests, 1);
+        Meter::add(&self.meter.fetched, ids.len());
+        let sent = tokio::time::timeout_at(until, self.graph.send(&requests.documents(ids))).await;
+        let answered = match sent {
+            Ok(Ok(body)) => Answer::parse(&body).map(|answer| judge(plan, ids, &answer)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => {
+                Err(GraphError::Unavailable { reason: "it did not answer in time".into(), retry_after: None })
+            }
+        };
+        self.meter.metrics.fetched(&answered, started.elapsed());
+        answered
     }
 
     /// Notes what became of these fetches, for `trace`.
@@ -227,6 +252,25 @@ impl Batches {
         Meter::add(&self.meter.held, 1);
         self.meter.metrics.documents("held", 1);
         self.ledger.hold(vec![hold(ticket, HoldCause::from(error))]).await
+    }
+
+    /// Writes what the other queries found, then what the served one did, and notes what was not written beside it.
+    async fn settle_all(
+        &self,
+        tickets: &[Ticket],
+        verdicts: Vec<Verdict>,
+        told: Vec<Vec<Told>>,
+        fetched_at: i64,
+        deadline: Deadline,
+    ) -> Result<Settled, StateError> {
+        if told.is_empty() {
+            return self.settle(tickets, verdicts, fetched_at, deadline).await;
+        }
+        let held: Vec<bool> = verdicts.iter().map(Verdict::is_held).collect();
+        let lacks = self.write_others(told, &verdicts, deadline).await?;
+        let settled = self.settle(tickets, verdicts, fetched_at, deadline).await?;
+        self.note_lacks(lacks, tickets, &settled.fates, &held).await?;
+        Ok(settled)
     }
 
     /// Writes what was found and what is gone, then records holds and releases. What the store couldn't take for now is
@@ -366,15 +410,28 @@ impl Batches {
         guard.admit(written, &refused, Instant::now())
     }
 
-    /// Appends documents to their log and writes them to the index. What is not acknowledged by the deadline is given up, its
-    /// fate unknown: by then someone may count on this fetch being over.
+    /// Notes what documents begin to match, appends them to their log and writes them to the index. What is not acknowledged by
+    /// the deadline is given up, its fate unknown: by then someone may count on this fetch being over.
     #[tracing::instrument(name = "write", skip_all, fields(documents = documents.len()))]
     async fn keep(&self, documents: Vec<Document>, deadline: Deadline) -> Result<Vec<Outcome>, StateError> {
+        let noting = self.saved.note(&*self.store, &documents);
+        tokio::time::timeout_at(deadline.at, noting).await.unwrap_or_else(|_| Err(late()))?;
+        self.append_and_write(&self.plan.fetch.query_hash, &*self.store, documents, deadline.at).await
+    }
+
+    /// Appends documents of a query to their log and writes them; until then, or their fate is unknown.
+    pub(super) async fn append_and_write(
+        &self,
+        query: &str,
+        store: &dyn Store,
+        documents: Vec<Document>,
+        until: Instant,
+    ) -> Result<Vec<Outcome>, StateError> {
         let kept = async {
-            let refusals = self.tenure.append(&documents).await?;
+            let refusals = self.tenure.append(query, &documents).await?;
             let appended = documents.into_iter().zip(&refusals).filter(|(_, refusal)| refusal.is_none());
             let appended: Vec<Document> = appended.map(|(document, _)| document).collect();
-            let written = if appended.is_empty() { Vec::new() } else { self.store.write(appended).await? };
+            let written = if appended.is_empty() { Vec::new() } else { store.write(appended).await? };
             let mut written = written.into_iter();
             let outcomes = refusals.into_iter().map(|refusal| match refusal {
                 Some(reason) => Outcome::Rejected(reason),
@@ -382,10 +439,7 @@ impl Batches {
             });
             Ok(outcomes.collect())
         };
-        tokio::time::timeout_at(deadline.at, kept).await.unwrap_or_else(|_| {
-            let reason = "the write was not acknowledged within `graph.deadline`".to_owned();
-            Err(StateError::Unreachable { what: "the store".to_owned(), reason })
-        })
+        tokio::time::timeout_at(until, kept).await.unwrap_or_else(|_| Err(late()))
     }
 }
 
@@ -405,6 +459,12 @@ fn note_contents(tickets: &mut [Ticket], verdicts: &[Verdict]) {
             _ => None,
         };
     }
+}
+
+/// What was not acknowledged in time, its fate unknown.
+fn late() -> StateError {
+    let reason = "the write was not acknowledged within `graph.deadline`".to_owned();
+    StateError::Unreachable { what: "the store".to_owned(), reason }
 }
 
 fn again(tickets: &[Ticket]) -> Vec<Fate> {

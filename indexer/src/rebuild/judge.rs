@@ -46,6 +46,11 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Whether the document is fetched again by itself: it failed, or a part of it did.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self, Self::Held(_) | Self::Found { hold: Some(_), .. })
+    }
+
     /// How long the document's body is.
     pub(super) fn bytes(&self) -> usize {
         match self {

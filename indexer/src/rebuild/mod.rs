@@ -6,6 +6,7 @@
 pub mod attribution;
 pub mod batch;
 mod behind;
+pub mod beside;
 pub mod breaker;
 pub mod coalescer;
 mod deadline;
@@ -153,7 +154,7 @@ impl Rebuild {
         let limit = Limit::new(batches.plan.graph.max_concurrency, now);
         batches.meter.limit_is(limit.places());
         let mut rebuild = Self {
-            max_batch: batches.requests.max_batch(),
+            max_batch: batches.max_batch(),
             limit,
             throttle,
             state: batches.ledger.state().await?,

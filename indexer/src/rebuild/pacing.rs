@@ -2,6 +2,9 @@
 
 #![expect(clippy::cast_precision_loss, reason = "requests of a few minutes")]
 
+mod day;
+mod plot;
+
 use std::{
     sync::{
         Arc, Mutex,
@@ -24,12 +27,13 @@ use crate::{
     ambient::simulated,
     graph::{Graph, GraphError, GraphRequest, request::DocumentRequests},
     ledger::{
-        BackfillIds, LaneWishes, Ledger as _, RetryPauses,
+        BackfillIds, LaneWishes, Ledger, RetryPauses,
         figures::{LaneWait, Meter},
         memory::MemoryLedger,
         pace::{Terms, change_wishes},
     },
     log::{Append, Cause, Entry, Lane, ReindexLog, Tenure, memory::MemoryLog},
+    saved::Watch,
     store::memory::MemoryStore,
     testing,
 };
@@ -136,7 +140,7 @@ impl Bench {
         plan
     }
 
-    async fn begin(plan: IndexPlan, stub: &Arc<Stub>) -> Self {
+    async fn begin<G: Graph + 'static>(plan: IndexPlan, stub: &Arc<G>) -> Self {
         let log = MemoryLog::new(1);
         let ledger = MemoryLedger::new(plan.clone(), RetryPauses::from(&plan.errors));
         let plan = Arc::new(plan);
@@ -144,13 +148,16 @@ impl Bench {
         let fetches = Fetches::default();
         fetches.enter(ledger.take_epoch(Epoch::ZERO).await.unwrap());
         let meter = Arc::<Meter>::default();
+        let shared: Arc<dyn Ledger> = Arc::new(ledger.clone());
         let batches = Batches {
+            saved: Watch::new(&plan, &shared, &meter, false),
             requests: DocumentRequests::new(Arc::clone(&plan)),
+            others: Vec::new(),
             graph: stub.clone(),
             store: Arc::new(MemoryStore::new(Arc::clone(&plan))),
             plan,
             tenure,
-            ledger: Arc::new(ledger.clone()),
+            ledger: shared,
             fetches: Arc::new(fetches),
             gone: Mutex::new(GoneGuard::new(1.0)),
             refusals: Mutex::default(),

@@ -29,6 +29,7 @@ use crate::{
         Append, Cause, Entry, Lane, ReindexLog, Tenure,
         memory::{MemoryLog, MemoryTenure},
     },
+    saved::Watch,
     store::{Document, Outcome, Store, memory::MemoryStore},
     testing,
 };
@@ -190,8 +191,11 @@ impl World {
         let fetches = Fetches::default();
         fetches.enter(epoch);
         let plan = Arc::new(testing::movies());
+        let (ledger, meter): (Arc<dyn Ledger>, _) = (Arc::new(self.ledger.clone()), Arc::default());
         let batches = Batches {
+            saved: Watch::new(&plan, &ledger, &meter, false),
             requests: DocumentRequests::new(Arc::clone(&plan)),
+            others: Vec::new(),
             plan,
             graph: Arc::new(Movies { titles: Arc::clone(&self.titles), road: graph }),
             tenure,
@@ -200,11 +204,11 @@ impl World {
                 road: store,
                 outcomes: Arc::clone(&self.outcomes),
             }),
-            ledger: Arc::new(self.ledger.clone()),
+            ledger,
             fetches: Arc::new(fetches),
             gone: Mutex::new(GoneGuard::new(1.0)),
             refusals: Mutex::default(),
-            meter: Arc::default(),
+            meter,
         };
         let (signals, log) = (Signals::default(), Arc::new(self.log.clone()));
         let rebuild = Rebuild::new(Arc::new(batches), log, signals.clone(), None).await.unwrap();

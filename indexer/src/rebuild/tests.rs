@@ -23,6 +23,7 @@ use crate::{
         sqlite::{SqliteLog, WholeLog},
     },
     provision::state::provision,
+    saved::Watch,
     store::{Document, Outcome, Store},
     testing,
 };
@@ -150,8 +151,10 @@ async fn running(script: impl IntoIterator<Item = Act>, give_up_after: Option<u3
     let batches = Batches {
         plan: Arc::clone(&index.plan),
         requests: DocumentRequests::new(Arc::clone(&index.plan)),
+        others: Vec::new(),
         graph: graph.clone(),
         store: store.clone(),
+        saved: Watch::new(&index.plan, &index.ledger, &meter, true),
         ledger: index.ledger.clone(),
         fetches: Arc::new(fetches),
         tenure,

@@ -1,7 +1,7 @@
 //! Which roots a related entity's change touches: the reverse lookup in the own index, and the back-reference query.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -58,8 +58,8 @@ pub struct Lookup {
     pub root_kind: IdKind,
     /// Codes of errors which say that the related entity doesn't exist.
     pub not_found_codes: Vec<String>,
-    /// The index.
-    pub store: Arc<dyn Store>,
+    /// The index, by a version of each query that is fetched.
+    pub indexes: Vec<LookedUp>,
     /// The gateway.
     pub graph: Arc<dyn Graph>,
     /// With `--once`: failures of the gateway in a row after which it is given up.
@@ -72,6 +72,14 @@ pub struct Lookup {
     pub page: usize,
     /// Where it is noted what was found.
     pub meter: Arc<Meter>,
+}
+
+/// An index version in which roots are found by the keys that they hold.
+pub struct LookedUp {
+    /// Its documents.
+    pub store: Arc<dyn Store>,
+    /// Where they hold the keys.
+    pub paths: Vec<String>,
 }
 
 /// A key that the back-reference query doesn't answer, although it answers others.
@@ -192,7 +200,7 @@ impl Lookup {
         let (mut pause, mut failures) = (FIRST_PAUSE, 0);
         loop {
             heartbeat::beat();
-            let asking = self.store.lookup(&self.source.reverse_lookup, keys, after, self.page);
+            let asking = self.roots(keys, after);
             self.meter.asked_for_roots(FoundIn::Index);
             let error = match stop.run_until_cancelled(asking).await {
                 None => return Ok(None),
@@ -212,6 +220,20 @@ impl Lookup {
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// The first page of the roots after an id, by their ids, that any version holds any of the keys of.
+    async fn roots(
+        &self,
+        keys: &[DocumentId],
+        after: Option<&DocumentId>,
+    ) -> Result<Vec<DocumentId>, StateError> {
+        let mut roots = BTreeSet::new();
+        for LookedUp { store, paths } in &self.indexes {
+            roots.extend(store.lookup(paths, keys, after, self.page).await?);
+        }
+        // What stands behind a page of all is on the next one.
+        Ok(roots.into_iter().take(self.page).collect())
     }
 
     /// Queues the roots that the graph names for the keys, each from a page on: edges that the index can't know yet. A gateway

@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::*;
+use super::{lookup::LookedUp, *};
 use crate::{
     StateFile,
     graph::{Graph, GraphError, GraphRequest},
@@ -152,7 +152,7 @@ impl Bench {
                 source: source.clone(),
                 root_kind: self.plan.key.kind,
                 not_found_codes: self.plan.errors.not_found_codes.clone(),
-                store: Arc::new(store),
+                indexes: vec![LookedUp { store: Arc::new(store), paths: source.reverse_lookup.clone() }],
                 graph,
                 give_up_after: once.then_some(5),
                 answered: std::sync::Mutex::default(),

@@ -9,6 +9,7 @@ use crate::{
     graph::{GraphError, http::EndpointError},
     rebuild::RebuildError,
     route::RouteError,
+    saved::webhook::WebhookError,
     source::SourceError,
 };
 
@@ -21,6 +22,9 @@ pub enum RunError {
     /// An endpoint of the configuration.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// The webhook of saved searches.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// The gateway, with `--once`.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -60,6 +64,7 @@ impl RunError {
             Self::UnknownSource(_) | Self::Condition(..) => plan::code::kafka::SS303,
             Self::Role => plan::code::store::SS501,
             Self::Listen { .. } => plan::code::store::SS508,
+            Self::Webhook(_) => plan::code::search::SS732,
             Self::Identity(_) => plan::code::config::SS119,
         }
     }
@@ -83,7 +88,7 @@ impl RunError {
             Self::Identity(_) => Some(
                 "`serve.tls.cert` is a PEM file of a certificate, `serve.tls.key` one of its private key",
             ),
-            Self::Endpoint(_) | Self::Source(_) => None,
+            Self::Endpoint(_) | Self::Webhook(_) | Self::Source(_) => None,
         }
     }
 }

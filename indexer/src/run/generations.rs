@@ -2,7 +2,7 @@
 //!
 //! So nothing is exchanged under tasks that run. The admin port goes on meanwhile: what it shows is exchanged as a whole.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, atomic::Ordering};
 
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +41,10 @@ pub(super) enum Left {
 impl Process {
     /// Whether other versions live than this generation writes, or another one is served.
     pub(super) async fn is_outdated(&self) -> Result<bool, StateError> {
+        if self.is_changed.swap(false, Ordering::Relaxed) {
+            tracing::info!(index = %self.index.plan.name, "the plan was changed, and the index is opened anew");
+            return Ok(true);
+        }
         let states = self.index.ledger.version_states().await?;
         let live = versions::live(&states);
         if live != self.index.live {
@@ -55,6 +59,10 @@ impl Process {
         shown: &Shown,
         stop: &CancellationToken,
     ) -> Result<bool, RunError> {
+        if let Some(endpoints) = self.reread.as_ref().and_then(|reread| reread()) {
+            self.endpoints.source_files.extend(endpoints.source_files);
+            self.endpoints.ids_file = endpoints.ids_file.or(self.endpoints.ids_file.take());
+        }
         let failed = loop {
             heartbeat::beat();
             match self.opened().await {

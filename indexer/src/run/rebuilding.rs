@@ -23,8 +23,9 @@ use crate::{
     heartbeat::{self, waiting},
     ledger::IndexState,
     log::{Lane, Ownership, Tenure},
-    rebuild::{Rebuild, Signals, batch::Batches, gone::GoneGuard},
+    rebuild::{Rebuild, Signals, batch::Batches, beside::Beside, gone::GoneGuard},
     route::{lookup::Lookup, run::FanOutRuns},
+    saved::{Watch, posting::Posting},
     tasks::joined,
 };
 
@@ -95,6 +96,10 @@ impl Rebuilding {
             let filling = Filling::new(self.process.index.clone(), ended.clone());
             let (heartbeat, once) = (heartbeat::beside("filling index versions"), self.once);
             executing.spawn(heartbeat.drive(async move { Ok(filling.run(once).await?) }));
+            if let (Some(posting), false) = (self.posting(), self.once) {
+                let (heartbeat, ended) = (heartbeat::beside("posting matches"), ended.clone());
+                executing.spawn(heartbeat.drive(async move { Ok(posting.run(ended).await?) }));
+            }
             if let (Some(audits), false) = (self.audits(&ended), self.once) {
                 let heartbeat = heartbeat::beside("audits");
                 executing.spawn(heartbeat.drive(async move { Ok(audits.run().await?) }));
@@ -131,6 +136,9 @@ impl Rebuilding {
         }
         if result.is_ok() && tenure.is_executor() && !tenure.revoked().is_cancelled() {
             backfills.end_rebuilt().await?;
+            if let (Some(posting), true) = (self.posting(), self.once) {
+                posting.run_once().await?;
+            }
         }
         result
     }
@@ -140,7 +148,7 @@ impl Rebuilding {
         loop {
             heartbeat::beat();
             let taken = async {
-                let highest = self.process.index.store.highest_version().await?;
+                let highest = self.process.index.highest_version().await?;
                 let stored = highest.map_or(Epoch::ZERO, DocumentVersion::epoch);
                 let epoch = self.process.index.ledger.take_epoch(stored).await?;
                 tenure.prove().await?;
@@ -174,6 +182,8 @@ impl Rebuilding {
         let Process { index, graph, fetches, meter, .. } = &*self.process;
         Batches {
             requests: DocumentRequests::new(Arc::clone(&index.plan)),
+            others: index.queries.iter().cloned().map(Beside::new).collect(),
+            saved: Watch::new(&index.plan, &index.ledger, meter, self.process.webhook.is_some()),
             plan: Arc::clone(&index.plan),
             graph: Arc::clone(graph),
             tenure: Arc::clone(tenure),
@@ -201,6 +211,12 @@ impl Rebuilding {
         })
     }
 
+    /// What posts matches of saved searches, where the configuration names a webhook.
+    fn posting(&self) -> Option<Posting> {
+        let Process { index, webhook, meter, .. } = &*self.process;
+        webhook.as_ref().map(|webhook| Posting::new(index, webhook, meter))
+    }
+
     fn fan_outs(&self, stop: &CancellationToken) -> FanOutRuns {
         let Process { index, graph, meter, .. } = &*self.process;
         let give_up_after = self.once.then_some(ONCE_GIVES_UP_AFTER);
@@ -209,7 +225,7 @@ impl Rebuilding {
             (plan.name.clone(), Arc::new(Lookup { meter: Arc::clone(meter), ..lookup }))
         };
         FanOutRuns {
-            lookups: index.plan.sources.iter().map(lookup).collect(),
+            lookups: index.sources.iter().map(lookup).collect(),
             log: index.log.clone(),
             ledger: index.ledger.clone(),
             stop: stop.clone(),

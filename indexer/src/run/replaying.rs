@@ -105,7 +105,7 @@ impl Replay {
     pub fn looks_up(&self, source: &str) -> bool {
         let needs =
             |source: &SourcePlan| !source.reverse_lookup.is_empty() || source.back_reference.is_some();
-        self.index.plan.source(source).is_some_and(needs)
+        self.index.source(source).is_some_and(needs)
     }
 
     /// Understands dead letters again and appends what they ask for; tells what became of each, in the order of `numbers`.
@@ -123,7 +123,7 @@ impl Replay {
                 by_source.entry(letter.row.source.clone()).or_default().push(letter);
             }
             for (source, letters) in by_source {
-                let Some(source) = self.index.plan.source(&source) else {
+                let Some(source) = self.index.source(&source) else {
                     outcomes.extend(letters.iter().map(|letter| (letter.row.number, sourceless(letter))));
                     continue;
                 };

@@ -18,6 +18,12 @@ use crate::{
 };
 
 impl Process {
+    /// Whether a source is one that the configuration didn't name when this process read it: only a new index version needs it.
+    pub(super) fn is_out_of_reach(&self, plan: &SourcePlan) -> bool {
+        let is_served = self.index.plan.source(&plan.name).is_some();
+        !is_served && plan.input == SourceInput::File && !self.endpoints.source_files.contains_key(&plan.name)
+    }
+
     /// The route of a source that is read by one process alone.
     pub(super) fn local_route(
         &self,
@@ -76,7 +82,7 @@ pub(super) fn lookup(
         source: plan.clone(),
         root_kind: index.plan.key.kind,
         not_found_codes: index.plan.errors.not_found_codes.clone(),
-        store: Arc::clone(&index.store),
+        indexes: index.looked_up(&plan.name),
         graph,
         give_up_after,
         answered: Mutex::default(),

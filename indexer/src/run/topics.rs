@@ -39,7 +39,7 @@ impl TopicRouting {
         once: bool,
     ) -> Vec<Self> {
         let mut groups: BTreeMap<String, Vec<SourcePlan>> = BTreeMap::new();
-        for source in &process.index.plan.sources {
+        for source in &process.index.sources {
             groups.entry(log.group_of(source)).or_default().push(source.clone());
         }
         let routing = |(group, sources)| Self {

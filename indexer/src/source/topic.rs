@@ -213,7 +213,8 @@ impl Source for TopicSource {
     }
 }
 
-fn headers(message: &OwnedMessage) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
+/// The headers of a record.
+pub(crate) fn headers(message: &OwnedMessage) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
     message.headers().into_iter().flat_map(Headers::iter).map(|header| (header.key, header.value))
 }
 

@@ -1,4 +1,4 @@
-//! The store over several index versions on a server: what is written to the served one is written to all others that live.
+//! The store over index versions of one query on a server: what is written to the served one is written to the others that live.
 //!
 //! The others first: what a search of the served version has shown is then in every other, so that none is behind when it is
 //! promoted. Only the served one's word counts. What another doesn't take, or doesn't take in time, is noted as lacking there

@@ -11,12 +11,15 @@ super::codes! {
     SS604 "the checks of an index version do not hold"
         "`promote` lets another index version be served only when `backfill.checks` hold of it: enough documents against the served \
          version (`min_count_ratio`), at most `max_missing` of them without a field under `required`, and each search under `tests:` \
-         finds something where it does in the served version. What doesn't hold is told. The served version was not touched. Mend \
-         the mapping and provision it, or change the checks.";
+         finds something where it does in the served version. Some documents (`sample`) are compared with the graph: what differs and \
+         stays so, although everything that was on its way has arrived, counts, unless the served version shows the same. What doesn't \
+         hold is told. The served version was not touched. Mend the mapping and provision it, or change the checks; `sample: 0` \
+         promotes without asking the graph.";
     SS605 "there is no index version to serve instead"
         "`promote` takes the newest version that is READY, or the one that is named; `rollback` the newest older one that is KEPT. \
          A version is made by `provision`, where a change can't be made in place, and filled by `run`; `status` shows how far it is. \
-         One that is GIVEN_UP could not take the documents, and `status` tells why.";
+         One whose query is another one is filled by `backfill start --into-new-version`, and READY when it holds every document that \
+         the served version shows, and lacks none. One that is GIVEN_UP could not take the documents, and `status` tells why.";
     SS606 "another promotion was faster"
         "Two promotions or rollbacks were under way at once, and this one came second: the index is served by what the first one \
          decided; look at `studio-search status`, and decide anew. Or a process has not followed the last promotion within half a \
@@ -28,4 +31,8 @@ super::codes! {
     SS608 "no window opens for the backfill"
         "None of `backfill.windows` opens within eight years, such as one whose `years` are over, or its time zone is not known. A backfill would \
          wait for ever, unless it is started with `--now`.";
+    SS609 "no index version waits for a backfill"
+        "`backfill start --into-new-version` fills the index version that `provision` made for another query, and there is none. \
+         Provision the changed query first. A version whose query is the served one's is filled from the served version, without a \
+         request to the graph.";
 }

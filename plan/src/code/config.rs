@@ -29,7 +29,7 @@ super::codes! {
          (a to z, A to Z), digits, dots, dashes and underscores.";
     SS110 "one of several keys must be given, and only one"
         "A source reads from exactly one place: `file: PATH`, `http: true` or `topic: NAME`. So does `backfill.ids`: `query: FILE`, \
-         `file: FILE` or `index: true`.";
+         `file: FILE`, `topic: NAME` or `index: true`.";
     SS111 "this release can't do that yet"
         "The key is part of the configuration's language, but this release doesn't do what it asks for, and going on without it \
          would be wrong: events would be missed, documents kept elsewhere, or people shown what they must not see. \

@@ -85,4 +85,19 @@ super::codes! {
     SS725 "a policy is no filter of the index"
         "The policy service answered with a text that is no filter, or names a field that this index version doesn't have. Who is held to it \
          finds nothing until it is mended: a policy that can't be understood is never left out.";
+    SS730 "a saved search doesn't fit the plan"
+        "The filter of a saved search names a field that the plan doesn't have, or asks of it what its mapping can't answer. `plan` and \
+         `provision` warn of it before the plan is stored; afterwards nothing matches the search, and nothing else is wrong. Save it \
+         again under its name with a filter that fits, `studio-search saved add`, or remove it.";
+    SS731 "a search can't be saved"
+        "A saved search has a name of 1 to 120 characters and a filter of the filter language. An index has at most 10,000 of them, whose \
+         filters have at most 4 MiB together: each process holds all of them in memory, so that documents are matched quickly.";
+    SS732 "the webhook doesn't take matches"
+        "What begins to match a saved search is posted to `search.saved.webhook`. Whatever is no answer with a status of 200 to 299 within ten \
+         seconds is tried again, after one second, then two, four, up to five minutes, or as `Retry-After` says. Redirects are not \
+         followed. Meanwhile matches wait in the ledger, at most about 100,000 of them; what begins while so many wait is \
+         dropped, and counted by the metric `saved_matches`. Nothing else waits for the webhook. Each match has a `key` that is the same however \
+         often it is posted.";
+    SS733 "there is no such saved search"
+        "`studio-search saved list` shows the names. They are compared as they are, in the case that they were saved in.";
 }

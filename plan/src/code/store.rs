@@ -13,10 +13,10 @@ super::codes! {
     SS504 "the state belongs to another index"
         "The file under `state.path` holds an index of another name. One file holds one index: give this one a path of its own.";
     SS505 "the plan needs a new index version"
-        "The query, the key, the store or the number of partitions changed, so that the documents that are stored can't fill a new index \
-         version. That is not built beside the served one by this release; provision into a fresh `state.path`, or with `kafka:` under \
-         another `name`, and backfill. Where only the fields are indexed differently, `provision` makes a new version and `run` fills \
-         it from the served one.";
+        "The store or the number of partitions changed, so that no process could write a new index version together with the served \
+         one. Provision into a fresh `state.path`, or with `kafka:` under another `name`, and backfill. Where only the fields are \
+         indexed differently, `provision` makes a new version and `run` fills it from the served one; where the query changed, \
+         `backfill start --into-new-version` does.";
     SS506 "the state was written by another release"
         "The layout of the state file, or of the ledger beside the documents, is not the one that this program writes. Use the \
          release that wrote it, or provision a fresh file (with `kafka:`, under another `name`) and backfill.";
@@ -49,4 +49,8 @@ super::codes! {
          priority are not taken by the server. The one that is named would make the index with another mapping, in which documents are not \
          found as `query.graphql` says. Give it a lower priority or other `index_patterns`, or give this index another `name`. An \
          index that exists already keeps its mapping; its next version would not have it.";
+    SS522 "the plan is of another index"
+        "The root entity or its key is another one than that of the served version: an id of the one is none of the other, so that no \
+         entry of the log could be rebuilt for both, and nothing of the one could be compared with the other. Give it another `name` \
+         (and another `state.path` where there is one), provision that, backfill it, and let searches ask it.";
 }

@@ -1,6 +1,10 @@
 //! Dates of documents and filters: ISO 8601 at milliseconds, and date maths such as `now-7d/d`, always in UTC.
 
-use jiff::{Span, Timestamp, civil::DateTime, tz::Offset};
+use jiff::{
+    Span, Timestamp,
+    civil::{Date, DateTime},
+    tz::Offset,
+};
 
 /// Reads an ISO 8601 date or time as milliseconds since the epoch of Unix; without an offset it is UTC.
 ///
@@ -9,6 +13,10 @@ pub fn parse_iso(text: &str) -> Option<i64> {
     // Every form begins with a digit or a sign: most texts that are no date are refused here.
     if !text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+') {
         return None;
+    }
+    // By far the most frequent form; as a moment it would be tried in vain first.
+    if let Some(day) = day(text) {
+        return Some(milliseconds(day.at(0, 0, 0, 0)));
     }
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Some(
@@ -23,6 +31,16 @@ pub fn parse_iso(text: &str) -> Option<i64> {
         _ => text.to_owned(),
     };
     padded.parse().ok().map(milliseconds)
+}
+
+/// Reads `2024-01-31`, and nothing else.
+fn day(text: &str) -> Option<Date> {
+    let [year @ .., b'-', m1, m2, b'-', d1, d2] = text.as_bytes() else { return None };
+    let [y1, y2, y3, y4] = year else { return None };
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| byte - b'0');
+    let two = |tens: &u8, ones: &u8| Some(digit(tens)? * 10 + digit(ones)?);
+    let year = i16::from(two(y1, y2)?) * 100 + i16::from(two(y3, y4)?);
+    Date::new(year, two(m1, m2)?.cast_signed(), two(d1, d2)?.cast_signed()).ok()
 }
 
 /// The moment as it is written; past the ends of the calendar it stays at the end.
@@ -183,13 +201,27 @@ mod tests {
     #[test]
     fn iso_forms() {
         assert_eq!(parse_iso("1970-01-02"), Some(86_400_000));
+        assert_eq!(parse_iso("1970-01-02"), parse_iso("1970-01-02T00:00:00Z"));
+        assert_eq!(parse_iso("0000-01-01"), parse_iso("0000-01-01T00:00:00"));
         assert_eq!(parse_iso("1970-01-01T01:00:00+01:00"), Some(0));
         assert_eq!(parse_iso("1969-12-31T23:59:59.9999Z"), Some(-1));
         assert_eq!(parse_iso("1970"), Some(0));
         assert_eq!(parse_iso("1970-02"), Some(31 * 86_400_000));
         assert_eq!(parse_iso("1970-01-01T00:00:01"), Some(1000));
         assert_eq!(parse_iso("9999-12-31T23:59:59.9999999Z"), parse_iso("9999-12-31"));
-        for wrong in ["", "now", "1970-01-01Z", "1970-13-01", "yesterday", "-", "é", "12é4"] {
+        for wrong in [
+            "",
+            "now",
+            "1970-01-01Z",
+            "1970-13-01",
+            "1970-02-30",
+            "19700-1-01",
+            "1970-0é-1",
+            "yesterday",
+            "-",
+            "é",
+            "12é4",
+        ] {
             assert_eq!(parse_iso(wrong), None, "{wrong}");
         }
         assert!(parse_iso("9999-12-31T23:59:59.999").is_some() && parse_iso("-009999-01-01").is_some());

@@ -112,7 +112,7 @@ impl Place {
 }
 
 /// Whether a value at the end of the route passes; lists, also lists of lists, are walked through.
-fn some_value(value: &Value, route: &[String], passes: &mut dyn FnMut(&Value) -> bool) -> bool {
+pub(super) fn some_value(value: &Value, route: &[String], passes: &mut dyn FnMut(&Value) -> bool) -> bool {
     match (value, route) {
         (Value::Array(items), _) => items.iter().any(|item| some_value(item, route, passes)),
         (Value::Object(object), [name, rest @ ..]) => {

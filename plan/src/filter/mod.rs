@@ -18,6 +18,7 @@ pub mod point;
 mod record;
 mod resolve;
 pub mod scalar;
+mod set;
 #[cfg(test)]
 mod tests;
 pub mod words;
@@ -32,6 +33,7 @@ pub use pattern::Pattern;
 pub use record::values_at;
 pub use resolve::routes;
 pub use scalar::Scalar;
+pub use set::FilterSet;
 
 use crate::{Diagnostic, FieldTree, SourceText};
 

@@ -53,6 +53,11 @@ impl Operands {
             || self.moments.iter().any(|moment| *value == Scalar::Instant(moment.resolve(now_ms)))
     }
 
+    /// The values where none depends on the time.
+    pub(super) fn constants(&self) -> Option<&[Scalar<'static>]> {
+        self.moments.is_empty().then_some(&self.values)
+    }
+
     /// All values at this time.
     pub fn resolve(&self, now_ms: i64) -> impl Iterator<Item = Scalar<'static>> {
         let moments = self.moments.iter().map(move |moment| Scalar::Instant(moment.resolve(now_ms)));

@@ -384,3 +384,26 @@ fn records_are_matched_without_types() {
         "SS709 1:16-20 a record path starts with key, value, headers or row, not \"kind\" | `row.kind` is a column of the row, `value.kind` a field of the record's value"
     );
 }
+
+#[test]
+fn many_filters_match_as_each_does() {
+    let texts = [
+        "type == 'FEATURE'",
+        "type IN ['SHORT', 'SERIES'] OR title MATCHES 'crash landing'",
+        "actors[role == 'DIRECTOR' AND name MATCHES 'ada']",
+        "NOT (budget EXISTS)",
+        "budget > 5 AND countries ANY ['FR', 'ES']",
+        "people MATCHES 'noone'",
+        "releaseDate == 'now'",
+        "true",
+        "false OR budget == 7",
+    ];
+    let filters: Vec<CheckedFilter> = texts.iter().map(|text| checked(text)).collect();
+    let set = super::FilterSet::new(filters.clone());
+    let others = [json!({}), json!({"type": "SERIES", "budget": 7, "title": ["Landing", "a crash"]})];
+    for document in std::iter::once(document()).chain(others) {
+        let alone: Vec<usize> =
+            (0..filters.len()).filter(|number| filters[*number].matches(&document, NOW)).collect();
+        assert_eq!(set.matching(&document, NOW), alone, "{document}");
+    }
+}

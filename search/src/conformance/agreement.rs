@@ -1,7 +1,11 @@
 //! Every store must find the documents that the evaluator finds, and answer as the in-memory store does, whatever the plan, the
 //! documents and the question.
 
-use plan::{DocumentId, DocumentVersion, FieldTree, filter::CheckedFilter};
+use futures::{StreamExt, stream};
+use plan::{
+    DocumentId, DocumentVersion, FieldTree,
+    filter::{CheckedFilter, FilterSet},
+};
 use serde_json::Value;
 
 use super::{
@@ -11,39 +15,53 @@ use super::{
     filters::{self, Filter},
     id, ids, plans, questions,
     reference::InMemory,
+    smaller,
 };
 use crate::{Counts, DocumentWrite, PutOutcome, SearchRequest};
 
 /// 2024-01-01T00:00:00Z, a moment that many of the dates are near to.
 const NOW: i64 = 1_704_067_200_000;
 
-const DOCUMENTS: usize = 40;
-const FILTERS: usize = 50;
+const DOCUMENTS: usize = 60;
+const FILTERS: usize = 60;
 const SEARCHES: usize = 12;
 const LOOKUPS: usize = 12;
 const SUGGESTIONS: usize = 8;
 
+/// Filters that a store is asked at a time.
+const AT_ONCE: usize = 8;
+
+/// Of a hundred filters, so many at least negate, bind elements of nested lists, and ask for what is missing: there engines differ.
+const NEGATE: usize = 40;
+const BIND: usize = 25;
+const ASK_FOR_NOTHING: usize = 25;
+
 /// Disagreements that are told of one run; the first of each round, as small as it can be made.
 const TOLD: usize = 5;
 
-/// Runs the rounds of these seeds: one plan, forty documents, fifty filters and some searches and lookups each. A failure names
-/// the seed of its round.
-pub async fn run(world: &dyn World, seeds: std::ops::Range<u64>) {
+/// Runs the rounds of these seeds: one plan, sixty documents, sixty filters and some searches and lookups each. A failure names
+/// the seed of its round, and the smallest filter and document that still differ. Gives the number of pairs of a document and a
+/// filter.
+pub async fn run(world: &dyn World, seeds: std::ops::Range<u64>) -> usize {
     let (mut matched, mut pairs, mut answered, mut told) = (0, 0, 0, Vec::new());
+    let mut kinds = Kinds::default();
     for seed in seeds {
         let mut dice = Dice::new(seed);
         let round = Round::new(world, &mut dice, seed).await;
-        for _ in 0..FILTERS {
-            let filter = filters::filter(&mut dice, &round.fields.0, 0);
-            if !round.agrees(&filter).await {
-                let filter = round.smallest(filter).await;
-                let disagreement = round.disagreement(&filter).await;
-                told.push(format!("AGREEMENT_SEED={seed} AGREEMENT_ROUNDS=1: {disagreement}"));
-                break;
-            }
-            matched += round.evaluate(&checked(&filter.text(), &round.fields)).len();
+        let filters: Vec<Filter> =
+            (0..FILTERS).map(|_| filters::filter(&mut dice, &round.fields.0, 0)).collect();
+        filters.iter().for_each(|filter| kinds.count(filter));
+        if let Some(filter) = round.first_disagreement(&filters).await {
+            let disagreement = round.smallest_disagreement(filter.clone()).await;
+            told.push(format!("AGREEMENT_SEED={seed} AGREEMENT_ROUNDS=1: {disagreement}"));
+        }
+        let asked: Vec<CheckedFilter> =
+            filters.iter().map(|filter| checked(&filter.text(), &round.fields)).collect();
+        for filter in &asked {
+            matched += round.evaluate(filter).len();
             pairs += round.documents.len();
         }
+        told.extend(round.set_differs(&asked).map(|differs| format!("AGREEMENT_SEED={seed}: {differs}")));
         match round.answers_agree(&mut dice).await {
             Ok(found) => answered += found,
             Err(difference) => {
@@ -58,6 +76,8 @@ pub async fn run(world: &dyn World, seeds: std::ops::Range<u64>) {
     // A generator of filters that always or never hold would prove nothing.
     assert!(matched * 10 > pairs && matched * 10 < pairs * 9, "{matched} of {pairs} pairs match");
     assert!(answered > 0, "searches and lookups that find nothing would prove nothing");
+    kinds.check();
+    pairs
 }
 
 /// The seeds that `AGREEMENT_SEED=<first>` and `AGREEMENT_ROUNDS=<n>` ask for, or the first `rounds`.
@@ -66,6 +86,37 @@ pub fn seeds(rounds: u64) -> std::ops::Range<u64> {
         |name, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     let first = number("AGREEMENT_SEED", 1);
     first..first + number("AGREEMENT_ROUNDS", rounds)
+}
+
+/// How many filters there were, and of which kinds.
+#[derive(Debug, Default)]
+struct Kinds {
+    filters: usize,
+    negate: usize,
+    bind: usize,
+    ask_for_nothing: usize,
+}
+
+impl Kinds {
+    fn count(&mut self, filter: &Filter) {
+        self.filters += 1;
+        self.negate += usize::from(filter.negates());
+        self.bind += usize::from(filter.binds());
+        self.ask_for_nothing += usize::from(filter.asks_for_nothing());
+    }
+
+    /// Only many filters have their shares; a single round may be of any kind.
+    fn check(&self) {
+        let of = |count: usize, percent: usize| count * 100 >= self.filters * percent;
+        let is_mixed =
+            of(self.negate, NEGATE) && of(self.bind, BIND) && of(self.ask_for_nothing, ASK_FOR_NOTHING);
+        assert!(is_mixed || self.filters < 5 * FILTERS, "{self:?}");
+    }
+}
+
+/// Whether other rounds are asked for than those that are always run.
+pub fn is_asked() -> bool {
+    std::env::var_os("AGREEMENT_ROUNDS").is_some()
 }
 
 /// One plan with its documents, stored.
@@ -86,6 +137,7 @@ impl Round {
     async fn new(world: &dyn World, dice: &mut Dice, seed: u64) -> Self {
         let mut plan = plans::plan(documents::fields(dice));
         plan.search.suggest = questions::suggestible(&plan.fields);
+        plan.search.facets = questions::comparable(dice, &plan.fields, 6);
         let fields = plan.fields.clone();
         let [reference, visible] = [InMemory.index(plan.clone()).await, InMemory.index(plan.clone()).await];
         let policy = checked(&filters::filter(dice, &fields.0, 0).text(), &fields);
@@ -148,6 +200,18 @@ impl Round {
     fn evaluate(&self, filter: &CheckedFilter) -> Vec<&str> {
         let matching = self.documents.iter().filter(|(_, document)| filter.matches(document, NOW));
         matching.map(|(id, _)| id.as_str()).collect()
+    }
+
+    /// Where filters that are matched together, as saved ones are, match otherwise than each alone.
+    fn set_differs(&self, filters: &[CheckedFilter]) -> Option<String> {
+        let set = FilterSet::new(filters.to_vec());
+        self.documents.iter().find_map(|(_, document)| {
+            let together = set.matching(document, NOW);
+            let differs =
+                |number: &usize| filters[*number].matches(document, NOW) != together.contains(number);
+            let number = (0..filters.len()).find(differs)?;
+            Some(format!("among others it matches otherwise: {:?}\n{document}", filters[number].condition()))
+        })
     }
 
     async fn ask_store(&self, filter: &CheckedFilter) -> Vec<String> {
@@ -229,12 +293,20 @@ impl Round {
         }
     }
 
+    /// The first filter that the store finds other documents for than the evaluator.
+    async fn first_disagreement<'f>(&self, filters: &'f [Filter]) -> Option<&'f Filter> {
+        let agree = stream::iter(filters).map(|filter| self.agrees(filter)).buffered(AT_ONCE);
+        let agree: Vec<bool> = agree.collect().await;
+        filters.iter().zip(agree).find(|(_, agrees)| !agrees).map(|(filter, _)| filter)
+    }
+
     async fn agrees(&self, filter: &Filter) -> bool {
         let filter = checked(&filter.text(), &self.fields);
         self.evaluate(&filter) == self.ask_store(&filter).await
     }
 
-    async fn smallest(&self, mut filter: Filter) -> Filter {
+    /// A disagreement with as little as still differs: first the filter gets smaller, then the document.
+    async fn smallest_disagreement(&self, mut filter: Filter) -> String {
         'smaller: loop {
             for smaller in filter.smaller() {
                 if !self.agrees(&smaller).await {
@@ -242,26 +314,46 @@ impl Round {
                     continue 'smaller;
                 }
             }
-            return filter;
+            break;
         }
-    }
-
-    async fn disagreement(&self, filter: &Filter) -> String {
         let checked = checked(&filter.text(), &self.fields);
         let (evaluated, stored) = (self.evaluate(&checked), self.ask_store(&checked).await);
-        let different = self
-            .documents
-            .iter()
-            .find(|(id, _)| evaluated.contains(&id.as_str()) != stored.contains(id))
-            .unwrap();
+        let is_different =
+            |(id, _): &&(String, Value)| evaluated.contains(&id.as_str()) != stored.contains(id);
+        let (id, document) = self.documents.iter().find(is_different).unwrap();
+        let holds = evaluated.contains(&id.as_str());
+        let mut document = document.clone();
+        'smaller: loop {
+            for smaller in smaller::documents(&document) {
+                if checked.matches(&smaller, NOW) == holds
+                    && self.stored_matches(&smaller, &checked).await == Some(!holds)
+                {
+                    document = smaller;
+                    continue 'smaller;
+                }
+            }
+            break;
+        }
         let says = |holds| if holds { "matches" } else { "does not match" };
         format!(
-            "{}\nthe evaluator says that it {}, the store that it {}:\n{:?}\n{}",
+            "{}\nthe evaluator says that it {}, the store that it {}:\n{document}\n{:?}",
             filter.text(),
-            says(evaluated.contains(&different.0.as_str())),
-            says(stored.contains(&different.0)),
+            says(holds),
+            says(!holds),
             checked.condition(),
-            different.1,
         )
+    }
+
+    /// Whether the store finds this document, written under an id of its own; `None` where it does not take it.
+    async fn stored_matches(&self, document: &Value, filter: &CheckedFilter) -> Option<bool> {
+        let (id, body) = (self::id("smaller"), document.to_string());
+        let version = self.index.get(&id).await.map_or(1, |stored| stored.version.get() + 1);
+        let version = DocumentVersion::from_stored(version);
+        let write = DocumentWrite { id: &id, version, body: Some(&body), fetched_at_ms: 0, missing: &[] };
+        let taken = self.index.write(&[write]).await == [PutOutcome::Written];
+        let request =
+            SearchRequest { filter: Some(filter.clone()), id: Some(id), ..SearchRequest::default() };
+        let found = self.index.search(&request, NOW).await.ok()?.total;
+        taken.then_some(found == 1)
     }
 }

@@ -111,9 +111,9 @@ pub(super) fn document(dice: &mut Dice, fields: &[Field]) -> Value {
 fn value(dice: &mut Dice, field: &Field, lists: usize) -> Value {
     let list = if field.mapping.kind == MappingKind::Nested && lists == 0 { 80 } else { 20 };
     match dice.below(100) {
-        0..8 => Value::Null,
-        8..11 => dice.pick(&[json!({}), json!([]), json!("stray"), json!(5), json!({"a": {"a": 1}})]),
-        percent if percent < 11 + list && lists < 3 => {
+        0..12 => Value::Null,
+        12..15 => dice.pick(&[json!({}), json!([]), json!("stray"), json!(5), json!({"a": {"a": 1}})]),
+        percent if percent < 15 + list && lists < 3 => {
             let count = dice.below(4);
             Value::Array((0..count).map(|_| value(dice, field, lists + 1)).collect())
         }

@@ -29,6 +29,35 @@ impl Filter {
         }
     }
 
+    /// Whether it has a part that must not hold.
+    pub(super) fn negates(&self) -> bool {
+        match self {
+            Filter::Test(text) => text.contains("!=") || text.contains("== null"),
+            Filter::Not(_) => true,
+            Filter::Join(_, parts) => parts.iter().any(Filter::negates),
+            Filter::Bind(_, inner) => inner.negates(),
+        }
+    }
+
+    /// Whether it has a part that one element of a nested list must satisfy.
+    pub(super) fn binds(&self) -> bool {
+        match self {
+            Filter::Test(_) => false,
+            Filter::Not(inner) => inner.binds(),
+            Filter::Join(_, parts) => parts.iter().any(Filter::binds),
+            Filter::Bind(..) => true,
+        }
+    }
+
+    /// Whether it asks for what is missing, or for what is there.
+    pub(super) fn asks_for_nothing(&self) -> bool {
+        match self {
+            Filter::Test(text) => text.ends_with("null") || text.to_ascii_uppercase().ends_with(" EXISTS"),
+            Filter::Not(inner) | Filter::Bind(_, inner) => inner.asks_for_nothing(),
+            Filter::Join(_, parts) => parts.iter().any(Filter::asks_for_nothing),
+        }
+    }
+
     /// Filters that are a little smaller.
     pub(super) fn smaller(&self) -> Vec<Filter> {
         match self {
@@ -56,9 +85,9 @@ impl Filter {
 }
 
 pub(super) fn filter(dice: &mut Dice, fields: &[Field], depth: usize) -> Filter {
-    match dice.below(if depth < 4 { 12 } else { 5 }) {
-        0..5 => test(dice, fields),
-        5 | 6 => Filter::Not(Box::new(filter(dice, fields, depth + 1))),
+    match dice.below(if depth < 4 { 12 } else { 4 }) {
+        0..4 => test(dice, fields),
+        4..7 => Filter::Not(Box::new(filter(dice, fields, depth + 1))),
         7 | 8 => {
             let operator = dice.pick(&[" AND ", " or "]);
             let count = 1 + dice.below(3);
@@ -100,7 +129,7 @@ fn test(dice: &mut Dice, fields: &[Field]) -> Filter {
     let exists = |dice: &mut Dice| {
         Filter::Test(format!("{name} {}", dice.pick(&["EXISTS", "exists", "== null", "!= null"])))
     };
-    if dice.chance(12) {
+    if dice.chance(20) {
         return exists(dice);
     }
     let operator = match field.mapping.kind {

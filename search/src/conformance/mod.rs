@@ -12,8 +12,10 @@ mod documents;
 mod filters;
 pub mod plans;
 mod questions;
+pub mod ranks;
 pub mod reference;
 pub mod searches;
+mod smaller;
 pub mod store;
 pub mod suggestions;
 
@@ -24,8 +26,8 @@ use plan::{
 };
 
 use crate::{
-    Counts, DocumentWrite, PutOutcome, SearchError, SearchRequest, SearchResponse, StoredDocument,
-    SuggestRequest, Suggestion,
+    Counts, DocumentWrite, Explanation, PutOutcome, SearchError, SearchRequest, SearchResponse,
+    StoredDocument, SuggestRequest, Suggestion,
 };
 
 /// A store that can make indexes.
@@ -67,6 +69,9 @@ pub trait TestIndex: Send + Sync {
 
     /// Answers a search, seen from `now_ms`.
     async fn search(&self, request: &SearchRequest, now_ms: i64) -> Result<SearchResponse, SearchError>;
+
+    /// Answers a search and explains it, seen from `now_ms`.
+    async fn explain(&self, request: &SearchRequest, now_ms: i64) -> Result<Explanation, SearchError>;
 
     /// Suggests values, seen from `now_ms`.
     async fn suggest(&self, request: &SuggestRequest, now_ms: i64) -> Result<Vec<Suggestion>, SearchError>;

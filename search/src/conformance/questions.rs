@@ -52,7 +52,7 @@ pub(super) fn suggestion(dice: &mut Dice, fields: &FieldTree) -> Option<SuggestR
 }
 
 /// Up to so many paths that can be sorted and counted.
-fn comparable(dice: &mut Dice, fields: &FieldTree, most: usize) -> Vec<String> {
+pub(super) fn comparable(dice: &mut Dice, fields: &FieldTree, most: usize) -> Vec<String> {
     let comparable: Vec<&Field> =
         fields.walk().filter(|field| comparable_field(fields, &field.path).is_ok()).collect();
     let count = if comparable.is_empty() { 0 } else { dice.below(most + 1) };

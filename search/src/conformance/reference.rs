@@ -7,8 +7,8 @@ use plan::{DocumentId, DocumentVersion, IndexPlan};
 
 use super::{TestIndex, World};
 use crate::{
-    Counts, DocumentWrite, PutOutcome, SearchError, SearchRequest, SearchResponse, StoredDocument,
-    SuggestRequest, Suggestion, memory::MemoryIndex,
+    Counts, DocumentWrite, Explanation, PutOutcome, SearchError, SearchRequest, SearchResponse,
+    StoredDocument, SuggestRequest, Suggestion, memory::MemoryIndex,
 };
 
 /// Indexes in memory.
@@ -60,6 +60,10 @@ impl TestIndex for MemoryIndex {
 
     async fn search(&self, request: &SearchRequest, now_ms: i64) -> Result<SearchResponse, SearchError> {
         self.answer(request, now_ms)
+    }
+
+    async fn explain(&self, request: &SearchRequest, now_ms: i64) -> Result<Explanation, SearchError> {
+        self.explained(request, now_ms)
     }
 
     async fn suggest(&self, request: &SuggestRequest, now_ms: i64) -> Result<Vec<Suggestion>, SearchError> {

@@ -92,4 +92,6 @@ pub(super) struct AnsweredHit<'a> {
     pub(super) sort: Vec<Value>,
     #[serde(rename = "_source", borrow, default)]
     pub(super) source: Option<&'a RawValue>,
+    #[serde(rename = "_explanation", borrow, default)]
+    pub(super) explanation: Option<&'a RawValue>,
 }

@@ -18,6 +18,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::explain::quoted;
+
 /// How much of an answer that is no JSON is repeated in an error.
 const EXCERPT_BYTES: usize = 200;
 
@@ -74,6 +76,8 @@ pub struct Client {
     transport: Transport,
     /// Scheme, host and port: what errors name. It holds no secret.
     server: Arc<str>,
+    /// The beginning of a command that asks the same server in the same way, without its secrets.
+    curl: Arc<str>,
 }
 
 /// Why a server gave no answer.
@@ -197,6 +201,7 @@ impl Client {
             let cleared = url.set_username("").and_then(|()| url.set_password(None));
             cleared.map_err(|()| unusable(&server, "its user can't be read".to_owned()))?;
         }
+        let (auth_of, has_path) = (auth.clone(), url.path() != "/");
         let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(url))
             .timeout(endpoint.timeout)
             .enable_meta_header(false);
@@ -215,13 +220,20 @@ impl Client {
                 .map_err(|_| unusable(&server, "its ca file holds no PEM certificate".to_owned()))?;
             builder = builder.cert_validation(CertificateValidation::Full(roots));
         }
+        let curl = curl(endpoint, auth_of.as_ref(), &server, has_path);
         let transport = builder.build().map_err(|error| unusable(&server, error.to_string()))?;
-        Ok(Self { transport, server: server.into() })
+        Ok(Self { transport, server: server.into(), curl: curl.into() })
     }
 
     /// Scheme, host and port.
     pub fn server_name(&self) -> &str {
         &self.server
+    }
+
+    /// The command of a shell that sends this; credentials are variables there.
+    pub(super) fn curl(&self, path: &str, body: &Value) -> String {
+        let (begin, address) = self.curl.rsplit_once(' ').unwrap_or_default();
+        format!("{begin} \"{address}{path}\" -H 'content-type: application/json' -d {}", quoted(body))
     }
 
     /// Asks the server which one it is.
@@ -330,6 +342,21 @@ impl fmt::Debug for Client {
     }
 }
 
+/// `curl … ADDRESS`. What stands behind the host of an address may be a secret, so that it is a variable, too.
+fn curl(endpoint: &ElasticEndpoint, auth: Option<&Credentials>, server: &str, has_path: bool) -> String {
+    let auth = match auth {
+        None => "",
+        Some(Credentials::Basic(..)) => " -u \"$STORE_USER:$STORE_PASSWORD\"",
+        Some(Credentials::EncodedApiKey(_) | Credentials::ApiKey(..)) => {
+            " -H \"authorization: ApiKey $STORE_API_KEY\""
+        }
+        Some(_) => " -H \"authorization: Bearer $STORE_TOKEN\"",
+    };
+    let ca = if endpoint.ca.is_some() { " --cacert \"$STORE_CA\"" } else { "" };
+    let address = if has_path { "$STORE_URL" } else { server };
+    format!("curl -sS -X POST{auth}{ca} {address}")
+}
+
 fn credentials(auth: &ElasticAuth) -> Credentials {
     match auth {
         ElasticAuth::Basic { user, password } => {
@@ -390,7 +417,8 @@ mod tests {
             let error = client.server().await.unwrap_err();
             assert_eq!((error.trouble, error.is_passing()), (Trouble::Unreachable, true));
             assert!(error.to_string().starts_with("http://127.0.0.1:9 does not answer: "), "{error}");
-            let shown = format!("{error:?} {error} {client:?} {}", error.help());
+            let curl = client.curl("/movies/_search", &Value::Null);
+            let shown = format!("{error:?} {error} {client:?} {} {curl}", error.help());
             assert!(!shown.contains("s3cret"), "{shown}");
         }
     }

@@ -18,6 +18,7 @@
 mod adapt;
 mod answer;
 mod client;
+mod explain;
 mod facets;
 mod filter;
 mod got;
@@ -26,6 +27,7 @@ mod layout;
 mod order;
 mod provision;
 mod query;
+mod rank;
 mod read;
 mod rights;
 mod rows;

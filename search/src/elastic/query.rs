@@ -1,6 +1,6 @@
 //! One search as one request: which documents match, in which order, and the page that was asked for.
 
-use plan::{Field, FieldTree, field::MappingKind, filter::CheckedFilter, index_plan::BoostModifier};
+use plan::{Field, FieldTree, field::MappingKind, filter::CheckedFilter};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     filter::{self, forms, is_word},
     layout::{self, ID, in_nested, is_live, nested_around},
     order::SortKey,
+    rank,
     read::without_nulls,
 };
 use crate::{
@@ -30,15 +31,15 @@ const OWN_ANALYZER: f64 = 1.0;
 pub(super) struct Search<'a> {
     index: &'a ElasticIndex,
     request: &'a SearchRequest,
-    text: Option<SearchedText<'a>>,
+    pub(super) text: Option<SearchedText<'a>>,
     keys: Vec<SortKey>,
     fingerprint: String,
     after: Option<Position>,
-    now_ms: i64,
+    pub(super) now_ms: i64,
 }
 
 /// The free text, with the fields that it is searched in and their weights.
-struct SearchedText<'a> {
+pub(super) struct SearchedText<'a> {
     raw: &'a str,
     words: FreeText,
     fields: Vec<(&'a Field, f64)>,
@@ -119,25 +120,7 @@ impl<'a> Search<'a> {
         if self.text.is_none() {
             return found;
         }
-        self.index.plan.search.boost.iter().fold(found, |found, boost| {
-            let modifier = match boost.modifier {
-                BoostModifier::None => "none",
-                BoostModifier::Log1p => "log1p",
-                BoostModifier::Sqrt => "sqrt",
-            };
-            // 1 + factor × number: a document without the number, or with a negative one, is neither raised nor lowered.
-            json!({"function_score": {
-                "query": found, "score_mode": "sum", "boost_mode": "multiply",
-                "functions": [
-                    {"weight": 1.0},
-                    {
-                        "filter": {"range": {boost.field.as_str(): {"gt": 0}}},
-                        "field_value_factor": {"field": boost.field, "modifier": modifier, "missing": 0},
-                        "weight": boost.factor,
-                    },
-                ],
-            }})
-        })
+        rank::ranked(&self.index.plan.search, found, self.now_ms)
     }
 
     /// What must hold under this filter, with the score of the text.

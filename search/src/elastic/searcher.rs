@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{ElasticError, ElasticIndex, answer::SearchAnswer, query::Search};
-use crate::{SearchError, SearchRequest, SearchResponse, Searcher, SuggestRequest, Suggestion};
+use crate::{Explanation, SearchError, SearchRequest, SearchResponse, Searcher, SuggestRequest, Suggestion};
 
 /// Searches one index version on a server.
 #[derive(Debug, Clone)]
@@ -37,6 +37,10 @@ impl ElasticIndex {
 impl Searcher for ElasticSearcher {
     async fn search(&self, request: SearchRequest) -> Result<SearchResponse, SearchError> {
         self.index.answer(&request, Timestamp::now().as_millisecond()).await
+    }
+
+    async fn explain(&self, request: SearchRequest) -> Result<Explanation, SearchError> {
+        self.index.explained(&request, Timestamp::now().as_millisecond()).await
     }
 
     async fn suggest(&self, request: SuggestRequest) -> Result<Vec<Suggestion>, SearchError> {

@@ -1,10 +1,10 @@
 //! The in-memory store: documents in a map, read one by one for every question. For tests, simulations and small indexes;
 //! being plain, it is also what the other stores are compared with.
 
-mod rank;
+pub(crate) mod rank;
 mod search;
 mod suggest;
-mod values;
+pub(crate) mod values;
 
 use std::{
     collections::{BTreeMap, HashSet},

@@ -4,12 +4,12 @@ use plan::{
     IndexPlan,
     field::MappingKind,
     filter::words::words,
-    index_plan::{Boost, BoostModifier},
+    index_plan::{Boost, Recency},
 };
 use serde_json::Value;
 
 use super::{is_indexed, values::Values};
-use crate::{SearchError, cursor::Key, text::FreeText};
+use crate::{SearchError, cursor::Key, explain::TermPart, text::FreeText};
 
 /// What an unfinished word counts beside a finished one.
 const UNFINISHED: f64 = 0.1;
@@ -21,6 +21,7 @@ pub(super) struct SearchedText {
     /// The fields of those paths with their weights.
     fields: Vec<(Values, f64)>,
     boosts: Vec<(Values, Boost)>,
+    recency: Option<(Values, Recency)>,
 }
 
 impl SearchedText {
@@ -39,6 +40,10 @@ impl SearchedText {
             let field = plan.fields.get(&boost.field)?;
             Some((Values::of(&plan.fields, field), boost.clone()))
         });
+        let recency = plan.search.recency.as_ref().and_then(|recency| {
+            let field = plan.fields.get(&recency.field)?;
+            Some((Values::of(&plan.fields, field), recency.clone()))
+        });
         Ok(Self {
             words: FreeText::new(text)?,
             paths: searched.iter().map(|(field, _)| field.path.clone()).collect(),
@@ -47,14 +52,38 @@ impl SearchedText {
                 .map(|(field, weight)| (Values::of(&plan.fields, field), *weight))
                 .collect(),
             boosts: boosts.collect(),
+            recency,
         })
     }
 
-    /// The score of a document; `None` where one of the words is in none of the fields.
+    /// What each term adds to the score of a document, by field.
+    pub(super) fn terms(&self, document: &Value) -> Vec<TermPart> {
+        let (last, others) = self.words.last_and_others();
+        let finished = others.iter().map(String::as_str).chain(last).map(|word| (word.to_owned(), word, 1.0));
+        let unfinished = last.map(|word| (format!("{word}*"), word, UNFINISHED));
+        let mut parts = Vec::new();
+        for (term, wanted, points) in finished.chain(unfinished) {
+            let holds = |word: &str| match term.ends_with('*') {
+                true => word != wanted && word.starts_with(wanted),
+                false => word == wanted,
+            };
+            for (path, (values, weight)) in self.paths.iter().zip(&self.fields) {
+                let texts = values.texts(document);
+                let mentions = texts.iter().flat_map(|text| words(text)).filter(|word| holds(&word.folded));
+                let score: f64 = mentions.map(|_| weight * points).sum();
+                if score > 0.0 {
+                    parts.push(TermPart { field: path.clone(), term: term.clone(), score });
+                }
+            }
+        }
+        parts
+    }
+
+    /// The score of a document at this time; `None` where one of the words is in none of the fields.
     ///
     /// Mentions times the weight of their field. How rare a word and how long a text is, which the other stores weigh as well
     /// (BM25), is left out.
-    pub(super) fn score(&self, document: &Value) -> Option<f64> {
+    pub(super) fn score(&self, document: &Value, now_ms: i64) -> Option<f64> {
         let (last, others) = self.words.last_and_others();
         let last = last?;
         let texts: Vec<(Vec<String>, f64)> = self
@@ -80,26 +109,32 @@ impl SearchedText {
         for wanted in others {
             score += sum(&|word| if word == wanted { 1.0 } else { 0.0 })?;
         }
-        Some(
-            score
-                * self.boosts.iter().map(|(values, boost)| factor(values, boost, document)).product::<f64>(),
-        )
+        let boosts: f64 =
+            self.boosts.iter().map(|(values, boost)| boost.multiplier(largest(values, document))).product();
+        let recency = self
+            .recency
+            .as_ref()
+            .map_or(1.0, |(values, recency)| recency.multiplier(latest(values, document), now_ms));
+        Some(score * boosts * recency)
     }
 }
 
-/// What a number of the document multiplies its score with: of several the largest; none, or a negative one, changes nothing.
-fn factor(values: &Values, boost: &Boost, document: &Value) -> f64 {
+/// The largest of the numbers of a field.
+pub(crate) fn largest(values: &Values, document: &Value) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "a rank needs no 53rd bit")]
-    let numbers = values.keys(document).into_iter().map(|key| match key {
-        Key::Integer(integer) => integer as f64,
-        Key::Double(bits) => f64::from_bits(bits),
-        Key::Text(_) | Key::Missing => 0.0,
-    });
-    let number = numbers.fold(0.0, f64::max);
-    let modified = match boost.modifier {
-        BoostModifier::None => number,
-        BoostModifier::Log1p => (1.0 + number).log10(),
-        BoostModifier::Sqrt => number.sqrt(),
+    let number = |key| match key {
+        Key::Integer(integer) => Some(integer as f64),
+        Key::Double(bits) => Some(f64::from_bits(bits)),
+        Key::Text(_) | Key::Missing => None,
     };
-    1.0 + boost.factor * modified
+    values.keys(document).into_iter().filter_map(number).reduce(f64::max)
+}
+
+/// The latest of the dates of a field, in milliseconds of Unix time.
+pub(crate) fn latest(values: &Values, document: &Value) -> Option<i64> {
+    let instant = |key| match key {
+        Key::Integer(instant) => Some(instant),
+        _ => None,
+    };
+    values.keys(document).into_iter().filter_map(instant).max()
 }

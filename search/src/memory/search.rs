@@ -17,9 +17,10 @@ use super::{
     values::{Values, compare},
 };
 use crate::{
-    Cursor, Facet, FacetValue, Hit, SearchError, SearchRequest, SearchResponse, Searcher, Sort,
-    StoredDocument, SuggestRequest, Suggestion,
+    Cursor, Explanation, Facet, FacetValue, Hit, ScoreParts, SearchError, SearchRequest, SearchResponse,
+    Searcher, Sort, StoredDocument, SuggestRequest, Suggestion,
     cursor::{Key, Position},
+    explain,
     highlight::highlights,
     request::comparable_field,
     response::MAX_FACET_VALUES,
@@ -83,10 +84,28 @@ impl MemoryIndex {
     }
 }
 
+impl MemoryIndex {
+    /// Answers a search and explains the answer, as seen from `now_ms`. No store is asked.
+    pub fn explained(&self, request: &SearchRequest, now_ms: i64) -> Result<Explanation, SearchError> {
+        let search = Search::new(&self.plan, request, now_ms)?;
+        let response = self.answer(request, now_ms)?;
+        let parts = |hit: &Hit| {
+            let terms = search.text.as_ref()?.terms(&explain::read(&hit.document));
+            ScoreParts::of(&self.plan, hit, terms, search.now_ms)
+        };
+        let scores = response.hits.iter().filter_map(parts).collect();
+        Ok(Explanation { sent: Vec::new(), scores, response })
+    }
+}
+
 #[async_trait]
 impl Searcher for MemoryIndex {
     async fn search(&self, request: SearchRequest) -> Result<SearchResponse, SearchError> {
         self.answer(&request, Timestamp::now().as_millisecond())
+    }
+
+    async fn explain(&self, request: SearchRequest) -> Result<Explanation, SearchError> {
+        self.explained(&request, Timestamp::now().as_millisecond())
     }
 
     async fn suggest(&self, request: SuggestRequest) -> Result<Vec<Suggestion>, SearchError> {
@@ -130,7 +149,7 @@ impl<'a> Search<'a> {
             return None;
         }
         let score = match &self.text {
-            Some(text) => Some(text.score(document)?),
+            Some(text) => Some(text.score(document, self.now_ms)?),
             None => None,
         };
         if filters.iter().any(|filter| !filter.matches(document, self.now_ms)) {

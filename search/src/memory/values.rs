@@ -12,14 +12,14 @@ use serde_json::Value;
 use crate::cursor::Key;
 
 /// A field, seen from the document.
-pub(super) struct Values {
+pub(crate) struct Values {
     kind: MappingKind,
     /// A virtual field has one route for each field that is copied to it.
     routes: Vec<Vec<String>>,
 }
 
 impl Values {
-    pub(super) fn of(fields: &FieldTree, field: &Field) -> Self {
+    pub(crate) fn of(fields: &FieldTree, field: &Field) -> Self {
         Self { kind: field.mapping.kind, routes: routes(fields, field) }
     }
 

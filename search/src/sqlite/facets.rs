@@ -6,7 +6,7 @@ use plan::{Field, field::MappingKind, filter::date};
 use rusqlite::Connection;
 use serde_json::Value;
 
-use super::{SqliteIndex, layout::PathId, rows::RowValue};
+use super::{SqliteIndex, layout::PathId, rows::RowValue, tally::FieldTally};
 use crate::{FacetValue, response::MAX_FACET_VALUES};
 
 /// Up to so many documents, each is asked for its values; beyond, one walk over all values of the field is quicker.
@@ -24,6 +24,15 @@ impl DocSet {
         self.len
     }
 
+    pub(super) fn insert(&mut self, doc: i64) {
+        let (word, bit) = place(doc);
+        if self.bits.len() <= word {
+            self.bits.resize(word + 1, 0);
+        }
+        self.len += u64::from(self.bits[word] & bit == 0);
+        self.bits[word] |= bit;
+    }
+
     fn contains(&self, doc: i64) -> bool {
         let (word, bit) = place(doc);
         self.bits.get(word).is_some_and(|bits| bits & bit != 0)
@@ -39,14 +48,7 @@ impl DocSet {
 impl FromIterator<i64> for DocSet {
     fn from_iter<I: IntoIterator<Item = i64>>(docs: I) -> Self {
         let mut set = Self::default();
-        for doc in docs {
-            let (word, bit) = place(doc);
-            if set.bits.len() <= word {
-                set.bits.resize(word + 1, 0);
-            }
-            set.len += u64::from(set.bits[word] & bit == 0);
-            set.bits[word] |= bit;
-        }
+        docs.into_iter().for_each(|doc| set.insert(doc));
         set
     }
 }
@@ -58,14 +60,20 @@ fn place(doc: i64) -> (usize, u64) {
 }
 
 impl SqliteIndex {
-    /// The values of a field in these documents, the most frequent first.
+    /// The values of a field with their counts, the most frequent first. What the entries don't tell is looked up.
     pub(super) fn facet(
         &self,
         conn: &Connection,
         field: &Field,
-        docs: &DocSet,
+        tally: &FieldTally,
     ) -> rusqlite::Result<Vec<FacetValue>> {
-        let mut counts: Vec<(RowValue, u64)> = self.value_counts(conn, field, docs)?.into_iter().collect();
+        let mut counted = tally.told();
+        if tally.untold.len() > 0 {
+            for (value, count) in self.value_counts(conn, field, &tally.untold)? {
+                *counted.entry(value).or_default() += count;
+            }
+        }
+        let mut counts: Vec<(RowValue, u64)> = counted.into_iter().collect();
         // Equal counts need an order of their own, or two answers would differ.
         counts.sort_by(|(one, one_count), (two, two_count)| {
             (Reverse(one_count), one).cmp(&(Reverse(two_count), two))

@@ -1,17 +1,17 @@
-//! Filters as SQL: every test is a set of documents or elements, found by an index, so that `NOT` is "not in the set".
+//! Filters as SQL. A test is a set of documents or elements, found by an index, so that `NOT` is "not in the set"; or, where
+//! something else leaves few to be tried, a look at the values of each of them.
 
 use std::fmt::Write;
 
 use plan::{
     field::MappingKind,
-    filter::{
-        CheckedFilter, Circle, Condition, List, Place, Scalar, Test, TestKind, flattened, point::Point,
-    },
+    filter::{Circle, Condition, List, Place, Scalar, Test, TestKind, flattened, point::Point},
 };
-use rusqlite::types::Value as SqlValue;
+use rusqlite::{Connection, types::Value as SqlValue};
 
 use super::{
     SqliteIndex,
+    estimate::{MOST_COUNTED, leaves_in, parts_of},
     functions::{FITS_PATTERN, IN_CIRCLE},
     layout::{PathId, text_column},
     rows::RowValue,
@@ -37,11 +37,21 @@ impl Sql {
     }
 }
 
+/// Tests of one filter that are tried on documents one by one at most: each costs a walk down an index for each document, and a
+/// set only once.
+const MOST_TRIED: usize = 16;
+
 impl SqliteIndex {
-    /// Writes what must hold for `d.doc` to match.
-    pub(super) fn write_filter(&self, filter: &CheckedFilter, now_ms: i64, sql: &mut Sql) {
-        let mut translator = Translator { index: self, now_ms, sql, aliases: 0 };
-        translator.condition(filter.condition(), &Scope::Document);
+    /// Writes what must hold for `d.doc` to match. `few` says that something else leaves only some documents to be tried.
+    pub(super) fn write_filter(
+        &self,
+        conn: &Connection,
+        condition: &Condition,
+        now_ms: i64,
+        few: bool,
+        sql: &mut Sql,
+    ) {
+        Translator::new(self, conn, now_ms, sql).document(condition, few);
     }
 }
 
@@ -49,18 +59,43 @@ impl SqliteIndex {
 enum Scope {
     /// The document `d.doc`.
     Document,
-    /// The row of the value table under this alias, an element of this list.
+    /// The row of the value table under this alias, of an element of this list.
     Element { alias: String, list: String },
 }
 
-struct Translator<'a> {
-    index: &'a SqliteIndex,
-    now_ms: i64,
+pub(super) struct Translator<'a> {
+    pub(super) index: &'a SqliteIndex,
+    pub(super) conn: &'a Connection,
+    pub(super) now_ms: i64,
+    /// How many tests may still be counted.
+    pub(super) counts: usize,
     sql: &'a mut Sql,
     aliases: usize,
+    /// Whether tests are tried on each row, and not written as sets.
+    tries: bool,
 }
 
-impl Translator<'_> {
+impl<'a> Translator<'a> {
+    pub(super) fn new(index: &'a SqliteIndex, conn: &'a Connection, now_ms: i64, sql: &'a mut Sql) -> Self {
+        Self { index, conn, now_ms, counts: MOST_COUNTED, sql, aliases: 0, tries: false }
+    }
+
+    /// The parts that must all hold. What few documents pass stays a set, which SQLite follows; what is left is so little that
+    /// the other parts are tried on it.
+    fn document(&mut self, condition: &Condition, few: bool) {
+        let parts = parts_of(condition);
+        if parts.is_empty() || leaves_in(condition) > MOST_TRIED {
+            return self.condition(condition, &Scope::Document);
+        }
+        let rare: Vec<bool> = parts.iter().map(|part| self.is_rare(part)).collect();
+        let tries = few || rare.contains(&true);
+        for (at, (part, is_rare)) in parts.into_iter().zip(rare).enumerate() {
+            self.sql.push(if at == 0 { "" } else { " AND " });
+            self.tries = tries && !is_rare;
+            self.condition(part, &Scope::Document);
+        }
+    }
+
     fn condition(&mut self, condition: &Condition, scope: &Scope) {
         match condition {
             Condition::Constant(truth) => self.sql.push(if *truth { "1" } else { "0" }),
@@ -101,11 +136,27 @@ impl Translator<'_> {
         }
         self.aliases += 1;
         let alias = format!("e{}", self.aliases);
-        let inside = Scope::Element { alias: alias.clone(), list: list.path.clone() };
-        self.open_set(scope, &alias, false);
-        let _ = write!(self.sql.text, "{alias}.path = {} AND (", PathId::of(&list.path).0);
-        self.condition(inner, &inside);
-        self.sql.push("))");
+        let may_begin_inside =
+            !self.tries && matches!(scope, Scope::Document) && leaves_in(inner) <= MOST_TRIED;
+        let Some(rarest) = may_begin_inside.then(|| self.rarest(list, inner)).flatten() else {
+            let inside = Scope::Element { alias: alias.clone(), list: list.path.clone() };
+            self.open_set(scope, &alias, false);
+            let _ = write!(self.sql.text, "{alias}.path = {} AND (", PathId::of(&list.path).0);
+            self.condition(inner, &inside);
+            return self.sql.push("))");
+        };
+        // From the values that pass the rarest test to their elements, where the other tests are tried.
+        let table = &self.index.tables.value;
+        let _ = write!(self.sql.text, "d.doc IN (SELECT {alias}.doc FROM {table} {alias} WHERE ");
+        self.values_of(&alias, &rarest.test.place, &rarest.test.kind);
+        let inside = Scope::Element { alias, list: list.path.clone() };
+        self.tries = true;
+        for (_, part) in parts_of(inner).into_iter().enumerate().filter(|(at, _)| *at != rarest.at) {
+            self.sql.push(" AND ");
+            self.condition(part, &inside);
+        }
+        self.tries = false;
+        self.sql.push(")");
     }
 
     fn test(&mut self, test: &Test, scope: &Scope) {
@@ -117,50 +168,77 @@ impl Translator<'_> {
         }
     }
 
-    /// `d.doc IN (SELECT … FROM value v WHERE `, ready for the conditions on `v` and the closing parenthesis.
+    /// `d.doc IN (SELECT … FROM value v WHERE `, ready for the conditions on `v` and the closing parenthesis; or, where rows are
+    /// tried, `EXISTS (SELECT 1 FROM value v WHERE v.doc = d.doc AND `.
     ///
     /// `same_element` says that the rows carry the number of the element that the scope is, or of none.
     fn open_set(&mut self, scope: &Scope, rows: &str, same_element: bool) {
         let table = &self.index.tables.value;
         let text = &mut self.sql.text;
-        let _ = match scope {
-            Scope::Document => write!(text, "d.doc IN (SELECT {rows}.doc FROM {table} {rows} WHERE "),
-            Scope::Element { alias, .. } if same_element => {
+        let list = match scope {
+            Scope::Element { list, .. } => PathId::of(list).0,
+            Scope::Document => 0,
+        };
+        let _ = match (scope, self.tries) {
+            (Scope::Document, false) => {
+                write!(text, "d.doc IN (SELECT {rows}.doc FROM {table} {rows} WHERE ")
+            }
+            (Scope::Document, true) => write!(
+                text,
+                "EXISTS (SELECT 1 FROM {table} {rows} INDEXED BY {table}_by_doc WHERE {rows}.doc = d.doc AND "
+            ),
+            (Scope::Element { alias, .. }, false) if same_element => {
                 write!(
                     text,
                     "({alias}.doc, {alias}.element) IN (SELECT {rows}.doc, {rows}.element FROM {table} {rows} WHERE "
                 )
             }
-            Scope::Element { alias, list } => write!(
+            (Scope::Element { alias, .. }, true) if same_element => write!(
+                text,
+                "EXISTS (SELECT 1 FROM {table} {rows} INDEXED BY {table}_by_doc \
+                 WHERE {rows}.doc = {alias}.doc AND {rows}.element = {alias}.element AND "
+            ),
+            (Scope::Element { alias, .. }, false) => write!(
                 text,
                 "({alias}.doc, {alias}.element) IN (SELECT a.doc, a.element FROM {table} {rows} \
-                 CROSS JOIN {table} a ON a.doc = {rows}.doc AND a.path = {} AND {rows}.element BETWEEN a.element AND a.value \
-                 WHERE ",
-                PathId::of(list).0
+                 CROSS JOIN {table} a ON a.doc = {rows}.doc AND a.path = {list} AND {rows}.element BETWEEN a.element AND a.value \
+                 WHERE "
+            ),
+            (Scope::Element { alias, .. }, true) => write!(
+                text,
+                "EXISTS (SELECT 1 FROM {table} a INDEXED BY {table}_by_doc \
+                 CROSS JOIN {table} {rows} INDEXED BY {table}_by_doc ON {rows}.doc = a.doc AND {rows}.element BETWEEN a.element AND a.value \
+                 WHERE a.doc = {alias}.doc AND a.path = {list} AND a.element = {alias}.element AND "
             ),
         };
     }
 
-    /// The set of the rows of one path.
-    fn open_values(&mut self, place: &Place, path: PathId, scope: &Scope) {
+    /// Opens the set of the rows at one place, or what tries them.
+    fn open_set_of(&mut self, place: &Place, scope: &Scope) {
         let has_own_elements = matches!(place.kind, MappingKind::Nested | MappingKind::GeoPoint);
         let same_element = match scope {
             Scope::Document => true,
             Scope::Element { list, .. } => !has_own_elements && place.element.as_ref() == Some(list),
         };
         self.open_set(scope, "v", same_element);
-        let _ = write!(self.sql.text, "v.path = {}", path.0);
     }
 
     fn values(&mut self, place: &Place, kind: &TestKind, scope: &Scope) {
-        self.open_values(place, PathId::of(&place.path), scope);
+        self.open_set_of(place, scope);
+        self.values_of("v", place, kind);
+        self.sql.push(")");
+    }
+
+    /// The rows under this alias that stand at the place and pass.
+    pub(super) fn values_of(&mut self, rows: &str, place: &Place, kind: &TestKind) {
+        let _ = write!(self.sql.text, "{rows}.path = {}", PathId::of(&place.path).0);
         match kind {
             TestKind::Equals(operand) => {
-                self.sql.push(" AND v.value = ");
+                let _ = write!(self.sql.text, " AND {rows}.value = ");
                 self.scalar(place, operand.resolve(self.now_ms).into_owned());
             }
             TestKind::In(operands) => {
-                self.sql.push(" AND v.value IN (");
+                let _ = write!(self.sql.text, " AND {rows}.value IN (");
                 for (at, scalar) in operands.resolve(self.now_ms).enumerate() {
                     self.sql.push(if at == 0 { "" } else { ", " });
                     self.scalar(place, scalar);
@@ -168,24 +246,23 @@ impl Translator<'_> {
                 self.sql.push(")");
             }
             TestKind::Ordered(order, operand) => {
-                let _ = write!(self.sql.text, " AND v.value {} ", order.symbol());
+                let _ = write!(self.sql.text, " AND {rows}.value {} ", order.symbol());
                 self.scalar(place, operand.resolve(self.now_ms).into_owned());
             }
             TestKind::Like(pattern) => {
-                self.begins_with(&pattern.prefix());
-                let _ = write!(self.sql.text, " AND {FITS_PATTERN}(v.value, ");
+                self.begins_with(rows, &pattern.prefix());
+                let _ = write!(self.sql.text, " AND {FITS_PATTERN}({rows}.value, ");
                 self.sql.bind(pattern.text());
                 self.sql.push(")");
             }
             TestKind::Exists => {
                 if let Some(key) = &place.key {
-                    self.begins_with(&flattened::term(key, ""));
+                    self.begins_with(rows, &flattened::term(key, ""));
                 }
             }
             // These have sets of their own.
             TestKind::Matches(_) | TestKind::Within(_) => {}
         }
-        self.sql.push(")");
     }
 
     fn scalar(&mut self, place: &Place, scalar: Scalar<'static>) {
@@ -196,15 +273,15 @@ impl Translator<'_> {
         self.sql.bind(value);
     }
 
-    /// Narrows `v.value` to the texts with this beginning, which lie together in the index.
-    fn begins_with(&mut self, prefix: &str) {
+    /// Narrows the values to the texts with this beginning, which lie together in the index.
+    fn begins_with(&mut self, rows: &str, prefix: &str) {
         if prefix.is_empty() {
             return;
         }
-        self.sql.push(" AND v.value >= ");
+        let _ = write!(self.sql.text, " AND {rows}.value >= ");
         self.sql.bind(prefix.to_owned());
         if let Some(end) = after_all_with_prefix(prefix) {
-            self.sql.push(" AND v.value < ");
+            let _ = write!(self.sql.text, " AND {rows}.value < ");
             self.sql.bind(end);
         }
     }
@@ -212,27 +289,31 @@ impl Translator<'_> {
     /// All words in one column of the full-text index; below a nested list also in one element.
     fn matches(&mut self, place: &Place, words: &[String], scope: &Scope) {
         let text = &self.index.tables.text;
-        let terms: Vec<String> = words.iter().map(|word| quote(word)).collect();
-        let expression = format!("{} : ({})", text_column(&place.path), terms.join(" AND "));
         if place.element.is_none() {
             let _ = write!(self.sql.text, "d.doc IN (SELECT rowid FROM {text} WHERE {text} MATCH ");
-        } else {
-            self.open_values(place, PathId::words(&place.path), scope);
-            for word in words {
-                self.sql.push(" AND instr(v.value, ");
-                self.sql.bind(format!(" {word} "));
-                self.sql.push(")");
-            }
-            let _ = write!(self.sql.text, " AND v.doc IN (SELECT rowid FROM {text} WHERE {text} MATCH ");
+            self.sql.bind(expression(place, words));
+            return self.sql.push(")");
         }
-        self.sql.bind(expression);
-        self.sql.push(if place.element.is_none() { ")" } else { "))" });
+        self.open_set_of(place, scope);
+        let _ = write!(self.sql.text, "v.path = {}", PathId::words(&place.path).0);
+        for word in words {
+            self.sql.push(" AND instr(v.value, ");
+            self.sql.bind(format!(" {word} "));
+            self.sql.push(")");
+        }
+        if !self.tries {
+            let _ = write!(self.sql.text, " AND v.doc IN (SELECT rowid FROM {text} WHERE {text} MATCH ");
+            self.sql.bind(expression(place, words));
+            self.sql.push(")");
+        }
+        self.sql.push(")");
     }
 
     fn within(&mut self, place: &Place, circle: &Circle, scope: &Scope) {
         let latitude = PathId::latitude(&place.path);
         let Circle { center: Point { lat, lon }, metres } = *circle;
-        self.open_values(place, latitude, scope);
+        self.open_set_of(place, scope);
+        let _ = write!(self.sql.text, "v.path = {}", latitude.0);
         // The band of latitudes that the circle touches, a little widened for rounding; the function decides.
         let band = metres / METRES_A_DEGREE * 1.001 + 1e-6;
         self.sql.push(" AND v.value BETWEEN ");
@@ -251,6 +332,12 @@ impl Translator<'_> {
         }
         self.sql.push("))");
     }
+}
+
+/// The words as FTS5 is asked for them in the column of a place.
+pub(super) fn expression(place: &Place, words: &[String]) -> String {
+    let terms: Vec<String> = words.iter().map(|word| quote(word)).collect();
+    format!("{} : ({})", text_column(&place.path), terms.join(" AND "))
 }
 
 /// One degree of latitude on the ground.

@@ -2,7 +2,7 @@
 
 use plan::{
     filter::{Circle, Pattern, point::Point},
-    index_plan::BoostModifier,
+    index_plan::{Boost, BoostModifier, Recency},
 };
 use rusqlite::{
     Connection,
@@ -15,18 +15,20 @@ pub(super) const FITS_PATTERN: &str = "studio_fits_pattern";
 pub(super) const IN_CIRCLE: &str = "studio_in_circle";
 /// `(value, modifier, factor)`: what a number multiplies the rank with.
 pub(super) const BOOST: &str = "studio_boost";
+/// `(date, now, half-life, factor)`: what a date multiplies the rank with; all but the factor in milliseconds.
+pub(super) const RECENCY: &str = "studio_recency";
 
 /// Makes the functions known to this connection, once.
 pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
-    // Registering again would make SQLite compile every cached statement anew.
-    let known = conn.prepare_cached("SELECT 1 FROM pragma_function_list WHERE name = ?")?.exists([BOOST])?;
-    if known {
+    // Registering again would make SQLite compile every cached statement anew; one that calls the last of them tells.
+    if conn.prepare_cached(&format!("SELECT {RECENCY}(1, 1, 1, 1)")).is_ok() {
         return Ok(());
     }
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     conn.create_scalar_function(FITS_PATTERN, 2, flags, fits_pattern)?;
     conn.create_scalar_function(IN_CIRCLE, 5, flags, in_circle)?;
-    conn.create_scalar_function(BOOST, 3, flags, boost)
+    conn.create_scalar_function(BOOST, 3, flags, boost)?;
+    conn.create_scalar_function(RECENCY, 4, flags, recency)
 }
 
 fn fits_pattern(context: &Context<'_>) -> rusqlite::Result<bool> {
@@ -41,14 +43,18 @@ fn in_circle(context: &Context<'_>) -> rusqlite::Result<bool> {
 }
 
 fn boost(context: &Context<'_>) -> rusqlite::Result<f64> {
-    // A document without the number is neither raised nor lowered; a negative number counts as zero.
-    let value = context.get::<Option<f64>>(0)?.unwrap_or(0.0).max(0.0);
-    let modified = match context.get_raw(1).as_str() {
-        Ok("log1p") => value.ln_1p() / std::f64::consts::LN_10,
-        Ok("sqrt") => value.sqrt(),
-        _ => value,
+    let modifier = match context.get_raw(1).as_str() {
+        Ok("log1p") => BoostModifier::Log1p,
+        Ok("sqrt") => BoostModifier::Sqrt,
+        _ => BoostModifier::None,
     };
-    Ok(1.0 + context.get::<f64>(2)? * modified)
+    let boost = Boost { field: String::new(), modifier, factor: context.get(2)? };
+    Ok(boost.multiplier(context.get(0)?))
+}
+
+fn recency(context: &Context<'_>) -> rusqlite::Result<f64> {
+    let recency = Recency { field: String::new(), half_life_ms: context.get(2)?, factor: context.get(3)? };
+    Ok(recency.multiplier(context.get(0)?, context.get(1)?))
 }
 
 /// The modifier as [`BOOST`] reads it.

@@ -8,12 +8,16 @@ use plan::{
     index_plan::short_hash,
 };
 
+use crate::request::comparable_field;
+
 /// The compiled plan.
 pub(super) struct Layout {
     /// The fields of the document, virtual ones left out: nothing is read from them.
     pub(super) slots: Vec<Slot>,
     /// The paths of all text fields, sorted: the columns of the full-text index in their order.
     pub(super) text_columns: Vec<String>,
+    /// The declared facets, whose values each entry keeps.
+    pub(super) facets: Vec<PathId>,
     /// Where the ids of related entities stand.
     lookups: HashMap<String, LookupKey>,
 }
@@ -117,7 +121,10 @@ impl Layout {
         let mut compiler = Compiler { plan, text_columns: &text_columns, looked_up, lookups: HashMap::new() };
         let slots = compiler.slots(&plan.fields.0, true, false);
         let lookups = compiler.lookups;
-        Self { slots, text_columns, lookups }
+        let facets = plan.search.facets.iter();
+        let facets = facets.filter_map(|path| comparable_field(&plan.fields, path).ok());
+        let facets = facets.map(|field| PathId::of(&field.path)).collect();
+        Self { slots, text_columns, facets, lookups }
     }
 
     /// Where the ids at a path stand; `None` where neither a source nor a filter could ask for them.

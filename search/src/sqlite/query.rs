@@ -2,24 +2,39 @@
 
 use std::fmt::Write;
 
-use plan::{DocumentId, field::KeywordForm, field::MappingKind, filter::CheckedFilter};
+use plan::{
+    DocumentId,
+    field::{KeywordForm, MappingKind},
+    filter::{CheckedFilter, Condition},
+    index_plan::Recency,
+};
 use rusqlite::{Connection, Row, params_from_iter, types::Value as SqlValue, types::ValueRef};
 use serde_json::value::RawValue;
 
 use super::{
     SqliteIndex,
-    facets::DocSet,
+    estimate::leaves_in,
     filter::Sql,
-    functions::{self, BOOST, modifier_name},
-    layout::{PathId, text_column},
+    functions::{self, BOOST, RECENCY, modifier_name},
+    layout::PathId,
+    searched_text::SearchedText,
+    tally::Tally,
 };
 use crate::{
     Cursor, Facet, Hit, SearchError, SearchRequest, SearchResponse, Sort,
     cursor::{Key, Position},
     highlight::highlights,
     request::comparable_field,
-    text::FreeText,
 };
+
+/// Tests of the filters of a search that is answered by one statement.
+const MOST_LEAVES: usize = 100;
+
+/// What is asked of the documents that match, to know how many they are.
+const COUNTED: &str = "SELECT count(*)";
+
+/// What is read of each document that matches, to count the values of facets.
+const TALLIED: &str = "SELECT d.doc, d.facets";
 
 impl SqliteIndex {
     /// Answers a search. `now_ms` is the time that date maths count from; a cursor brings that of its first page.
@@ -38,20 +53,14 @@ impl SqliteIndex {
 }
 
 /// A request that was checked.
-struct Search<'a> {
+pub(super) struct Search<'a> {
     index: &'a SqliteIndex,
     request: &'a SearchRequest,
-    text: Option<SearchedText>,
+    pub(super) text: Option<SearchedText>,
     keys: Vec<SortKey>,
     fingerprint: String,
     after: Option<Position>,
-    now_ms: i64,
-}
-
-/// The free text, with the columns it is searched in.
-struct SearchedText {
-    words: FreeText,
-    columns: Vec<String>,
+    pub(super) now_ms: i64,
 }
 
 /// What hits are ordered by before their id decides.
@@ -73,8 +82,20 @@ struct Found {
     keys: Vec<Key>,
 }
 
+/// All that a search finds, before its documents are read.
+struct Matching {
+    page: Vec<Found>,
+    /// The values of the facets over all that match.
+    tally: Tally,
+    total: u64,
+}
+
 impl<'a> Search<'a> {
-    fn new(index: &'a SqliteIndex, request: &'a SearchRequest, now_ms: i64) -> Result<Self, SearchError> {
+    pub(super) fn new(
+        index: &'a SqliteIndex,
+        request: &'a SearchRequest,
+        now_ms: i64,
+    ) -> Result<Self, SearchError> {
         request.check_limits()?;
         let text = request.text().map(|text| SearchedText::new(index, text)).transpose()?;
         let mut keys =
@@ -89,7 +110,7 @@ impl<'a> Search<'a> {
         Ok(Self { index, request, text, keys, fingerprint, after, now_ms })
     }
 
-    fn answer(&self, conn: &Connection) -> Result<SearchResponse, SearchError> {
+    pub(super) fn answer(&self, conn: &Connection) -> Result<SearchResponse, SearchError> {
         for path in &self.request.facets {
             comparable_field(&self.index.plan.fields, path)?;
         }
@@ -101,8 +122,8 @@ impl<'a> Search<'a> {
                 next: None,
             });
         }
-        let (total, facets) = self.figures(conn)?;
-        let mut page = self.page(conn)?;
+        let Matching { mut page, tally, total } = self.matching(conn)?;
+        let facets = self.facets(conn, &tally)?;
         let more = page.len() > self.request.first;
         page.truncate(self.request.first);
         let next = page.last().filter(|_| more).map(|last| self.cursor_after(last));
@@ -110,35 +131,45 @@ impl<'a> Search<'a> {
         Ok(SearchResponse { total, hits, facets, next })
     }
 
-    /// What is known of all documents that match: their number and their facets.
-    fn figures(&self, conn: &Connection) -> Result<(u64, Vec<Facet>), SearchError> {
-        let mut sql = Sql::default();
-        if self.request.facets.is_empty() {
-            sql.push("SELECT count(*)");
-            self.write_matching(&mut sql);
-            let total: i64 =
-                conn.prepare(&sql.text)?.query_row(params_from_iter(sql.params), |row| row.get(0))?;
-            return Ok((total.unsigned_abs(), Vec::new()));
-        }
-        let docs = self.docs(conn, self.request.filter.as_ref())?;
-        let facets = self.request.facets.iter().map(|path| {
+    /// The facets over the documents that match, or over those that match under the filter without the facet's own part.
+    fn facets(&self, conn: &Connection, tally: &Tally) -> Result<Vec<Facet>, SearchError> {
+        let facets = self.request.facets.iter().zip(tally.fields()).map(|(path, counted)| {
             let field = comparable_field(&self.index.plan.fields, path)?;
             let values = match self.request.alternative_filter(path) {
-                None => self.index.facet(conn, field, &docs)?,
-                Some(filter) => self.index.facet(conn, field, &self.docs(conn, Some(&filter))?)?,
+                None => self.index.facet(conn, field, counted)?,
+                Some(filter) => {
+                    let (tally, _) = self.tally(conn, Some(&filter), [PathId::of(path)])?;
+                    let counted = tally.fields().next().map(|counted| self.index.facet(conn, field, counted));
+                    counted.transpose()?.unwrap_or_default()
+                }
             };
             Ok(Facet { path: path.clone(), values })
         });
-        let facets = facets.collect::<Result<_, SearchError>>()?;
-        Ok((docs.len(), facets))
+        facets.collect()
     }
 
-    /// The documents that match under this filter.
-    fn docs(&self, conn: &Connection, filter: Option<&CheckedFilter>) -> rusqlite::Result<DocSet> {
+    /// The values at these paths over the documents that match under this filter, and how many documents those are.
+    fn tally(
+        &self,
+        conn: &Connection,
+        filter: Option<&CheckedFilter>,
+        paths: impl IntoIterator<Item = PathId>,
+    ) -> rusqlite::Result<(Tally, u64)> {
         let mut sql = Sql::default();
-        sql.push("SELECT d.doc");
-        self.write_matching_under(filter, &mut sql);
-        conn.prepare(&sql.text)?.query_map(params_from_iter(sql.params), |row| row.get(0))?.collect()
+        sql.push(TALLIED);
+        self.write_matching_under(conn, filter, &mut sql);
+        let (mut tally, mut total) = (Tally::new(paths), 0);
+        let mut statement = conn.prepare(&sql.text)?;
+        let mut rows = statement.query(params_from_iter(sql.params))?;
+        while let Some(row) = rows.next()? {
+            tally.add_row(row, 1)?;
+            total += 1;
+        }
+        Ok((tally, total))
+    }
+
+    fn facet_paths(&self) -> impl Iterator<Item = PathId> {
+        self.request.facets.iter().map(|path| PathId::of(path))
     }
 
     fn empty_facets(&self) -> Vec<Facet> {
@@ -146,11 +177,11 @@ impl<'a> Search<'a> {
     }
 
     /// ` FROM … WHERE …`: the live documents `d` that match.
-    fn write_matching(&self, sql: &mut Sql) {
-        self.write_matching_under(self.request.filter.as_ref(), sql);
+    fn write_matching(&self, conn: &Connection, sql: &mut Sql) {
+        self.write_matching_under(conn, self.request.filter.as_ref(), sql);
     }
 
-    fn write_matching_under(&self, filter: Option<&CheckedFilter>, sql: &mut Sql) {
+    fn write_matching_under(&self, conn: &Connection, filter: Option<&CheckedFilter>, sql: &mut Sql) {
         let (entry, text) = (&self.index.tables.entry, &self.index.tables.text);
         if let Some(searched) = &self.text {
             let _ = write!(
@@ -178,10 +209,11 @@ impl<'a> Search<'a> {
             sql.bind(id.as_str().to_owned());
             sql.push(")");
         }
-        for filter in self.request.restriction.iter().chain(filter) {
-            sql.push(" AND ");
-            self.index.write_filter(filter, self.now_ms, sql);
-        }
+        let asked = self.request.restriction.iter().chain(filter).map(|filter| filter.condition().clone());
+        let condition = Condition::All(asked.collect());
+        let few = self.text.is_some() || self.request.id.is_some();
+        sql.push(" AND ");
+        self.index.write_filter(conn, &condition, self.now_ms, few, sql);
     }
 
     /// Whether all documents are asked for in the order of their ids.
@@ -192,27 +224,59 @@ impl<'a> Search<'a> {
             && self.request.id.is_none()
     }
 
-    /// One hit more than the page holds tells whether there is another page.
-    fn page(&self, conn: &Connection) -> Result<Vec<Found>, SearchError> {
+    /// The page, and all that match. One hit more than the page holds tells whether there is another page.
+    fn matching(&self, conn: &Connection) -> Result<Matching, SearchError> {
+        let sql = self.matching_sql(conn);
+        let (mut page, mut tally, mut total) = (Vec::new(), Tally::new(self.facet_paths()), 0);
+        let mut statement = conn.prepare(&sql.text)?;
+        let mut rows = statement.query(params_from_iter(sql.params))?;
+        while let Some(row) = rows.next()? {
+            match row.get_ref(1)? {
+                ValueRef::Null if self.request.facets.is_empty() => {
+                    total = row.get::<_, i64>(0)?.unsigned_abs();
+                }
+                ValueRef::Null => {
+                    tally.add_row(row, 2)?;
+                    total += 1;
+                }
+                _ => page.push(self.found(row)?),
+            }
+        }
+        if self.is_counted_apart() {
+            (tally, total) = match (self.request.facets.is_empty(), self.walks_ids()) {
+                (true, true) => (tally, self.index.counts(conn)?.live),
+                (true, false) => (tally, self.count(conn)?),
+                (false, _) => self.tally(conn, self.request.filter.as_ref(), self.facet_paths())?,
+            };
+        }
+        Ok(Matching { page, tally, total })
+    }
+
+    /// Asks for the page, and for all that match unless they are counted apart.
+    pub(super) fn matching_sql(&self, conn: &Connection) -> Sql {
         let mut sql = Sql::default();
         if self.walks_ids() {
             sql.push("SELECT d.doc, s.id, NULL");
-            self.write_matching(&mut sql);
+            self.write_matching(conn, &mut sql);
             sql.push(" AND s.id > ");
             sql.bind(self.after.as_ref().map_or(String::new(), |after| after.id.clone()));
             sql.push(" ORDER BY s.id");
+            self.write_limit(&mut sql);
         } else {
-            // Materialized, so that the keys are computed once a document and not once a mention.
+            // Materialized, so that the keys are computed once a document, and all that match is found once for page and figures.
             sql.push("WITH matching AS MATERIALIZED (SELECT d.doc, d.id, ");
             self.write_score(&mut sql);
             sql.push(" AS score");
+            if !self.request.facets.is_empty() {
+                sql.push(", d.facets");
+            }
             for (at, key) in self.keys.iter().enumerate() {
                 sql.push(", ");
                 self.write_key(key, &mut sql);
                 let _ = write!(sql.text, " AS k{at}");
             }
-            self.write_matching(&mut sql);
-            sql.push(") SELECT doc, id, score");
+            self.write_matching(conn, &mut sql);
+            sql.push(") SELECT * FROM (SELECT doc, id, score");
             for at in 0..self.keys.len() {
                 let _ = write!(sql.text, ", {}", self.key_name(at));
             }
@@ -228,17 +292,51 @@ impl<'a> Search<'a> {
                 let _ = write!(sql.text, "{name} {direction} NULLS LAST, ");
             }
             sql.push("id");
+            self.write_limit(&mut sql);
+            sql.push(")");
         }
-        sql.push(" LIMIT ");
-        sql.bind(i64::try_from(self.request.first + 1).unwrap_or(i64::MAX));
-        let mut statement = conn.prepare(&sql.text)?;
-        let found = statement
-            .query_map(params_from_iter(sql.params), |row| self.found(row))?
-            .collect::<Result<_, _>>()?;
-        Ok(found)
+        if !self.is_counted_apart() {
+            // Rows without an id are not of the page: what each document that matches keeps of its facets, or how many match.
+            let all =
+                if self.request.facets.is_empty() { "count(*), NULL, NULL" } else { "doc, NULL, facets" };
+            let _ =
+                write!(sql.text, " UNION ALL SELECT {all}{} FROM matching", ", NULL".repeat(self.keys.len()));
+        }
+        sql
     }
 
-    /// `bm25 × boosts`; FTS5 says the best is the least, people say the most.
+    /// Whether another statement counts what matches: SQLite refuses to name a set twice that thousands of sets make.
+    fn is_counted_apart(&self) -> bool {
+        let leaves: usize =
+            self.request.conditions().into_iter().map(|filter| leaves_in(filter.condition())).sum();
+        self.walks_ids() || leaves > MOST_LEAVES
+    }
+
+    /// Asks for what is counted apart: how many match, or what each keeps of its facets. The number of all documents is known.
+    pub(super) fn counting_sql(&self, conn: &Connection) -> Option<Sql> {
+        let counts = self.request.facets.is_empty();
+        let is_asked = self.is_counted_apart() && !(counts && self.walks_ids());
+        is_asked.then(|| {
+            let mut sql = Sql::default();
+            sql.push(if counts { COUNTED } else { TALLIED });
+            self.write_matching(conn, &mut sql);
+            sql
+        })
+    }
+
+    fn count(&self, conn: &Connection) -> rusqlite::Result<u64> {
+        let mut sql = Sql::default();
+        sql.push(COUNTED);
+        self.write_matching(conn, &mut sql);
+        conn.prepare(&sql.text)?.query_row(params_from_iter(sql.params), |row| row.get(0))
+    }
+
+    fn write_limit(&self, sql: &mut Sql) {
+        sql.push(" LIMIT ");
+        sql.bind(i64::try_from(self.request.first + 1).unwrap_or(i64::MAX));
+    }
+
+    /// `bm25 × boosts × recency`; FTS5 says the best is the least, people say the most.
     fn write_score(&self, sql: &mut Sql) {
         if self.text.is_none() {
             return sql.push("NULL");
@@ -259,6 +357,20 @@ impl<'a> Search<'a> {
             sql.bind(modifier_name(boost.modifier).to_owned());
             sql.push(", ");
             sql.bind(boost.factor);
+            sql.push(")");
+        }
+        if let Some(Recency { field, half_life_ms, factor }) = &self.index.plan.search.recency {
+            let _ = write!(
+                sql.text,
+                " * {RECENCY}((SELECT max(value) FROM {} WHERE doc = d.doc AND path = {}), ",
+                self.index.tables.value,
+                PathId::of(field).0
+            );
+            sql.bind(self.now_ms);
+            sql.push(", ");
+            sql.bind(i64::try_from(*half_life_ms).unwrap_or(i64::MAX));
+            sql.push(", ");
+            sql.bind(*factor);
             sql.push(")");
         }
     }
@@ -339,41 +451,6 @@ impl<'a> Search<'a> {
         let id = DocumentId::new(found.id).map_err(unreadable)?;
         let document = RawValue::from_string(body).map_err(unreadable)?;
         Ok(Hit { id, score: found.score, document, highlights })
-    }
-}
-
-impl SearchedText {
-    fn new(index: &SqliteIndex, text: &str) -> Result<Self, SearchError> {
-        let known = &index.layout.text_columns;
-        let configured = &index.plan.search.text;
-        let columns = match configured.is_empty() {
-            true => known.clone(),
-            false => configured
-                .iter()
-                .map(|weighted| &weighted.path)
-                .filter(|path| known.contains(path))
-                .cloned()
-                .collect(),
-        };
-        Ok(Self { words: FreeText::new(text)?, columns })
-    }
-
-    /// Whether nothing can match: the text has no words, or no field is searched.
-    fn finds_nothing(&self) -> bool {
-        self.words.is_empty() || self.columns.is_empty()
-    }
-
-    fn match_expression(&self) -> String {
-        let columns: Vec<String> = self.columns.iter().map(|path| text_column(path)).collect();
-        self.words.match_expression(&columns)
-    }
-
-    /// The weight of every column of the full-text index, in their order.
-    fn weights(index: &SqliteIndex) -> impl Iterator<Item = f64> {
-        index.layout.text_columns.iter().map(|column| {
-            let weighted = index.plan.search.text.iter().find(|weighted| weighted.path == *column);
-            weighted.map_or(1.0, |weighted| weighted.weight)
-        })
     }
 }
 

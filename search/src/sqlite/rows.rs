@@ -19,7 +19,10 @@ use rusqlite::{
 };
 use serde_json::{Map, Value};
 
-use super::layout::{Form, Layout, PathId, Slot, WriteForm};
+use super::{
+    layout::{Form, Layout, PathId, Slot, WriteForm},
+    tally,
+};
 use crate::document::{MAX_ELEMENTS, too_many_elements};
 
 /// Everything that the index keeps of one document beside its body.
@@ -27,6 +30,8 @@ pub(super) struct Rows {
     pub(super) values: HashSet<ValueRow>,
     /// One text for each column of the full-text index: folded words, joined by spaces.
     pub(super) texts: Vec<String>,
+    /// The values of facets, as [`tally`] keeps them.
+    pub(super) facets: Vec<u8>,
 }
 
 /// One row of the value table, its document left out.
@@ -64,7 +69,7 @@ pub(super) fn read(layout: &Layout, body: &str) -> Result<Rows, String> {
     if reader.elements > MAX_ELEMENTS {
         return Err(too_many_elements());
     }
-    Ok(reader.finish())
+    Ok(reader.finish(layout))
 }
 
 impl RowValue {
@@ -216,14 +221,15 @@ impl Reader {
         self.values.insert(ValueRow { path: path.0, value, element });
     }
 
-    fn finish(mut self) -> Rows {
+    fn finish(mut self, layout: &Layout) -> Rows {
         let words = std::mem::take(&mut self.words);
         self.values.extend(words.into_iter().map(|((path, element), words)| ValueRow {
             path,
             value: RowValue::Text(words),
             element,
         }));
-        Rows { values: self.values, texts: self.texts }
+        let facets = tally::kept(&layout.facets, &self.values);
+        Rows { values: self.values, texts: self.texts, facets }
     }
 }
 

@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::SqliteIndex;
-use crate::{SearchError, SearchRequest, SearchResponse, Searcher, SuggestRequest, Suggestion};
+use crate::{Explanation, SearchError, SearchRequest, SearchResponse, Searcher, SuggestRequest, Suggestion};
 
 /// A search longer than this is stopped: it would hold back the checkpoint of the write-ahead log, and so let the file grow.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -109,6 +109,10 @@ impl SqliteSearcher {
 impl Searcher for SqliteSearcher {
     async fn search(&self, request: SearchRequest) -> Result<SearchResponse, SearchError> {
         self.ask(move |index, conn, now_ms| index.search(conn, &request, now_ms)).await
+    }
+
+    async fn explain(&self, request: SearchRequest) -> Result<Explanation, SearchError> {
+        self.ask(move |index, conn, now_ms| index.explained(conn, &request, now_ms)).await
     }
 
     async fn suggest(&self, request: SuggestRequest) -> Result<Vec<Suggestion>, SearchError> {

@@ -56,7 +56,7 @@ impl SqliteIndex {
         }
         if let Some(filter) = &request.filter {
             sql.push(" AND ");
-            self.write_filter(filter, now_ms, &mut sql);
+            self.write_filter(conn, filter.condition(), now_ms, false, &mut sql);
         }
         conn.prepare(&sql.text)?.query_map(params_from_iter(sql.params), |row| row.get(0))?.collect()
     }

@@ -86,6 +86,12 @@ fn filters_at_their_limits_are_answered() {
         ("10,000 values", format!("budget IN [{}]", values.join(",")), 100),
         ("a chain of OR", chain("budget == 1", " OR ", 4_000), 1),
         ("a chain of AND", chain("NOT budget < 5", " AND ", 3_000), 95),
+        ("a chain of constants", chain("true", " AND ", 9_000), 100),
+        (
+            "a chain of constants in a binding",
+            format!("actors[{} AND role == 'STAR']", chain("true", " AND ", 7_000)),
+            100,
+        ),
         ("a chain of bindings", chain("actors[role=='STAR']", " OR ", 1_000), 100),
         ("a chain of MATCHES", chain("actors.name MATCHES 'aaa'", " AND ", 300), 100),
         ("64 parentheses", nested("(", "budget == 1", ")", 64), 1),

@@ -89,6 +89,70 @@ fn facets_over_many_documents_count_alike() {
     assert_eq!(roles("type == 'FEW'"), counted([("A", 500), ("R0", 167), ("R2", 167), ("R1", 166)]));
 }
 
+/// A facet may be declared when there are documents already: those don't keep its values beside their entries.
+#[test]
+fn a_facet_that_was_declared_later_counts_all_documents() {
+    let mut movies = Movies::of(&[
+        ("m1", json!({"type": "FEATURE", "actors": [{"role": "A"}, {"role": "A"}, {"role": "B"}]})),
+        ("m2", json!({"type": "SHORT", "actors": [{"role": "B"}]})),
+    ]);
+    let mut plan = movie_plan();
+    plan.search.facets = vec!["actors.role".to_owned(), "type".to_owned()];
+    movies.index = SqliteIndex::new(plan.into(), 1);
+    movies.index.create(&movies.conn).unwrap();
+    movies.put("m3", &json!({"type": "SHORT", "actors": [{"role": "B"}, {"role": "B"}]}));
+    movies.put("m2", &json!({"type": "SHORT", "budget": 7}));
+    let facets = ["actors.role", "type"].map(str::to_owned).to_vec();
+    let counted = movies.try_search(&SearchRequest { facets, ..SearchRequest::default() }).unwrap();
+    assert_eq!(
+        serde_json::to_value(&counted).unwrap()["facets"],
+        json!({
+            "actors.role": [{"value": "B", "count": 2}, {"value": "A", "count": 1}],
+            "type": [{"value": "SHORT", "count": 2}, {"value": "FEATURE", "count": 1}],
+        })
+    );
+}
+
+/// What few documents pass is looked for first, and the rest is tried on those; what many pass is not tried on each.
+#[test]
+fn rare_and_frequent_tests_find_alike() {
+    let mut movies = Movies::of(&[]);
+    movies.conn.execute_batch("BEGIN").unwrap();
+    for number in 0..5_000 {
+        let kind = if number % 100 == 0 { "RARE" } else { "FREQUENT" };
+        let role = if number % 3 == 0 { "STAR" } else { "EXTRA" };
+        let actors = json!([{"role": "STAR", "name": "x"}, {"role": role, "name": format!("n{number}")}]);
+        let title = if number % 2 == 0 { "even and crash" } else { "odd and crash" };
+        movies.put(
+            &format!("m{number}"),
+            &json!({"type": kind, "budget": number, "title": title, "actors": actors}),
+        );
+    }
+    movies.conn.execute_batch("COMMIT").unwrap();
+    for (words, filter, wanted) in [
+        (None, "type == 'RARE' AND budget >= 2500", 25),
+        (None, "budget >= 2500 AND type == 'FREQUENT'", 2_475),
+        (None, "budget >= 4000 AND budget < 4010 AND NOT (type == 'RARE')", 9),
+        (None, "type == 'RARE' AND (budget < 100 OR actors.name == 'n4900')", 2),
+        (None, "type == 'RARE' AND NOT actors[role == 'EXTRA' AND name LIKE 'n*']", 17),
+        (None, "actors[role == 'STAR' AND name == 'n6']", 1),
+        (None, "actors[role == 'STAR' AND name == 'n7']", 0),
+        (None, "actors[role == 'EXTRA' AND NOT name == 'x'] AND type == 'RARE'", 33),
+        (None, "actors[role == 'STAR' AND name MATCHES 'n9']", 1),
+        (None, "title MATCHES 'even' AND actors[role == 'STAR' AND name == 'n6']", 1),
+        (Some("crash"), "type == 'RARE' AND budget >= 2500", 25),
+        (Some("crash"), "type == 'FREQUENT' AND budget >= 2500", 2_475),
+        (Some("odd"), "type != 'RARE' AND budget < 10", 5),
+        (Some("even"), "actors[role == 'STAR' AND name == 'n6'] OR budget == 8", 2),
+        (Some("even"), "actors[role == 'EXTRA' AND name EXISTS] AND type == 'RARE'", 33),
+    ] {
+        let filter = Some(movies.filter(filter));
+        let request = SearchRequest { text: words.map(str::to_owned), filter, ..SearchRequest::default() };
+        let asked = request.filter.as_ref().map(|filter| filter.source().text.clone());
+        assert_eq!(movies.try_search(&request).unwrap().total, wanted, "{words:?} {asked:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_searcher_reads_the_file_that_another_connection_writes() {
     let folder = tempfile::tempdir().unwrap();

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use plan::{DocumentId, DocumentVersion, IndexPlan};
 use reqwest::{RequestBuilder, StatusCode};
 use search::{
-    DocumentWrite, SearchError, SearchRequest, SearchResponse, Searcher, SuggestRequest, Suggestion,
+    DocumentWrite, Explanation, SearchError, SearchRequest, SearchResponse, Searcher, SuggestRequest,
+    Suggestion,
     conformance::searches::movie_plan,
     memory::MemoryIndex,
     serve::{self, Catalogs, ServedIndex, subgraph_sdl},
@@ -193,6 +194,10 @@ struct Silent;
 #[async_trait]
 impl Searcher for Silent {
     async fn search(&self, _: SearchRequest) -> Result<SearchResponse, SearchError> {
+        std::future::pending().await
+    }
+
+    async fn explain(&self, _: SearchRequest) -> Result<Explanation, SearchError> {
         std::future::pending().await
     }
 

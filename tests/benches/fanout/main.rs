@@ -116,6 +116,7 @@ impl Bench {
             admin: None,
             tokens: Vec::new(),
             identity: None,
+            webhook: None,
         };
         let gateway = Arc::new(Gateway::default());
         let process = Process::over(&plan.name, endpoints, gateway.clone()).await.expect("it starts");

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use harness::servers::{Kafka, Rest, produce};
+use harness::{
+    gateway::{Documents, read_message},
+    servers::{Kafka, Rest, produce},
+};
 use indexer::documents::DocumentSchema;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
@@ -19,10 +22,7 @@ use rdkafka::{
 };
 use serde_json::json;
 
-use super::{
-    gateway::{Documents, read_message},
-    processors::{Took, took},
-};
+use super::processors::{Took, took};
 
 /// Documents of one request to the gateway: the program's default.
 const BATCH: usize = 25;

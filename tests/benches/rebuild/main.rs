@@ -6,7 +6,6 @@
 //! is in both figures. What else runs on the machine makes both slower, and not evenly: then believe the processor time of all
 //! that takes part, which says what the ratio would be on processors that nobody else uses and that are never idle.
 
-mod gateway;
 mod loader;
 mod processors;
 
@@ -19,6 +18,7 @@ use std::{
 use harness::{
     eventually,
     folder::{Folder, Running},
+    gateway::{self, Documents, Gateway},
     load,
     servers::{Rest, elasticsearch, kafka, opensearch, registry},
 };
@@ -26,7 +26,6 @@ use indexer::documents::DocumentSchema;
 use serde_json::Value;
 
 use self::{
-    gateway::{Documents, Gateway},
     loader::{Loader, Setting, WISH},
     processors::{Took, took},
 };

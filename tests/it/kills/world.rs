@@ -22,6 +22,7 @@ use harness::{
     random::Random,
     storm::{Storm, Subjects},
 };
+use serde_json::json;
 
 use super::fault::{self, Fault, Pace, Spell};
 
@@ -74,6 +75,8 @@ struct Memory {
     versions: BTreeMap<String, u64>,
     /// How long each round took to converge.
     times: Vec<Duration>,
+    /// In how many rounds a wide fan-out was on its way when the faults were over.
+    fanned_out: usize,
 }
 
 impl World {
@@ -92,6 +95,7 @@ impl World {
             subjects: Subjects::of(&self.graph),
             versions: BTreeMap::new(),
             times: Vec::new(),
+            fanned_out: 0,
         };
         for round in rounds {
             tell(&self.round(round, &mut memory));
@@ -100,7 +104,11 @@ impl World {
         let longest = memory.times.last().copied().unwrap_or_default();
         let median = memory.times.get(memory.times.len() / 2).copied().unwrap_or_default();
         let rounds = memory.times.len();
-        tell(&format!("{rounds} rounds converged in {median:.1?} (p50), {longest:.1?} (max)"));
+        let fanned_out = memory.fanned_out;
+        tell(&format!(
+            "{rounds} rounds converged in {median:.1?} (p50), {longest:.1?} (max); wide fan-outs were on their way in {fanned_out}"
+        ));
+        assert!(fanned_out > 0, "no round had a wide fan-out");
         self.folder.succeed(&["audit", "index.yaml", "--full"]);
     }
 
@@ -120,6 +128,7 @@ impl World {
         sleep(AFTERWARDS);
         let (subjects, changes) = storm.calm();
         memory.subjects = subjects;
+        memory.fanned_out += usize::from(self.folder.status()["fan_outs"] != json!([]));
         let start = Instant::now();
         self.is_quiet();
         let (took, wanted) = (start.elapsed(), self.graph.documents());

@@ -72,6 +72,7 @@ fn headline(Estimate { ids, sample, .. }: &Estimate) -> String {
         Counted::Told => "as the graph tells",
         Counted::AsIndexed => "as many as are indexed",
         Counted::AtLeast => "at least",
+        Counted::AtMost => "at most",
     };
     let refused = match ids.refused {
         0 => String::new(),

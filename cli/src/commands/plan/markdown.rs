@@ -5,10 +5,10 @@ use std::fmt::Write;
 use indexer::provision::{Action, ChangeSet};
 use plan::index_plan::CoverageLine;
 
-use super::{COVERAGE, Summary, coverage_cells};
+use super::{COVERAGE, Outlook, Summary, coverage_cells};
 
 /// The page.
-pub(super) fn page(set: &ChangeSet, coverage: &[CoverageLine]) -> String {
+pub(super) fn page(set: &ChangeSet, coverage: &[CoverageLine], backfill: Option<&Outlook>) -> String {
     let summary = Summary::of(&set.changes);
     let mut page = format!("### studio-search plan: {}\n\n", text(&set.index));
     if summary.is_empty() {
@@ -34,6 +34,9 @@ pub(super) fn page(set: &ChangeSet, coverage: &[CoverageLine]) -> String {
             let name = format!("`{}`", change.name.replace('|', "\\|"));
             row(&mut page, &[action.to_owned(), change.kind.to_string(), name, reasons.join("<br>")]);
         }
+    }
+    if let Some(outlook) = backfill {
+        let _ = writeln!(page, "\n{}", text(&outlook.to_string()));
     }
     page.push_str("\n<details><summary>What keeps each entity fresh</summary>\n\n");
     row(&mut page, &COVERAGE.map(str::to_owned));

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::{EstimateError, Range, float};
 use crate::{
-    ambient,
     backfill::Backfills,
     graph::ids::count_ids,
     ledger::{Backfill, BackfillIds},
+    reservoir::Reservoir,
 };
 
 /// Pages of a query that are asked for at most: each is a request to the gateway.
@@ -32,6 +32,8 @@ pub enum Counted {
     AsIndexed,
     /// As many as were read. There are more.
     AtLeast,
+    /// As many as a topic has records, some of which may name the same id.
+    AtMost,
 }
 
 /// How many ids there are.
@@ -78,35 +80,12 @@ impl IdCount {
             Counted::AsIndexed => Some(format!(
                 "the first {read} ids were read, and there are more: it was reckoned with as many as the index holds"
             )),
+            Counted::AtMost => {
+                Some("an id that several records of the topic name was counted as often".to_owned())
+            }
             Counted::AtLeast => Some(format!(
                 "the first {read} ids were read, and there are more: all figures are the least that it takes"
             )),
-        }
-    }
-}
-
-/// So many ids out of all that pass by, each with the same chance.
-struct Picked {
-    most: usize,
-    seen: u64,
-    ids: Vec<DocumentId>,
-}
-
-impl Picked {
-    fn new(most: usize) -> Self {
-        Self { most, seen: 0, ids: Vec::new() }
-    }
-
-    /// Vitter's reservoir.
-    fn pass(&mut self, id: DocumentId) {
-        self.seen += 1;
-        if self.ids.len() < self.most {
-            self.ids.push(id);
-            return;
-        }
-        let place = usize::try_from(ambient::below(self.seen)).unwrap_or(usize::MAX);
-        if let Some(kept) = self.ids.get_mut(place) {
-            *kept = id;
         }
     }
 }
@@ -118,7 +97,7 @@ impl Backfills {
         ids: &BackfillIds,
         sample: usize,
     ) -> Result<(IdCount, Vec<DocumentId>), EstimateError> {
-        let mut picked = Picked::new(sample.max(1));
+        let mut picked = Reservoir::new(sample.max(1));
         if let BackfillIds::Given(ids) = ids {
             let mut ids = ids.clone();
             ids.sort();
@@ -128,7 +107,7 @@ impl Backfills {
             let counted = Counted::Exactly;
             return Ok((
                 IdCount { count, counted, read: count, refused: 0, pages: 0, asks: false },
-                picked.ids,
+                picked.into_kept(),
             ));
         }
         let source = self.plan.backfill.ids.as_ref();
@@ -153,10 +132,15 @@ impl Backfills {
                 next => backfill.cursor = next,
             }
         };
-        let read = picked.seen;
-        let (count, counted) =
-            if is_all { (read, Counted::Exactly) } else { self.beyond(ids, query, read).await? };
-        Ok((IdCount { count, counted, read, refused, pages, asks: query.is_some() }, picked.ids))
+        let read = picked.seen();
+        let (count, counted) = match (ids, source) {
+            (BackfillIds::Enumerated, Some(IdSource::Topic(topic))) => {
+                (self.records(topic).await?.max(read), Counted::AtMost)
+            }
+            _ if is_all => (read, Counted::Exactly),
+            _ => self.beyond(ids, query, read).await?,
+        };
+        Ok((IdCount { count, counted, read, refused, pages, asks: query.is_some() }, picked.into_kept()))
     }
 
     /// How many ids there are where not all of them were read.
@@ -182,23 +166,5 @@ impl Backfills {
             Some(_) if indexed > read => (indexed, Counted::AsIndexed),
             Some(_) => (read, Counted::AtLeast),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_id_has_the_same_chance() {
-        let mut of_first_half = 0;
-        for _ in 0..200 {
-            let mut picked = Picked::new(10);
-            (0..1_000).for_each(|number| picked.pass(DocumentId::new(format!("{number:04}")).unwrap()));
-            assert_eq!(picked.ids.len(), 10);
-            of_first_half += picked.ids.iter().filter(|id| id.as_str() < "0500").count();
-        }
-        // 1,000 on average, with a standard deviation of 32.
-        assert!((800..1_200).contains(&of_first_half), "{of_first_half}");
     }
 }

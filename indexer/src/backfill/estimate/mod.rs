@@ -4,13 +4,16 @@
 //! and at a low rate, and what follows from so few is told with the interval that holds in nine of ten cases.
 
 mod counting;
+mod forecast;
 mod range;
 mod sampling;
 mod schedule;
 mod subgraphs;
 
+use std::time::Duration;
+
 use plan::{
-    Code,
+    Code, IndexPlan,
     code::backfill as codes,
     index_plan::StoreKind,
     window::{UnknownZone, Windows},
@@ -19,6 +22,7 @@ use serde::Serialize;
 
 pub use self::{
     counting::{Counted, IdCount},
+    forecast::{Ahead, Forecast},
     range::Range,
     sampling::Sampled,
     schedule::{Brake, Schedule, Taken},
@@ -115,6 +119,9 @@ pub enum EstimateError {
     /// The index, the log or the ledger.
     #[error(transparent)]
     State(#[from] StateError),
+    /// It would take longer than somebody waits.
+    #[error("it takes longer than {} s to count the ids", .0.as_secs())]
+    Long(Duration),
     /// The windows.
     #[error("no window of `backfill.windows` opens within eight years")]
     NeverOpens,
@@ -128,7 +135,7 @@ impl EstimateError {
     pub fn code(&self) -> Code {
         match self {
             Self::Nowhere => codes::SS601,
-            Self::Ids(_) | Self::Nothing => codes::SS602,
+            Self::Ids(_) | Self::Nothing | Self::Long(_) => codes::SS602,
             Self::Graph(error) => error.code(),
             Self::State(error) => error.code(),
             Self::NeverOpens | Self::Zone(_) => codes::SS608,
@@ -142,6 +149,7 @@ impl EstimateError {
                 Some("give `backfill.ids` in index.yaml and provision, or name documents with --id")
             }
             Self::Ids(_) => Some("look at the file or the query that `backfill.ids` names"),
+            Self::Long(_) => Some("`studio-search backfill start --estimate` takes the time that it needs"),
             Self::Nothing => Some("look at what `backfill.ids` names, or at the filter"),
             Self::Graph(GraphError::Unavailable { .. }) => {
                 Some("check `graph.url` and that the gateway is up; nothing was started")
@@ -173,6 +181,18 @@ impl From<Failure> for EstimateError {
     }
 }
 
+/// The windows of a plan, one of which opens some day: in others a backfill would wait for ever.
+///
+/// Errors: none opens within eight years, or a time zone is not known here.
+pub fn opening_windows(plan: &IndexPlan) -> Result<Windows, EstimateError> {
+    let windows = Windows::new(&plan.backfill.windows)?;
+    let now = now_ms();
+    if windows.at(now).until.is_none() && !windows.is_open(now) {
+        return Err(EstimateError::NeverOpens);
+    }
+    Ok(windows)
+}
+
 /// Estimates a backfill over this index; `backfills` is how one would enumerate its ids.
 ///
 /// Errors: the ids can't be enumerated, there are none, the gateway doesn't answer, or no window ever opens.
@@ -182,16 +202,13 @@ pub async fn estimate(
     question: Question,
 ) -> Result<Estimate, EstimateError> {
     let plan = &*index.plan;
-    let windows = if question.now { Windows::new(&[])? } else { Windows::new(&plan.backfill.windows)? };
-    if windows.at(now_ms()).until.is_none() && !windows.is_open(now_ms()) {
-        return Err(EstimateError::NeverOpens);
-    }
+    let windows = if question.now { Windows::new(&[])? } else { opening_windows(plan)? };
     let rate_per_second = question.rate_per_second.or(plan.backfill.rate_per_second);
     let (ids, picked) = backfills.count(&question.ids, question.sample).await?;
     if picked.is_empty() {
         return Err(EstimateError::Nothing);
     }
-    let samples = Samples::fetch(index, &*backfills.graph, picked, rate_per_second).await?;
+    let samples = Samples::fetch(&index.plan, &*backfills.graph, picked, rate_per_second).await?;
     let ahead = index.log.lag(Lane::Backfill).await?;
     let measured = stored_bytes(index).await?;
     let facts = Facts { ids, samples, rate_per_second, ahead, measured };
@@ -274,7 +291,7 @@ impl Facts {
 
 /// What the figures don't know.
 fn notes(
-    plan: &plan::IndexPlan,
+    plan: &IndexPlan,
     ids: &IdCount,
     samples: &Samples,
     measured: Option<f64>,

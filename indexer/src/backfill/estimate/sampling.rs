@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use plan::DocumentId;
+use plan::{DocumentId, IndexPlan};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
@@ -11,7 +11,6 @@ use super::{
     subgraphs::{Places, SubgraphLoad},
 };
 use crate::{
-    Index,
     graph::{Graph, GraphError, request::DocumentRequests, response::Answer},
     rebuild::{
         breaker::Pace,
@@ -65,12 +64,12 @@ pub(super) struct Samples {
 impl Samples {
     /// Fetches these documents, one request after another, at most as fast as the backfill would.
     pub(super) async fn fetch(
-        index: &Index,
+        plan: &Arc<IndexPlan>,
         graph: &dyn Graph,
         mut ids: Vec<DocumentId>,
         rate: Option<f64>,
     ) -> Result<Self, GraphError> {
-        let requests = DocumentRequests::new(Arc::clone(&index.plan));
+        let requests = DocumentRequests::new(Arc::clone(plan));
         let mut samples = Self {
             batch_size: requests.max_batch(),
             made_smaller_from: None,
@@ -95,7 +94,7 @@ impl Samples {
             let answer = graph.send(&requests.documents(&batch)).await;
             let took = began.elapsed().as_secs_f64() * 1_000.0;
             let verdicts = match answer
-                .and_then(|body| Answer::parse(&body).map(|answer| judge(&index.plan, &batch, &answer)))
+                .and_then(|body| Answer::parse(&body).map(|answer| judge(plan, &batch, &answer)))
             {
                 Ok(verdicts) => verdicts,
                 Err(GraphError::TooLarge(_)) if batch.len() > 1 => {

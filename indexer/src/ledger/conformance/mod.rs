@@ -8,6 +8,7 @@
 mod fan_outs;
 mod held;
 mod lately;
+mod saved;
 mod shared;
 mod versions;
 
@@ -52,6 +53,7 @@ pub async fn run(world: &dyn World) {
     fan_outs::run(world).await;
     held::run(world).await;
     lately::run(world).await;
+    saved::run(world).await;
     versions::run(world).await;
 }
 

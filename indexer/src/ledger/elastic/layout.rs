@@ -21,6 +21,9 @@ pub(super) const EPOCH: &str = "epoch";
 pub(super) const STATE: &str = "state";
 pub(super) const VERSIONS: &str = "versions";
 
+/// The row that counts the changes of the saved searches.
+pub(super) const SAVED: &str = "saved";
+
 /// The row of what people want of the backfill lane.
 pub(super) const BACKFILL_LANE: &str = "backfill_lane";
 
@@ -46,6 +49,10 @@ pub(super) enum Kind {
     History,
     /// The newest audit of a kind.
     Audit,
+    /// A saved search.
+    Saved,
+    /// A document that begins to match a saved search, and was not posted yet.
+    Match,
     /// Dead letters of a partition that are settled.
     #[cfg(feature = "kafka")]
     Letters,
@@ -111,6 +118,8 @@ pub(crate) fn mappings(index: &str) -> Value {
             // Figures, the steps of a document.
             "process": keyword,
             "at": { "type": "long" },
+            // A saved search, and what begins to match it.
+            "name": keyword,
         },
     })
 }
@@ -158,6 +167,16 @@ pub(super) fn backfill_row(number: i64) -> String {
 /// The row of the wide fan-outs of a source.
 pub(super) fn fan_outs_row(Fanning { source, found_in }: &Fanning) -> String {
     row_of("fan_outs", &format!("{}:{source}", found_in.name()))
+}
+
+/// The row of a saved search.
+pub(super) fn saved_row(name: &str) -> String {
+    row_of("saved", name)
+}
+
+/// The row of a document that begins to match a saved search. The name has no blank at its end, so that it can't be mistaken.
+pub(super) fn match_row(search: &str, id: &DocumentId) -> String {
+    row_of("match", &format!("{search} :{id}"))
 }
 
 /// The row of the settled dead letters of a partition.

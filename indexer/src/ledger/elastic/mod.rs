@@ -12,6 +12,7 @@ pub(crate) mod layout;
 mod letters;
 mod meta;
 mod processes;
+mod saved;
 mod versions;
 
 use async_trait::async_trait;

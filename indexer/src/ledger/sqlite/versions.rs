@@ -1,11 +1,12 @@
 //! Index versions in the state file.
 
-use plan::{DocumentVersion, IndexPlan};
+use plan::{DocumentVersion, IndexPlan, SourcePlan};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{as_json, from_json};
 use crate::{
     StateError, StateFile,
+    index::routed,
     ledger::{
         IndexVersion, read_plan,
         versions::{KnownVersion, Lack, VersionState},
@@ -103,18 +104,21 @@ fn forget_other_inputs(tx: &Transaction<'_>, from: u32, to: u32) -> rusqlite::Re
     let plan = |number: u32| -> rusqlite::Result<IndexPlan> {
         tx.query_row("SELECT plan FROM version_plan WHERE version = ?1", [number], |row| from_json(row, 0))
     };
-    forget_positions(tx, Some(&plan(from)?), &plan(to)?)
+    let (before, plan) = (plan(from)?, plan(to)?);
+    // What only another query needs is read while its version lives.
+    let other = Some(&plan).filter(|plan| plan.fetch.query_hash != before.fetch.query_hash);
+    forget_positions(tx, &routed([&before].into_iter().chain(other)), &plan)
 }
 
-/// Forgets where the sources of a plan are that read another input before.
+/// Forgets where the sources of a plan are that read another input before, or were not read.
 pub(crate) fn forget_positions(
     tx: &Transaction<'_>,
-    before: Option<&IndexPlan>,
+    before: &[SourcePlan],
     plan: &IndexPlan,
 ) -> rusqlite::Result<()> {
     let mut forget = tx.prepare_cached("DELETE FROM source_position WHERE source = ?1")?;
     for source in &plan.sources {
-        let known = before.and_then(|before| before.source(&source.name));
+        let known = before.iter().find(|known| known.name == source.name);
         if known.is_none_or(|known| known.input != source.input) {
             forget.execute([&source.name])?;
         }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::{KafkaLog, keyed, wire};
+use super::{DocumentsLog, KafkaLog, keyed, wire};
 use crate::{
     StateError,
     documents::topic::TopicValues,
@@ -150,12 +150,20 @@ impl Tenure for KafkaTenure {
         self.share.arrived().await;
     }
 
-    async fn append(&self, documents: &[Document]) -> Result<Vec<Option<String>>, StateError> {
-        let topic = &self.log.0.documents;
+    async fn append(&self, query: &str, documents: &[Document]) -> Result<Vec<Option<String>>, StateError> {
+        let Some(DocumentsLog { topic, values, .. }) =
+            self.log.0.documents.iter().find(|log| log.query == query)
+        else {
+            // Whoever fetches by a query has opened an index version of it.
+            return Ok(vec![
+                Some(format!("there is no documents log of the query {query}"));
+                documents.len()
+            ]);
+        };
         let mut records = Vec::with_capacity(documents.len());
         let mut refusals = Vec::with_capacity(documents.len());
         for document in documents {
-            let value = self.log.0.values.value(document);
+            let value = values.value(document);
             refusals.push(value.as_ref().err().cloned());
             if let Ok(value) = value {
                 let headers = TopicValues::headers(document);

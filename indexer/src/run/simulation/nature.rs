@@ -455,5 +455,6 @@ fn endpoints() -> Endpoints {
         admin: None,
         tokens: Vec::new(),
         identity: None,
+        webhook: None,
     }
 }

@@ -151,7 +151,7 @@ impl Routing {
         let ended = self.stop.child_token();
         let mut routes = Tasks::new();
         let process = &self.process;
-        for plan in process.index.plan.sources.iter().filter(|plan| share.names.contains(&plan.name)) {
+        for plan in process.index.sources.iter().filter(|plan| share.names.contains(&plan.name)) {
             let source = SharedSource::new(&self.world, &plan.name, share.generation);
             let route = process.route(plan, Box::new(source), self.barrier(), false, &ended)?;
             let heartbeat = process.heartbeats.begin(format!("the route of {}", plan.name));

@@ -147,7 +147,8 @@ async fn promotes_back(world: Arc<World>) {
 fn tell(world: &World, ended: Result<promotion::Promoted, PromotionError>) {
     match ended {
         Ok(_) => world.witness().figures.promotions += 1,
-        Err(PromotionError::Nothing(_) | PromotionError::Overtaken(_)) => {}
+        // One that is on its way may be all that there is.
+        Err(PromotionError::Nothing(_) | PromotionError::NotWhole { .. } | PromotionError::Overtaken(_)) => {}
         Err(PromotionError::State(error)) if error.is_of_a_server() => {}
         Err(error) => world.witness().breaks(format!("a promotion ends with {error}")),
     }

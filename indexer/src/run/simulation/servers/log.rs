@@ -157,12 +157,12 @@ impl Tenure for TenureClient {
         self.tenure.appended().await;
     }
 
-    async fn append(&self, documents: &[Document]) -> Result<Vec<Option<String>>, StateError> {
-        let (world, tenure, documents) =
-            (Arc::clone(&self.world), Arc::clone(&self.tenure), documents.to_vec());
+    async fn append(&self, query: &str, documents: &[Document]) -> Result<Vec<Option<String>>, StateError> {
+        let (world, tenure) = (Arc::clone(&self.world), Arc::clone(&self.tenure));
+        let (query, documents) = (query.to_owned(), documents.to_vec());
         let kept = async move {
             world.road().await;
-            let refusals = tenure.append(&documents).await?;
+            let refusals = tenure.append(&query, &documents).await?;
             {
                 let mut witness = world.witness();
                 documents.iter().for_each(|document| witness.logged(&document.id, document.version));

@@ -1,17 +1,20 @@
 //! The status page: how the index is doing, and a search box with facets to click. Plain HTML, rendered here.
 
+mod asked;
+
 use std::fmt::Write;
 
 use axum::{
+    Json,
     extract::{Query, State},
     response::Html,
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use plan::{Diagnostic, IndexPlan, diagnostic::line_and_column, field::MappingKind, filter};
-use search::{Cursor, Facet, Highlight, Hit, SearchRequest, SearchResponse, Sort};
-use serde::Deserialize;
+use plan::{Diagnostic, Field, IndexPlan, diagnostic::line_and_column, field::MappingKind, filter};
+use search::{Facet, Highlight, Hit, SearchResponse, SuggestRequest};
 use serde_json::Value;
 
+use self::asked::{Asked, condition, path_of, sortable};
 use super::Shared;
 use crate::{
     StateError,
@@ -19,35 +22,25 @@ use crate::{
     ledger::IndexState,
 };
 
-/// Hits of one page.
-const FIRST: usize = 20;
-
 /// Values of a facet that are shown; the rest would only push the others out of sight.
 const FACET_VALUES: usize = 8;
 
 /// Values of one field that a hit shows.
 const VALUES: usize = 4;
 
+/// Suggestions under the search box.
+const SUGGESTIONS: usize = 8;
+
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// What stands in the address.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct Asked {
-    #[serde(default)]
-    q: String,
-    #[serde(default)]
-    filter: String,
-    #[serde(default)]
-    sort: String,
-    #[serde(default)]
-    after: String,
-}
-
-pub(super) async fn show(State(Shared { admin }): State<Shared>, Query(asked): Query<Asked>) -> Html<String> {
-    let index = admin.index();
+pub(super) async fn show(
+    State(Shared { admin }): State<Shared>,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Html<String> {
+    let (index, asked) = (admin.index(), Asked::from_pairs(pairs));
     let plan = &index.plan;
-    let found = match request(&asked, plan) {
+    let found = match asked.request(plan) {
         Ok(request) => index.searcher.search(request).await.map_err(|error| {
             let help = error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
             format!("{}: {error}{help}", error.code())
@@ -87,22 +80,18 @@ pub(super) async fn show_figures(State(Shared { admin }): State<Shared>) -> Html
     Html(figures(&admin.index().status().await).into_string())
 }
 
-/// The search that the address asks for.
-fn request(asked: &Asked, plan: &IndexPlan) -> Result<SearchRequest, Vec<Diagnostic>> {
-    let filter = match asked.filter.trim() {
-        "" => None,
-        text => Some(filter::checked("<filter>", text, &plan.fields)?),
+/// Whole values that hold the words of `q`, for the search box; none where the plan declares no field for them.
+pub(super) async fn suggest(
+    State(Shared { admin }): State<Shared>,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Json<Vec<String>> {
+    let request = SuggestRequest {
+        prefix: Asked::from_pairs(pairs).q,
+        first: SUGGESTIONS,
+        ..SuggestRequest::default()
     };
-    let sort = (!asked.sort.is_empty()).then(|| asked.sort.parse::<Sort>().ok()).flatten();
-    Ok(SearchRequest {
-        text: Some(asked.q.clone()),
-        filter,
-        facets: plan.search.facets.clone(),
-        sort: sort.into_iter().collect(),
-        first: FIRST,
-        after: (!asked.after.is_empty()).then(|| Cursor::new(asked.after.as_str())),
-        ..SearchRequest::default()
-    })
+    let suggestions = admin.index().searcher.suggest(request).await.unwrap_or_default();
+    Json(suggestions.into_iter().map(|suggestion| suggestion.value).collect())
 }
 
 fn figures(status: &Result<Status, StateError>) -> Markup {
@@ -161,15 +150,30 @@ fn form(asked: &Asked, plan: &IndexPlan, response: Option<&SearchResponse>) -> M
     });
     let example =
         value.map_or_else(|| format!("{} == '…'", plan.key.path), |(path, value)| condition(path, value));
-    // On a phone the keyboard would hide the hits.
-    let nothing_asked = asked.q.is_empty() && asked.filter.is_empty();
     html! {
         form method="get" action="/" role="search" {
-            input type="search" name="q" value=(asked.q) placeholder="Search" aria-label="search" autofocus[nothing_asked];
+            // On a phone the keyboard would hide the hits.
+            input type="search" name="q" value=(asked.q) placeholder={ "Search " (plan.name) } aria-label="search"
+                list="suggestions" autocomplete="off" autofocus[asked.is_empty()];
+            datalist #suggestions {}
+            button { "Search" }
             input type="text" name="filter" value=(asked.filter) placeholder={ "Filter, such as " (example) }
                 aria-label="filter" spellcheck="false" autocapitalize="off" autocomplete="off";
-            @if !asked.sort.is_empty() { input type="hidden" name="sort" value=(asked.sort); }
-            button { "Search" }
+            select name="sort" aria-label="order" {
+                option value="" selected[asked.sort.is_empty()] { "Best first" }
+                @for field in sortable(plan) { (orders(asked, field)) }
+            }
+            @for condition in &asked.chosen { input type="hidden" name="is" value=(condition); }
+        }
+    }
+}
+
+/// Both orders by a field, that of the largest value first.
+fn orders(asked: &Asked, field: &Field) -> Markup {
+    html! {
+        @for (direction, arrow) in [("desc", "\u{2193}"), ("asc", "\u{2191}")] {
+            @let order = format!("{}:{direction}", field.path);
+            option value=(order) selected[asked.sort == order] { (field.path) " " (arrow) }
         }
     }
 }
@@ -213,23 +217,35 @@ fn searchable(plan: &IndexPlan) -> impl Iterator<Item = String> {
 
 fn results(asked: &Asked, response: &SearchResponse, plan: &IndexPlan) -> Markup {
     let has_facets = response.facets.iter().any(|facet| !facet.values.is_empty());
+    let without = |change: &dyn Fn(&mut Asked)| {
+        let mut other = Asked { after: String::new(), ..asked.clone() };
+        change(&mut other);
+        other.address()
+    };
     html! {
+        @if !asked.chosen.is_empty() {
+            p.chosen aria-label="chosen values" {
+                @for condition in &asked.chosen {
+                    a href=(asked.toggled(condition).address()) title="leave it out" { (condition) " " span aria-hidden="true" { "×" } }
+                }
+            }
+        }
         main {
             section.hits aria-label="hits" {
                 p.total {
-                    (response.total) @if response.total == 1 { " document" } @else { " documents" }
+                    strong { (grouped(response.total)) } @if response.total == 1 { " document" } @else { " documents" }
                     @if !asked.filter.trim().is_empty() {
-                        " " a href=(address(&Asked { filter: String::new(), after: String::new(), ..asked.clone() })) { "without the filter" }
+                        " " a href=(without(&|other| other.filter.clear())) { "without the filter" }
                     }
                     @if !asked.q.trim().is_empty() {
-                        " " a href=(address(&Asked { q: String::new(), after: String::new(), ..asked.clone() })) { "without the words" }
+                        " " a href=(without(&|other| other.q.clear())) { "without the words" }
                     }
                     @if has_facets { " " a.jump href="#facets" { "narrow it down" } }
                 }
                 @if response.total == 0 { (nothing_found(asked)) }
                 ol { @for hit in &response.hits { (one_hit(hit, plan)) } }
                 @if let Some(next) = &response.next {
-                    a.next href=(address(&Asked { after: next.to_string(), ..asked.clone() })) { "Next page" }
+                    a.next href=(without(&|other| other.after = next.to_string())) { "Next page" }
                 }
             }
             aside #facets aria-label="facets" {
@@ -239,10 +255,22 @@ fn results(asked: &Asked, response: &SearchResponse, plan: &IndexPlan) -> Markup
     }
 }
 
+/// A number as people read it: 12 345.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push('\u{202f}');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
 fn nothing_found(asked: &Asked) -> Markup {
-    let searched = !asked.q.trim().is_empty() || !asked.filter.trim().is_empty();
     html! {
-        @if searched {
+        @if !asked.is_empty() {
             p { "Nothing matches. The last word may be unfinished, the others must be whole; a filter's text must be the whole value." }
         } @else {
             p { "Nothing is indexed yet. Every document is fetched by " code { "studio-search backfill start" } ", and each one as it changes." }
@@ -305,51 +333,30 @@ fn as_text(value: &Value) -> Option<String> {
     }
 }
 
+/// The values of a field, most frequent first; those that are chosen are told first, for they may be rare.
 fn one_facet(asked: &Asked, facet: &Facet) -> Markup {
     let most = facet.values.iter().map(|value| value.count).max().unwrap_or(1).max(1);
+    let is_chosen = |value: &Value| asked.chosen.contains(&condition(&facet.path, value));
+    let (chosen, others): (Vec<_>, Vec<_>) = facet.values.iter().partition(|value| is_chosen(&value.value));
+    let is_open = asked.chosen.iter().any(|chosen| path_of(chosen) == facet.path);
     html! {
-        section {
+        section.chosen[is_open] {
             h3 { (facet.path) }
             ul {
-                @for value in facet.values.iter().take(FACET_VALUES) {
-                    @let text = as_text(&value.value).unwrap_or_default();
+                @for value in chosen.into_iter().chain(others).take(FACET_VALUES) {
+                    @let condition = condition(&facet.path, &value.value);
+                    @let is_chosen = asked.chosen.contains(&condition);
                     li {
-                        a href=(address(&narrowed(asked, &facet.path, &value.value))) { (text) }
-                        meter min="0" max=(most) value=(value.count) {}
-                        span { (value.count) }
+                        a href=(asked.toggled(&condition).address()) aria-current=[is_chosen.then_some("true")] {
+                            span.value { (as_text(&value.value).unwrap_or_default()) }
+                            span.count { (grouped(value.count)) }
+                            meter min="0" max=(most) value=(value.count) {}
+                        }
                     }
                 }
             }
         }
     }
-}
-
-/// That a field has this value, as a filter says it.
-fn condition(path: &str, value: &Value) -> String {
-    match value {
-        Value::String(text) => {
-            format!("{path} == '{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
-        }
-        other => format!("{path} == {other}"),
-    }
-}
-
-/// The same search with one more condition.
-fn narrowed(asked: &Asked, path: &str, value: &Value) -> Asked {
-    let condition = condition(path, value);
-    let filter = match asked.filter.trim() {
-        "" => condition,
-        filter if filter.contains(&condition) => filter.to_owned(),
-        filter => format!("({filter}) AND {condition}"),
-    };
-    Asked { filter, after: String::new(), ..asked.clone() }
-}
-
-fn address(asked: &Asked) -> String {
-    let parts = [("q", &asked.q), ("filter", &asked.filter), ("sort", &asked.sort), ("after", &asked.after)];
-    let mut query = reqwest::Url::parse("http://page/").expect("an address");
-    query.query_pairs_mut().extend_pairs(parts.into_iter().filter(|(_, value)| !value.is_empty()));
-    format!("/?{}", query.query().unwrap_or_default())
 }
 
 /// A diagnostic as the terminal shows it, without colours.

@@ -12,11 +12,12 @@ use std::{
     thread,
 };
 
-use harness::load::{movie, movie_id};
 use serde::Deserialize;
 
+use crate::load::{movie, movie_id};
+
 /// Documents by their ids.
-pub(crate) type Documents = BTreeMap<String, String>;
+pub type Documents = BTreeMap<String, String>;
 
 /// What stands in a request, as far as it matters: which alias asks for which id.
 #[derive(Deserialize)]
@@ -26,40 +27,54 @@ struct Asked<'r> {
 }
 
 /// So many movies.
-pub(crate) fn documents(count: usize) -> Arc<Documents> {
+pub fn documents(count: usize) -> Arc<Documents> {
     Arc::new((0..count).map(|n| (movie_id(n), movie(n))).collect())
 }
 
 /// A gateway that lives as long as the process.
-pub(crate) struct Gateway {
-    pub(crate) url: String,
+pub struct Gateway {
+    /// Where it is.
+    pub url: String,
     answered: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
 }
 
 impl Gateway {
+    /// How many requests it has answered.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
     /// How many documents it has answered with.
-    pub(crate) fn answered(&self) -> usize {
+    pub fn answered(&self) -> usize {
         self.answered.load(Ordering::Relaxed)
     }
 }
 
+/// What was answered with.
+#[derive(Clone, Default)]
+struct Counter {
+    documents: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
+}
+
 /// Starts a gateway over these documents.
-pub(crate) fn start(documents: &Arc<Documents>) -> Gateway {
+pub fn start(documents: &Arc<Documents>) -> Gateway {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("its address");
-    let (documents, answered) = (Arc::clone(documents), Arc::<AtomicUsize>::default());
-    let counter = Arc::clone(&answered);
+    let (documents, counter) = (Arc::clone(documents), Counter::default());
+    let Counter { documents: answered, requests } = counter.clone();
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
-            let (documents, counter) = (Arc::clone(&documents), Arc::clone(&counter));
+            let (documents, counter) = (Arc::clone(&documents), counter.clone());
             thread::spawn(move || serve(&connection, &documents, &counter));
         }
     });
-    Gateway { url: format!("http://{address}/graphql"), answered }
+    Gateway { url: format!("http://{address}/graphql"), answered, requests }
 }
 
 /// Answers until the client closes the connection.
-fn serve(connection: &TcpStream, documents: &Documents, answered: &AtomicUsize) {
+fn serve(connection: &TcpStream, documents: &Documents, counter: &Counter) {
     connection.set_nodelay(true).expect("a connection");
     let (mut reader, mut writer) = (BufReader::new(connection), connection);
     let mut answer = Vec::new();
@@ -80,12 +95,13 @@ fn serve(connection: &TcpStream, documents: &Documents, answered: &AtomicUsize) 
         if writer.write_all(head.as_bytes()).and_then(|()| writer.write_all(&answer)).is_err() {
             return;
         }
-        answered.fetch_add(asked.variables.len(), Ordering::Relaxed);
+        counter.documents.fetch_add(asked.variables.len(), Ordering::Relaxed);
+        counter.requests.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 /// The body of the next request or answer of HTTP/1.1; nothing where the other side has closed.
-pub(crate) fn read_message(reader: &mut impl BufRead) -> Option<Vec<u8>> {
+pub fn read_message(reader: &mut impl BufRead) -> Option<Vec<u8>> {
     let (mut length, mut is_chunked) = (0, false);
     loop {
         let line = read_line(reader)?;
