@@ -95,6 +95,8 @@ pub enum What {
 pub enum FetchResult {
     /// The document was written.
     Written,
+    /// The index held it already, as it is known to have been acknowledged: nothing was written.
+    Unchanged,
     /// Something newer was there.
     Superseded,
     /// It is gone: a tombstone was written.

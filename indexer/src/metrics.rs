@@ -115,7 +115,7 @@ pub(crate) const OUTCOMES: [&str; 8] =
     ["answered", "unavailable", "busy", "refused", "rejected", "unauthorized", "too_large", "not_graphql"];
 
 /// What becomes of documents.
-pub(crate) const RESULTS: [&str; 5] = ["written", "superseded", "gone", "held", "rejected"];
+pub(crate) const RESULTS: [&str; 6] = ["written", "unchanged", "superseded", "gone", "held", "rejected"];
 
 /// How documents compare with the versions of their events.
 pub(crate) const VERSION_CHECKS: [&str; 3] = ["fresh", "behind", "given_up"];

@@ -125,7 +125,9 @@ fn rows(Step { at, what }: &Step) -> Vec<[String; 3]> {
                 because.as_ref().map_or_else(String::new, |because| format!(": {}", reason(because)));
             let step = match result {
                 FetchResult::Written | FetchResult::Gone | FetchResult::Superseded => "write",
-                FetchResult::Ignored | FetchResult::Held | FetchResult::Again => "end",
+                FetchResult::Unchanged | FetchResult::Ignored | FetchResult::Held | FetchResult::Again => {
+                    "end"
+                }
             };
             let end = format!("{} after {}{became}", became_of(*result), span(*took_ms));
             vec![row(at.saturating_sub(*took_ms), "fetch", begun), row(*at, step, end)]
@@ -154,6 +156,7 @@ fn asker(cause: Cause) -> &'static str {
 fn became_of(result: FetchResult) -> &'static str {
     match result {
         FetchResult::Written => "written",
+        FetchResult::Unchanged => "unchanged",
         FetchResult::Superseded => "superseded by a newer one",
         FetchResult::Gone => "a tombstone, for it is gone",
         FetchResult::Ignored => "gone, and left alone",

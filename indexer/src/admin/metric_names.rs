@@ -64,7 +64,7 @@ metrics! {
     CONCURRENCY_LIMIT = Gauge "concurrency_limit" []
         "Requests for documents that the process lets be in flight now, at most `graph.max_concurrency`; 0 while it rebuilds nothing";
     DOCUMENTS = Counter "documents" ["result"]
-        "Documents by what became of them: written, superseded (something newer was there), gone (a tombstone was written), held (failed for now), rejected (the store refuses it; held, too)";
+        "Documents by what became of them: written, unchanged (the index held it already), superseded (something newer was there), gone (a tombstone was written), held (failed for now), rejected (the store refuses it; held, too)";
     VERSION_CHECKS = Counter "version_checks" ["result"]
         "Fetched documents of sources with `version`, by how they compared with their events: fresh, behind (older, so fetched again), given_up (older after the last try: written and held)";
     VERIFICATIONS = Counter "verifications" ["result"]

@@ -37,6 +37,8 @@ pub struct Figures {
     pub fetched: u64,
     /// Documents written.
     pub written: u64,
+    /// Documents that were not written, for the index held them already.
+    pub unchanged: u64,
     /// Writes that met something newer.
     pub superseded: u64,
     /// Tombstones written.
@@ -128,6 +130,8 @@ pub struct Meter {
     pub fetched: AtomicU64,
     /// Documents written.
     pub written: AtomicU64,
+    /// Documents that were not written, for the index held them already.
+    pub unchanged: AtomicU64,
     /// Writes that met something newer.
     pub superseded: AtomicU64,
     /// Tombstones written.
@@ -218,6 +222,7 @@ impl Meter {
             requests: count(&self.requests),
             fetched: count(&self.fetched),
             written: count(&self.written),
+            unchanged: count(&self.unchanged),
             superseded: count(&self.superseded),
             gone: count(&self.gone),
             held: count(&self.held),

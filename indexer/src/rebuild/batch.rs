@@ -23,7 +23,8 @@ use super::{
     judge::{Verdict, judge},
     places::Place,
     refusals::RefusalGuard,
-    verify::{self, Interest},
+    unchanged::Unchanged,
+    verify::{Interest, note_contents},
 };
 use crate::{
     StateError,
@@ -54,6 +55,8 @@ pub struct Ticket {
     pub behind: u32,
     /// Why its content matters.
     pub interest: Interest,
+    /// Whether it is to be written, whatever the index is known to hold.
+    pub is_doubted: bool,
     /// Its content, once it is answered, where that matters.
     pub content: Option<u64>,
     /// The lane whose turn it was.
@@ -117,6 +120,8 @@ pub struct Batches {
     pub gone: Mutex<GoneGuard>,
     /// The guard against a mapping that fits no more.
     pub refusals: Mutex<RefusalGuard>,
+    /// What the index is known to hold.
+    pub unchanged: Unchanged,
     /// Counters.
     pub meter: Arc<Meter>,
 }
@@ -297,6 +302,13 @@ impl Batches {
                 written_by.push(at);
             };
             match verdict {
+                Verdict::Found { body, hold: None, .. } if self.unchanged.is_there(ticket, &body) => {
+                    completed.push((ticket.id.clone(), ticket.version));
+                    fates[at] = Fate::Searchable;
+                    results[at] = FetchResult::Unchanged;
+                    Meter::add(&self.meter.unchanged, 1);
+                    self.meter.metrics.documents("unchanged", 1);
+                }
                 Verdict::Found { body, missing, hold: cause } => {
                     document(Some(body), missing);
                     match cause {
@@ -326,7 +338,8 @@ impl Batches {
             }
         }
         let mut store = Ok(());
-        let outcomes = match self.keep(documents, deadline).await {
+        let is_live = tickets.first().is_some_and(|ticket| ticket.lane == Lane::Live);
+        let outcomes = match self.keep(documents, is_live, deadline).await {
             Err(error) if error.is_of_a_server() => {
                 let outcomes = vec![Outcome::Again(error.to_string()); written_by.len()];
                 store = Err(error);
@@ -413,10 +426,19 @@ impl Batches {
     /// Notes what documents begin to match, appends them to their log and writes them to the index. What is not acknowledged by
     /// the deadline is given up, its fate unknown: by then someone may count on this fetch being over.
     #[tracing::instrument(name = "write", skip_all, fields(documents = documents.len()))]
-    async fn keep(&self, documents: Vec<Document>, deadline: Deadline) -> Result<Vec<Outcome>, StateError> {
+    async fn keep(
+        &self,
+        documents: Vec<Document>,
+        is_live: bool,
+        deadline: Deadline,
+    ) -> Result<Vec<Outcome>, StateError> {
         let noting = self.saved.note(&*self.store, &documents);
         tokio::time::timeout_at(deadline.at, noting).await.unwrap_or_else(|_| Err(late()))?;
-        self.append_and_write(&self.plan.fetch.query_hash, &*self.store, documents, deadline.at).await
+        let sent = self.unchanged.send(&documents, is_live);
+        let (query, store) = (&self.plan.fetch.query_hash, &*self.store);
+        let outcomes = self.append_and_write(query, store, documents, deadline.at).await?;
+        self.unchanged.acknowledge(sent, &outcomes);
+        Ok(outcomes)
     }
 
     /// Appends documents of a query to their log and writes them; until then, or their fate is unknown.
@@ -447,18 +469,6 @@ impl Batches {
 struct Settled {
     fates: Vec<Fate>,
     store: Result<(), StateError>,
-}
-
-/// Notes what will be written, where a later answer may be compared with it.
-fn note_contents(tickets: &mut [Ticket], verdicts: &[Verdict]) {
-    for (ticket, verdict) in tickets.iter_mut().zip(verdicts) {
-        ticket.content = match verdict {
-            _ if ticket.interest == Interest::None => None,
-            Verdict::Found { body, .. } => Some(verify::content(Some(body))),
-            Verdict::Gone => Some(verify::content(None)),
-            _ => None,
-        };
-    }
 }
 
 /// What was not acknowledged in time, its fate unknown.

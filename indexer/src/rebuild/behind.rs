@@ -149,8 +149,9 @@ mod tests {
             let version = DocumentVersion::from_stored(1);
             let (interest, content) = (Interest::None, None);
             let (id, lane) = (id(1), Lane::Live);
+            let (deleted, is_doubted) = (false, false);
             let ticket =
-                Ticket { id, fetch: 1, version, deleted: false, lane, wants, behind, interest, content };
+                Ticket { id, fetch: 1, version, deleted, lane, wants, behind, interest, is_doubted, content };
             weigh(&plan, &ticket, verdict, &metrics)
         };
         assert_eq!(weighed(wants(7), 0, found(7)), found(7));

@@ -24,6 +24,7 @@ pub const REFETCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What an entry needs to be completed, without its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Waiting {
     /// The lane to complete it in.
     pub lane: Lane,
@@ -39,6 +40,8 @@ pub struct Waiting {
     pub deleted: bool,
     /// Whether it is of a live event that told no version, so that nobody can say whether an answer is as new.
     pub is_unversioned: bool,
+    /// Whether somebody asked for it who may not believe what the index holds: anybody but an event.
+    pub is_doubted: bool,
 }
 
 /// Ids that are to be fetched together. `alone` batches hold one id each.
@@ -149,6 +152,7 @@ impl Coalescer {
             is_of_backfill,
             deleted,
             is_unversioned,
+            is_doubted: !matches!(cause, Cause::Event | Cause::Lookup | Cause::Verification),
         });
         let turn = Turn { lane, alone: false };
         match slot.phase {

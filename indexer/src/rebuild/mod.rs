@@ -20,6 +20,7 @@ pub mod progress;
 mod recent;
 pub mod refusals;
 mod throttle;
+pub mod unchanged;
 mod verify;
 
 pub(crate) use self::places::BEHIND_BYTES;
@@ -321,8 +322,20 @@ impl Rebuild {
                     let deleted = self.coalescer.running(&id).iter().any(|entry| entry.deleted);
                     let (wants, behind) = self.coalescer.wanted(&id);
                     let interest = self.verifier.interest(&id, self.coalescer.running(&id));
+                    let is_doubted = self.coalescer.running(&id).iter().any(|entry| entry.is_doubted);
                     let lane = batch.lane;
-                    Ticket { id, fetch, version, deleted, lane, wants, behind, interest, content: None }
+                    Ticket {
+                        id,
+                        fetch,
+                        version,
+                        deleted,
+                        lane,
+                        wants,
+                        behind,
+                        interest,
+                        is_doubted,
+                        content: None,
+                    }
                 })
                 .collect();
             let (batches, place) = (Arc::clone(&self.batches), self.places.take());

@@ -22,7 +22,9 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Rebuild, RebuildError, Signals, batch::Batches, fetches::Fetches, gone::GoneGuard};
+use super::{
+    Rebuild, RebuildError, Signals, batch::Batches, fetches::Fetches, gone::GoneGuard, unchanged::Unchanged,
+};
 use crate::{
     ambient::simulated,
     graph::{Graph, GraphError, GraphRequest, request::DocumentRequests},
@@ -161,6 +163,7 @@ impl Bench {
             fetches: Arc::new(fetches),
             gone: Mutex::new(GoneGuard::new(1.0)),
             refusals: Mutex::default(),
+            unchanged: Unchanged::of(1),
             meter: Arc::clone(&meter),
         };
         let signals = Signals::default();

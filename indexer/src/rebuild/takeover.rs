@@ -20,7 +20,9 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Rebuild, RebuildError, Signals, batch::Batches, fetches::Fetches, gone::GoneGuard};
+use super::{
+    Rebuild, RebuildError, Signals, batch::Batches, fetches::Fetches, gone::GoneGuard, unchanged::Unchanged,
+};
 use crate::{
     StateError,
     graph::{Graph, GraphError, GraphRequest, request::DocumentRequests},
@@ -208,6 +210,7 @@ impl World {
             fetches: Arc::new(fetches),
             gone: Mutex::new(GoneGuard::new(1.0)),
             refusals: Mutex::default(),
+            unchanged: Unchanged::of(1),
             meter,
         };
         let (signals, log) = (Signals::default(), Arc::new(self.log.clone()));

@@ -12,7 +12,9 @@ use search::StoredDocument;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Rebuild, RebuildError, Signals, batch::Batches, fetches::Fetches, gone::GoneGuard};
+use super::{
+    Rebuild, RebuildError, Signals, batch::Batches, fetches::Fetches, gone::GoneGuard, unchanged::Unchanged,
+};
 use crate::{
     Index, StateError,
     endpoints::Place,
@@ -160,6 +162,7 @@ async fn running(script: impl IntoIterator<Item = Act>, give_up_after: Option<u3
         tenure,
         gone: Mutex::new(GoneGuard::new(1.0)),
         refusals: Mutex::default(),
+        unchanged: Unchanged::of(1),
         meter: Arc::clone(&meter),
     };
     let entries =

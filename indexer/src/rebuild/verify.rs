@@ -13,7 +13,7 @@ use std::{
 use plan::DocumentId;
 use tokio::time::Instant;
 
-use super::coalescer::Waiting;
+use super::{batch::Ticket, coalescer::Waiting, judge::Verdict};
 
 /// Of so many documents one is verified while none differs: less than two requests in a hundred.
 const RAREST: u32 = 64;
@@ -48,6 +48,18 @@ pub enum Interest {
     Deletion,
     /// It is being verified.
     Verification,
+}
+
+/// Notes what will be written, where a later answer may be compared with it.
+pub(super) fn note_contents(tickets: &mut [Ticket], verdicts: &[Verdict]) {
+    for (ticket, verdict) in tickets.iter_mut().zip(verdicts) {
+        ticket.content = match verdict {
+            _ if ticket.interest == Interest::None => None,
+            Verdict::Found { body, .. } => Some(content(Some(body))),
+            Verdict::Gone => Some(content(None)),
+            _ => None,
+        };
+    }
 }
 
 /// Chooses what is verified, and learns from what it finds.

@@ -23,7 +23,7 @@ use crate::{
     heartbeat::{self, waiting},
     ledger::IndexState,
     log::{Lane, Ownership, Tenure},
-    rebuild::{Rebuild, Signals, batch::Batches, beside::Beside, gone::GoneGuard},
+    rebuild::{Rebuild, Signals, batch::Batches, beside::Beside, gone::GoneGuard, unchanged::Unchanged},
     route::{lookup::Lookup, run::FanOutRuns},
     saved::{Watch, posting::Posting},
     tasks::joined,
@@ -192,6 +192,7 @@ impl Rebuilding {
             fetches: Arc::clone(fetches),
             gone: Mutex::new(GoneGuard::new(index.plan.errors.max_gone)),
             refusals: Mutex::default(),
+            unchanged: Unchanged::of(index.live.len()),
             meter: Arc::clone(meter),
         }
     }

@@ -30,13 +30,19 @@ pub(super) enum Mutant {
     NativeDelete,
     /// A null is a deletion, whatever error came with it.
     DeleteOnError,
+    /// What is sent as it was sent last is not sent, whether that was acknowledged or not.
+    SkipAsSent,
+    /// What was acknowledged is not sent again, whoever has written since.
+    SkipAcrossEpochs,
     /// What another index version than the searched one takes is there only later.
     CopyLater,
 }
 
 impl Mutant {
     /// All of them.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 14] = [
+        Self::SkipAsSent,
+        Self::SkipAcrossEpochs,
         Self::CopyLater,
         Self::NoBarrier,
         Self::RefreshFirst,

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     Endpoints,
     endpoints::{GraphEndpoint, Place},
-    ledger::{BackfillIds, Ledger as _},
+    ledger::{BackfillIds, Ledger as _, figures::Meter},
     log::ReindexLog as _,
     run::{Process, RunEnd, RunError, RunOptions},
 };
@@ -68,6 +68,8 @@ pub(super) struct Nature {
     sources_revoked: CancellationToken,
     /// When the group looks who is there.
     rebalance_at: Option<Instant>,
+    /// What each process that ever was has counted.
+    meters: Vec<Arc<Meter>>,
     /// When a process comes in the place of one that died.
     births: Vec<Instant>,
     /// How often processes die, sleep and rebalance.
@@ -83,6 +85,7 @@ impl Nature {
             sources_revoked: CancellationToken::new(),
             rebalance_at: None,
             births: Vec::new(),
+            meters: Vec::new(),
             unrest: world.dice.one_of(&[0.0, 0.0, 0.3, 1.0]),
             swaps: Swaps::new(&world),
             world,
@@ -110,9 +113,11 @@ impl Nature {
             nature.what_is_due().await;
             nature.no_rule_is_broken().await?;
         }
-        let world = Arc::clone(&nature.world);
+        let (world, meters) = (Arc::clone(&nature.world), nature.meters.clone());
         nature.end().await?;
         let mut figures = world.witness().figures;
+        let unchanged = |meter: &Arc<Meter>| meter.figures("", 0, [0; 2]).unchanged;
+        figures.unchanged = meters.iter().map(unchanged).sum();
         figures.fan_outs = world.ledger.fan_out_runs();
         Ok(figures)
     }
@@ -161,7 +166,8 @@ impl Nature {
                     Some(truth.put_movie(dice.one_of(&MOVIES), director))
                 }
                 6 => truth.remove_movie(dice.one_of(&MOVIES)),
-                7..13 => Some(truth.put_person(dice.one_of(&PEOPLE))),
+                7..10 => truth.tell_movie(dice.one_of(&MOVIES), dice.says(0.6)),
+                10..13 => Some(truth.put_person(dice.one_of(&PEOPLE))),
                 13..16 => Some(truth.put_production(dice.one_of(&PRODUCTIONS), dice.one_of(&MOVIES))),
                 16 => truth.remove_production(dice.one_of(&PRODUCTIONS)),
                 _ => {
@@ -299,6 +305,7 @@ impl Nature {
         let process =
             Process::new(index, endpoints(), Arc::new(Gateway(Arc::clone(world)))).expect("a process");
         let freezer = process.heartbeats.freezer.clone();
+        self.meters.push(Arc::clone(&process.meter));
         let stop = CancellationToken::new();
         let running = process.run(RunOptions::default(), stop.clone());
         let task = tokio::spawn(freezer.clone().gate(running));

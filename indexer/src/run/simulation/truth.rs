@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-/// The rows of all subgraphs. Titles, names and states are numbers that are never used twice, so that old ones show.
+/// The rows of all subgraphs. Titles, names and states are numbers that are never used twice, so that old ones show; but a movie may
+/// be given back what it was before.
 #[derive(Debug, Default)]
 pub(super) struct Truth {
     movies: BTreeMap<String, Movie>,
+    /// What each movie was before its last change.
+    earlier: BTreeMap<String, Movie>,
     people: BTreeMap<String, u64>,
     productions: BTreeMap<String, Production>,
     talents: BTreeMap<String, Talent>,
@@ -58,9 +61,23 @@ impl Truth {
     /// Creates a movie, or gives it another title and director.
     pub(super) fn put_movie(&mut self, id: &str, director: Option<&str>) -> Told {
         let movie = Movie { title: self.number(), director: director.map(str::to_owned) };
-        let before = self.movies.insert(id.to_owned(), movie);
+        self.change_movie(id, movie)
+    }
+
+    fn change_movie(&mut self, id: &str, movie: Movie) -> Told {
         let row = json!({"id": id});
-        told("movies", id, &before.map_or(Value::Null, |_| row.clone()), &row)
+        let before = self.movies.insert(id.to_owned(), movie);
+        let told = told("movies", id, &before.as_ref().map_or(Value::Null, |_| row.clone()), &row);
+        self.earlier.extend(before.map(|before| (id.to_owned(), before)));
+        told
+    }
+
+    /// Tells of a movie, if it is there: as it is, or as it was before its last change and is again from now on.
+    pub(super) fn tell_movie(&mut self, id: &str, is_taken_back: bool) -> Option<Told> {
+        let movie = self.movies.get(id)?;
+        let earlier = self.earlier.get(id).filter(|_| is_taken_back);
+        let movie = earlier.unwrap_or(movie).clone();
+        Some(self.change_movie(id, movie))
     }
 
     /// Deletes a movie, if it is there.

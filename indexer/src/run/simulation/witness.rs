@@ -38,6 +38,8 @@ pub(super) struct Figures {
     pub events: usize,
     pub fetches: usize,
     pub written: usize,
+    /// Documents that the index held already.
+    pub unchanged: u64,
     pub superseded: usize,
     pub fenced: usize,
     pub held: usize,
@@ -56,6 +58,7 @@ impl std::ops::AddAssign for Figures {
         self.events += other.events;
         self.fetches += other.fetches;
         self.written += other.written;
+        self.unchanged += other.unchanged;
         self.superseded += other.superseded;
         self.fenced += other.fenced;
         self.held += other.held;

@@ -147,6 +147,8 @@ pub(crate) struct SimulatedVersion {
     skew: i64,
     /// For the mutant that looks up once: whether the next lookup is a second one.
     is_second: Arc<Mutex<Vec<Vec<DocumentId>>>>,
+    /// For the mutants that skip: the content of each document that was sent last.
+    sent: Arc<Mutex<BTreeMap<DocumentId, Option<String>>>>,
 }
 
 /// What becomes of a write on its way.
@@ -162,7 +164,7 @@ enum Fate {
 
 impl SimulatedVersion {
     pub(in super::super) fn new(world: &Arc<World>, number: u32, skew: i64) -> Self {
-        Self { world: Arc::clone(world), number, skew, is_second: Arc::default() }
+        Self { world: Arc::clone(world), number, skew, is_second: Arc::default(), sent: Arc::default() }
     }
 
     /// Makes every write visible to searches.
@@ -237,6 +239,27 @@ impl SimulatedVersion {
         if self.world.is_shared { answer(tokio::spawn(written)).await } else { written.await }
     }
 
+    /// Sends what differs from what was sent last, by the rule of a mutant.
+    async fn skip_or_send(&self, documents: Vec<Document>) -> Result<Vec<Outcome>, StateError> {
+        let sent = || self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = |document: &Document| sent().get(&document.id) == Some(&document.body);
+        let known: Vec<bool> = documents.iter().map(is_known).collect();
+        let new =
+            documents.into_iter().zip(&known).filter(|(_, known)| !**known).map(|(document, _)| document);
+        let new: Vec<Document> = new.collect();
+        let outcomes = if new.is_empty() { Ok(Vec::new()) } else { self.send(new.clone()).await };
+        for (at, document) in new.into_iter().enumerate() {
+            let is_acknowledged = matches!(&outcomes, Ok(outcomes) if outcomes[at] == Outcome::Written);
+            sent().remove(&document.id);
+            if is_acknowledged || self.world.mutant == Some(Mutant::SkipAsSent) {
+                sent().insert(document.id, document.body);
+            }
+        }
+        let mut outcomes = outcomes?.into_iter();
+        let outcome = |known| if known { Outcome::Written } else { outcomes.next().expect("one for each") };
+        Ok(known.into_iter().map(outcome).collect())
+    }
+
     fn is_second_lookup(&self, keys: &[DocumentId]) -> bool {
         let mut first = self.is_second.lock().unwrap_or_else(PoisonError::into_inner);
         let known = first.iter().position(|known| known == keys);
@@ -256,6 +279,9 @@ impl Store for SimulatedVersion {
             documents.iter().for_each(|document| witness.writing(&document.id, document.version));
         }
         let ids: Vec<DocumentId> = documents.iter().map(|document| document.id.clone()).collect();
+        if let Some(Mutant::SkipAsSent | Mutant::SkipAcrossEpochs) = self.world.mutant {
+            return self.skip_or_send(documents).await;
+        }
         loop {
             let sent = self.send(documents.clone()).await;
             let is_whole =
