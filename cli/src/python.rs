@@ -89,8 +89,14 @@ fn search(
 }
 
 #[pyfunction]
-#[pyo3(signature = (path, *, ids = None, follow = false))]
-fn backfill(py: Python<'_>, path: PathBuf, ids: Option<Vec<String>>, follow: bool) -> PyResult<Py<PyAny>> {
+#[pyo3(signature = (path, *, ids = None, follow = false, into_new_version = false))]
+fn backfill(
+    py: Python<'_>,
+    path: PathBuf,
+    ids: Option<Vec<String>>,
+    follow: bool,
+    into_new_version: bool,
+) -> PyResult<Py<PyAny>> {
     let ids = ids.unwrap_or_default();
     ask(
         py,
@@ -101,6 +107,7 @@ fn backfill(py: Python<'_>, path: PathBuf, ids: Option<Vec<String>>, follow: boo
             now: false,
             rate: None,
             follow,
+            into_new_version,
             estimate: false,
             sample: 100,
         }),

@@ -100,8 +100,11 @@ def search(
 ) -> SearchAnswer:
     """Search the index. ``after`` is ``next`` of the answer before."""
 
-def backfill(path: Path, *, ids: Sequence[str] | None = None, follow: bool = False) -> Mapping[str, Any]:
-    """Record a backfill, which a running ``studio-search run`` does; ``follow`` waits for its end."""
+def backfill(
+    path: Path, *, ids: Sequence[str] | None = None, follow: bool = False, into_new_version: bool = False
+) -> Mapping[str, Any]:
+    """Record a backfill, which a running ``studio-search run`` does; ``follow`` waits for its end, ``into_new_version`` fills the
+    index version that ``provision`` made for another query."""
 
 def status(path: Path) -> Mapping[str, Any]:
     """Say how the index is doing."""
