@@ -15,6 +15,7 @@ mod documentation;
 mod engines;
 mod failures;
 mod generated;
+mod hostile;
 mod init;
 mod judged;
 mod kafka_client;
