@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use harness::{
     folder::{Folder, assert_equal},
+    graph::RealGraph,
     servers::{Rest, elasticsearch, opensearch, opensearch_2},
 };
 use serde_json::{Value, json};
@@ -13,21 +14,20 @@ const SETTLES: Duration = Duration::from_mins(4);
 
 #[test]
 fn the_index_follows_the_graph_on_elasticsearch() {
-    follows(elasticsearch(), "elasticsearch", "followed");
+    follows(elasticsearch(), "elasticsearch", "followed", Folder::with_graph());
 }
 
 #[test]
 fn the_index_follows_the_graph_on_opensearch() {
-    follows(opensearch(), "opensearch", "followed");
+    follows(opensearch(), "opensearch", "followed", Folder::with_movies(800));
 }
 
 #[test]
 fn the_index_follows_the_graph_on_the_older_opensearch() {
-    follows(opensearch_2(), "opensearch", "followed");
+    follows(opensearch_2(), "opensearch", "followed", Folder::with_movies(800));
 }
 
-fn follows(server: &Rest, kind: &str, name: &str) {
-    let (folder, graph) = Folder::with_graph();
+fn follows(server: &Rest, kind: &str, name: &str, (folder, graph): (Folder, RealGraph)) {
     folder.keep_on(kind, &server.url, name);
     let planned = folder.json(&["plan", "index.yaml"]);
     assert_eq!(actions(&planned), ["add"; 6], "{planned:#}");

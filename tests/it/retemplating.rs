@@ -19,6 +19,9 @@ use serde_json::{Value, json};
 
 use crate::versions::{exported, is_ready, moved, refused, search_once, the_alias_is_at, versions};
 
+/// Enough that a backfill of them takes some seconds.
+const MOVIES: usize = 800;
+
 /// Generous, for two shared cores: what takes this long has stopped.
 const SETTLES: Duration = Duration::from_mins(4);
 
@@ -32,13 +35,13 @@ const CREW: &str =
 
 #[test]
 fn a_changed_query_is_served_while_run_goes_on() {
-    let (folder, graph) = Folder::with_graph();
+    let (folder, graph) = Folder::with_movies(MOVIES);
     changes_its_query(&folder, &graph, Duration::ZERO);
 }
 
 #[test]
 fn a_changed_query_is_served_on_elasticsearch() {
-    let (folder, graph) = Folder::with_graph();
+    let (folder, graph) = Folder::with_movies(MOVIES);
     folder.keep_on("elasticsearch", &elasticsearch().url, "retemplated");
     changes_its_query(&folder, &graph, REFRESH);
     the_alias_is_at(elasticsearch(), "retemplated", "retemplated-000002");
@@ -46,7 +49,7 @@ fn a_changed_query_is_served_on_elasticsearch() {
 
 #[test]
 fn a_changed_query_is_served_on_opensearch() {
-    let (folder, graph) = Folder::with_graph();
+    let (folder, graph) = Folder::with_movies(MOVIES);
     folder.keep_on("opensearch", &opensearch().url, "retemplated");
     changes_its_query(&folder, &graph, REFRESH);
     the_alias_is_at(opensearch(), "retemplated", "retemplated-000002");
@@ -87,7 +90,7 @@ fn changes_its_query(folder: &Folder, graph: &RealGraph, visible: Duration) {
 /// Two processes over Kafka: the documents of the other query are in a log of their own; one process is killed on the way.
 #[test]
 fn processes_that_share_an_index_fetch_both_queries() {
-    let (folder, graph) = Folder::with_graph();
+    let (folder, graph) = Folder::with_movies(MOVIES);
     let name = "shared-queries";
     folder.keep_on("elasticsearch", &elasticsearch().url, name);
     let _stream = folder.share_over(kafka(), Some(registry()), name);
@@ -130,7 +133,7 @@ fn processes_that_share_an_index_fetch_both_queries() {
 /// `--watch-config` provisions what compiles, tells what doesn't, and never promotes.
 #[test]
 fn a_run_follows_its_files() {
-    let (folder, graph) = Folder::with_graph();
+    let (folder, graph) = Folder::with_movies(MOVIES);
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     let run = folder.run_with(&["--watch-config"]);
     folder.backfills_within(SETTLES, &graph);
@@ -232,7 +235,7 @@ fn under_writes(
         scope.spawn(|| {
             let mut seen = VecDeque::new();
             while !is_over.load(Ordering::Relaxed) {
-                search_once(folder, &mut seen, visible);
+                search_once(folder, MOVIES, &mut seen, visible);
                 searches.fetch_add(1, Ordering::Relaxed);
             }
         });

@@ -301,7 +301,7 @@ fn swaps_under_writes(folder: &Folder, graph: &RealGraph, count: usize, visible:
         scope.spawn(|| {
             let mut seen = VecDeque::new();
             while !is_over.load(Ordering::Relaxed) {
-                search_once(folder, &mut seen, visible);
+                search_once(folder, MOVIES, &mut seen, visible);
                 searches.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -343,10 +343,15 @@ fn swaps_under_writes(folder: &Folder, graph: &RealGraph, count: usize, visible:
 }
 
 /// One search: every movie is there once, and the one that changes is no older than it was seen before.
-pub(super) fn search_once(folder: &Folder, seen: &mut VecDeque<(Instant, u64)>, visible: Duration) {
+pub(super) fn search_once(
+    folder: &Folder,
+    movies: usize,
+    seen: &mut VecDeque<(Instant, u64)>,
+    visible: Duration,
+) {
     let asked = Instant::now();
     let found = folder.json(&["search", "index.yaml", "--sort", "popularity:desc", "-n", "1"]);
-    assert_eq!(found["total"], MOVIES, "a gap, or a double");
+    assert_eq!(found["total"], movies, "a gap, or a double");
     let first = &found["hits"][0];
     let popularity = first["document"]["popularity"].as_u64().expect("a number");
     let before = seen.iter().rev().find(|(at, _)| *at + visible <= asked).map_or(0, |(_, value)| *value);

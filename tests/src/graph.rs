@@ -40,7 +40,15 @@ impl RealGraph {
         Self::start_with(events, &[])
     }
 
-    /// As [`RealGraph::start`], with only so many of the movies, and a way to each subgraph that can be broken.
+    /// As [`RealGraph::start`], with only so many of the movies.
+    pub fn start_small(events: &Path, movies: usize) -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        write_first(movies, data.path());
+        // The data are read before the graph says that it is there.
+        Self::start_with(events, &["--data".to_owned(), data.path().display().to_string()])
+    }
+
+    /// As [`RealGraph::start_small`], with a way to each subgraph that can be broken.
     pub fn start_linked(events: &Path, movies: usize) -> (Self, BTreeMap<&'static str, Link>) {
         let data = tempfile::tempdir().expect("a temporary folder");
         write_first(movies, data.path());
