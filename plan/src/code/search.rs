@@ -28,8 +28,8 @@ super::codes! {
         "`fields:` says `index: false` for this field or for an object around it. The document carries it, but it can't be \
          searched, filtered, sorted or counted.";
     SS708 "the filter is too large"
-        "A filter has at most 64 KiB of text, 64 levels of nesting and 10,000 values in its lists; a `LIKE` pattern has at most \
-         1,000 characters. A longer list of ids is better asked for in several searches.";
+        "A filter has at most 64 KiB of text, 64 levels of nesting, 1,000 comparisons and 10,000 values in its lists; a `LIKE` \
+         pattern has at most 1,000 characters. A longer list of ids is better asked for in several searches.";
     SS709 "the filter names no part of a record"
         "A source's `where` reads the record, not the document. Its paths start with `key`, `value`, `headers` or `row`: \
          `row.kind != 'TEST'`.";

@@ -54,6 +54,10 @@ pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 /// Parentheses, `NOT` and `path[...]` inside of each other. The readers recurse; a deeper tree could exhaust a thread's stack.
 pub const MAX_DEPTH: usize = 64;
 
+/// Comparisons in the whole filter; each value of `ALL [...]` is one. Of 3,000 that are joined by `OR` a statement of SQLite's takes
+/// 300 MB, and OpenSearch takes 1,024 clauses (`indices.query.bool.max_clause_count`).
+pub const MAX_CLAUSES: usize = 1_000;
+
 /// Values in all lists together. SQLite takes 32,766 parameters in one statement, Elasticsearch 65,536 terms.
 pub const MAX_LIST_VALUES: usize = 10_000;
 

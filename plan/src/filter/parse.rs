@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{
-    MAX_DEPTH, MAX_LIST_VALUES, MAX_PATTERN_CHARS, MAX_TEXT_BYTES,
+    MAX_CLAUSES, MAX_DEPTH, MAX_LIST_VALUES, MAX_PATTERN_CHARS, MAX_TEXT_BYTES,
     ast::{Circle, Expr, Filter, Literal, LiteralValue, Operator, OperatorKind, Order, Path, Segment},
     lex::{self, LexError, Token, TokenKind},
     pattern::Pattern,
@@ -20,7 +20,7 @@ pub fn parse(source: &Arc<SourceText>) -> Result<Filter, Diagnostic> {
         return Err(Diagnostic::error(codes::SS708, message).at(source, 0..0).help(SMALLER));
     }
     let tokens = lex::tokens(&source.text).map_err(|error| lex_diagnostic(source, error))?;
-    let mut parser = Parser { source, tokens, next: 0, depth: 0, list_values: 0 };
+    let mut parser = Parser { source, tokens, next: 0, depth: 0, clauses: 0, list_values: 0 };
     let root = parser.any_of()?;
     match parser.peek() {
         TokenKind::End => Ok(Filter { source: Arc::clone(source), root }),
@@ -42,6 +42,7 @@ struct Parser<'s> {
     tokens: Vec<Token>,
     next: usize,
     depth: usize,
+    clauses: usize,
     list_values: usize,
 }
 
@@ -88,6 +89,12 @@ impl Parser<'_> {
             });
         }
         let operator = self.operator(&path)?;
+        self.clauses += if let OperatorKind::All(values) = &operator.kind { values.len() } else { 1 };
+        if self.clauses > MAX_CLAUSES {
+            let message = format!("the filter compares more than {MAX_CLAUSES} times");
+            let help = "ask for several values of one field with IN [...], or in several searches";
+            return Err(self.error_at(codes::SS708, message, self.last_span()).help(help));
+        }
         Ok(Expr::Test(path, operator))
     }
 

@@ -84,9 +84,9 @@ fn filters_at_their_limits_are_answered() {
     };
     let cases = [
         ("10,000 values", format!("budget IN [{}]", values.join(",")), 100),
-        ("a chain of OR", chain("budget == 1", " OR ", 4_000), 1),
-        ("a chain of AND", chain("NOT budget < 5", " AND ", 3_000), 95),
-        ("a chain of constants", chain("true", " AND ", 9_000), 100),
+        ("a chain of OR", chain("budget == 1", " OR ", 1_000), 1),
+        ("a chain of AND", chain("NOT budget < 5", " AND ", 1_000), 95),
+        ("a chain of constants", chain("true", " AND ", 7_000), 100),
         (
             "a chain of constants in a binding",
             format!("actors[{} AND role == 'STAR']", chain("true", " AND ", 7_000)),
