@@ -274,7 +274,14 @@ impl Watch {
     /// What an error means, told by its cause where that is known: a wrong password looks like a timeout to who waits.
     pub(super) fn explained(&self, error: &KafkaError) -> Trouble {
         let trouble = self.cluster.trouble(error);
-        if trouble.meaning == Meaning::Passing { self.trouble().unwrap_or(trouble) } else { trouble }
+        if trouble.meaning != Meaning::Passing {
+            return trouble;
+        }
+        let failed = || {
+            let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            failure.map(|reason| self.cluster.told(Meaning::Passing, &reason))
+        };
+        self.trouble().or_else(failed).unwrap_or(trouble)
     }
 }
 
