@@ -10,7 +10,7 @@ const SETTLES: Duration = Duration::from_mins(2);
 
 #[test]
 fn changes_in_every_subgraph_reach_the_index() {
-    let (folder, graph) = Folder::with_graph();
+    let (folder, graph) = Folder::with_movies(800);
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     let run = folder.run();
     let before = folder.backfills_within(SETTLES, &graph);

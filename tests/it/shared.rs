@@ -16,7 +16,7 @@ const SETTLES: Duration = Duration::from_mins(4);
 
 #[test]
 fn one_process_follows_the_graph_over_kafka() {
-    let (folder, graph) = Folder::with_graph();
+    let (folder, graph) = Folder::with_movies(800);
     folder.keep_on("elasticsearch", &elasticsearch().url, "shared-one");
     let _stream = folder.share_over(kafka(), Some(registry()), "shared-one");
     folder.succeed(&["provision", "index.yaml", "--yes"]);
@@ -29,7 +29,7 @@ fn one_process_follows_the_graph_over_kafka() {
     folder.settles_within(SETTLES);
     let before = folder.exported();
     assert_equal(&before, &graph.documents(), &folder.log());
-    assert_eq!(before.len(), 3_201);
+    assert_eq!(before.len(), 800);
 
     graph.post("/edit/movies/m7", &json!({"title": "Seventh \"Heaven\""}));
     graph.post("/edit/productions/p9", &json!({"status": "IN_PHOTOGRAPHY"}));
@@ -71,7 +71,7 @@ fn logged_documents(folder: &Folder, registry: &Rest, name: &str) -> BTreeMap<St
 /// The broker is killed and comes back, and then the index is read-only for a while: what happens meanwhile is indexed after.
 #[test]
 fn servers_that_go_and_come_back_are_waited_for() {
-    let (folder, graph) = Folder::with_graph();
+    let (folder, graph) = Folder::with_movies(1_600);
     let graph = Arc::new(graph);
     let (name, broker) = ("shared-faults", kafka_of_its_own());
     folder.keep_on("elasticsearch", &elasticsearch().url, name);

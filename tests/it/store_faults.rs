@@ -241,7 +241,7 @@ fn held(folder: &Folder) -> Vec<Value> {
 /// held with the reason, thousands beside them are indexed.
 #[test]
 fn every_item_of_a_bulk_has_its_own_fate() {
-    let (folder, graph) = Folder::with_graph();
+    let (folder, graph) = Folder::with_movies(1_600);
     let name = "faults-items";
     let busy = Busy::before(elasticsearch(), &format!("{name}-000001"));
     folder.keep_on("elasticsearch", &busy.url, name);
