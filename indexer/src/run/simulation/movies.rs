@@ -1,4 +1,4 @@
-//! The plan of the simulated index: movies whose parts four subgraphs own, with every kind of edge.
+//! The plans of the simulated index: movies whose parts four subgraphs own, with every kind of edge, by one query and by a shorter one.
 
 use plan::IndexPlan;
 use serde_json::{Value, json};
@@ -12,6 +12,35 @@ pub(super) const TIMEOUT_MS: u64 = 1_000;
 /// Partitions of either lane.
 pub(super) const PARTITIONS: usize = 4;
 
+/// The operation of the query that asks for everything.
+const WHOLE: &str = "MovieIndex";
+
+/// The operation of the query that doesn't ask for productions.
+pub(super) const SHORT: &str = "ShortMovieIndex";
+
+/// Whether an operation asks for documents.
+pub(super) fn is_of_documents(operation: &str) -> bool {
+    operation == WHOLE || operation == SHORT
+}
+
+/// The plan of the query that doesn't ask for productions, and needs nobody to tell of them.
+pub(super) fn short(plan: &IndexPlan) -> IndexPlan {
+    let mut short = plan.clone();
+    short.fetch.operation_name = SHORT.to_owned();
+    short.fetch.query_hash = "fedcba9876543210".to_owned();
+    short.fields.0.retain(|field| field.path != "production");
+    short.sources.retain(|source| source.name != "productions");
+    short
+}
+
+/// What the documents of a plan show of a movie.
+pub(super) fn shown_by(plan: &IndexPlan, mut movie: Value) -> Value {
+    if plan.fetch.operation_name == SHORT {
+        movie.as_object_mut().expect("an object").remove("production");
+    }
+    movie
+}
+
 /// Movies name their directors themselves. A production names its movie. Talents know where they act, and only the graph
 /// can be asked for it.
 pub(super) fn plan(deadline_ms: u64, max_fanout: u64) -> IndexPlan {
@@ -21,7 +50,7 @@ pub(super) fn plan(deadline_ms: u64, max_fanout: u64) -> IndexPlan {
         "format": 1, "name": "movies", "entity": "Movie",
         "key": {"field": "movieId", "path": "movieId", "kind": "string"},
         "fetch": {
-            "operation_name": "MovieIndex", "query_hash": "0123456789abcdef",
+            "operation_name": WHOLE, "query_hash": "0123456789abcdef",
             "query": "query MovieIndex($id: ID!) { movie(movieId: $id) { movieId } }",
             "mode": {"mode": "alias", "variable_type": "ID!", "other_variables": "", "variable": "id", "root_key": "movie",
                 "root": ["movie(movieId: $id", ") { ...F }"], "fragments": "fragment F on Movie { movieId }"},

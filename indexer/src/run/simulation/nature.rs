@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     freezer::Freezer,
+    movies::shown_by,
     seat::{Giver, Seat, SourceShare},
     servers::{gateway::Gateway, log::TenureClient},
     truth::Told,
@@ -39,6 +40,9 @@ const LULL: Duration = Duration::from_secs(8);
 
 /// How long everything may take to become true once all is well.
 const PATIENCE: Duration = Duration::from_mins(10);
+
+/// When somebody looks again whether a version waits for a backfill.
+const REFILL: Duration = Duration::from_mins(1);
 
 const MOVIES: [&str; 6] = ["m0", "m1", "m2", "m3", "m4", "m5"];
 const PEOPLE: [&str; 3] = ["p0", "p1", "p2"];
@@ -104,10 +108,17 @@ impl Nature {
             nature.no_rule_is_broken().await?;
         }
         nature.heal();
+        nature.swaps.fill().await;
         let healed = Instant::now();
+        let mut filled = healed;
         while !nature.is_true().await {
             if healed.elapsed() > PATIENCE {
                 return Err(nature.untruth().await);
+            }
+            // A promotion that came last may have made the query of a version another one than the served one's.
+            if filled.elapsed() > REFILL {
+                filled = Instant::now();
+                nature.swaps.fill().await;
             }
             sleep(Duration::from_millis(250)).await;
             nature.what_is_due().await;
@@ -405,7 +416,9 @@ impl Nature {
         let wanted = self.world.truth().documents();
         let mut differences = Vec::new();
         for (number, documents, lacks) in self.swaps.whole().await {
-            let mut wanted = wanted.clone();
+            let show =
+                |(id, movie): (&String, &Value)| (id.clone(), shown_by(&documents.plan, movie.clone()));
+            let mut wanted: BTreeMap<String, Value> = wanted.iter().map(show).collect();
             let mut told = |id: &str, what: String| {
                 if !lacks.contains(id) {
                     differences.push(format!("{id} {what} in version {number}"));

@@ -8,11 +8,15 @@ use std::{
     },
 };
 
+use plan::IndexPlan;
 use tokio::time::timeout;
 
 use super::{mutant::Mutant, seat::Seat, servers::documents::Documents, world::World};
 use crate::{
-    ledger::{Ledger as _, versions::VersionState},
+    ledger::{
+        BackfillIds, Ledger as _,
+        versions::{self, KnownVersion, VersionState},
+    },
     promotion::{self, PromotionError},
 };
 
@@ -31,8 +35,11 @@ impl Swaps {
         Self { world: Arc::clone(world), newest: AtomicU32::new(1) }
     }
 
-    /// Makes a version, promotes one, or rolls back.
+    /// Makes a version, fills, promotes one, or rolls back.
     pub(super) async fn go_on(&self) {
+        if self.world.dice.says(0.5) {
+            self.fill().await;
+        }
         let states = self.states().await;
         let is_on_its_way = states.iter().any(|(_, state)| state.is_new());
         match self.world.dice.below(10) {
@@ -51,8 +58,29 @@ impl Swaps {
             ledger.change_version(*number, state, &VersionState::Removing).await.expect("memory");
         }
         let number = self.newest.fetch_add(1, Ordering::Relaxed) + 1;
-        self.world.versions.make(number);
-        ledger.put_version(number, (*self.world.plan).clone(), VersionState::Building);
+        let World { plan, short, dice, mutant, versions, .. } = &*self.world;
+        // What is copied later can be told from what is fetched later only where nothing is fetched twice.
+        let is_short = dice.says(0.4) && *mutant != Some(Mutant::CopyLater);
+        let plan = if is_short { short } else { plan };
+        versions.make(number, plan);
+        ledger.put_version(number, IndexPlan::clone(plan), VersionState::Building);
+    }
+
+    /// Starts the backfill of each version that waits for one, for its query is not the served one's.
+    pub(super) async fn fill(&self) {
+        let ledger = &self.world.ledger;
+        let all = ledger.versions().await.expect("memory");
+        let served = versions::served(&all).expect("one is served").plan().fetch.query_hash.clone();
+        let waits = |known: &&KnownVersion| {
+            known.state.is_live() && !known.state.is_whole() && known.plan().fetch.query_hash != served
+        };
+        let open = ledger.open_backfills().await.expect("memory");
+        for known in all.iter().filter(waits) {
+            let ids = BackfillIds::IntoVersion(known.number());
+            if !open.iter().any(|backfill| backfill.ids == ids) {
+                ledger.start_backfill(ids).await.expect("memory");
+            }
+        }
     }
 
     /// Somebody gives a command; some break it off.
@@ -136,7 +164,15 @@ impl Swaps {
 
 async fn promotes(world: Arc<World>) {
     let Ok(index) = Seat::new(&world, 0).0.open().await else { return };
-    tell(&world, promotion::promote(&index, None, &[]).await);
+    let before = index.plan.fetch.query_hash.clone();
+    let ended = promotion::promote(&index, None, &[]).await;
+    if let Ok(promoted) = &ended
+        && let Some(documents) = world.versions.get(promoted.to)
+        && documents.plan.fetch.query_hash != before
+    {
+        world.witness().figures.retemplatings += 1;
+    }
+    tell(&world, ended);
 }
 
 async fn promotes_back(world: Arc<World>) {

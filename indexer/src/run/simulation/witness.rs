@@ -15,8 +15,8 @@ pub(super) struct Witness {
     committed: BTreeMap<(Lane, i32), i64>,
     /// When fetches of a document began.
     fetches: BTreeMap<DocumentId, Vec<Instant>>,
-    /// What is in the documents log.
-    appended: BTreeSet<(DocumentId, DocumentVersion)>,
+    /// What is in the documents logs, by their queries.
+    appended: BTreeSet<(String, DocumentId, DocumentVersion)>,
     /// The version of each document that each index version holds.
     held_versions: BTreeMap<(u32, DocumentId), DocumentVersion>,
     /// Documents of which nobody knows whether an index version took the newest.
@@ -51,6 +51,8 @@ pub(super) struct Figures {
     pub unheard: usize,
     /// Promotions and rollbacks of index versions.
     pub promotions: usize,
+    /// Among them, to a version of another query.
+    pub retemplatings: usize,
 }
 
 impl std::ops::AddAssign for Figures {
@@ -67,6 +69,7 @@ impl std::ops::AddAssign for Figures {
         self.fan_outs += other.fan_outs;
         self.unheard += other.unheard;
         self.promotions += other.promotions;
+        self.retemplatings += other.retemplatings;
     }
 }
 
@@ -104,13 +107,13 @@ impl Witness {
         }
     }
 
-    pub(super) fn logged(&mut self, id: &DocumentId, version: DocumentVersion) {
-        self.appended.insert((id.clone(), version));
+    pub(super) fn logged(&mut self, query: &str, id: &DocumentId, version: DocumentVersion) {
+        self.appended.insert((query.to_owned(), id.clone(), version));
     }
 
-    /// What is written was appended to the documents log before.
-    pub(super) fn writing(&mut self, id: &DocumentId, version: DocumentVersion) {
-        if !self.appended.contains(&(id.clone(), version)) {
+    /// What is written was appended to the documents log of its query before.
+    pub(super) fn writing(&mut self, query: &str, id: &DocumentId, version: DocumentVersion) {
+        if !self.appended.contains(&(query.to_owned(), id.clone(), version)) {
             self.broken.push(format!("{id} {version:?} is written, and not in the documents log"));
         }
     }

@@ -86,7 +86,10 @@ pub(super) struct Weather {
 
 /// The world of one case.
 pub(super) struct World {
+    /// The plan of the query that asks for everything.
     pub plan: Arc<IndexPlan>,
+    /// The plan of a shorter one.
+    pub short: Arc<IndexPlan>,
     pub dice: Dice,
     pub mutant: Option<Mutant>,
     notes: Mutex<Notes>,
@@ -128,6 +131,7 @@ impl World {
             versions: Versions::new(&plan),
             witness: Mutex::default(),
             source_generation: Mutex::default(),
+            short: Arc::new(movies::short(&plan)),
             plan,
         })
     }
@@ -170,7 +174,11 @@ impl World {
     /// What is left to be done.
     pub(super) async fn doing(&self) -> Doing {
         let mut unrouted = BTreeMap::new();
-        for source in &self.plan.sources {
+        let live = self.ledger.versions().await.expect("memory");
+        let live: Vec<_> = live.iter().filter(|known| known.state.is_live()).collect();
+        // What no living version asks for is routed by nobody.
+        let is_routed = |name: &str| live.iter().any(|known| known.plan().source(name).is_some());
+        for source in self.plan.sources.iter().filter(|source| is_routed(&source.name)) {
             let routed = self.log.source_position(&source.name).await.expect("memory").unwrap_or_default();
             let told = i64::try_from(self.events.count(&source.name)).expect("few events");
             if routed < told {

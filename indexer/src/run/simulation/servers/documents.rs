@@ -19,7 +19,6 @@ use crate::{
 
 /// The index versions on the servers, and the one that searches are answered from.
 pub(in super::super) struct Versions {
-    plan: Arc<IndexPlan>,
     there: Mutex<BTreeMap<u32, Arc<Documents>>>,
     alias: Mutex<u32>,
 }
@@ -27,14 +26,14 @@ pub(in super::super) struct Versions {
 impl Versions {
     /// The first one.
     pub(in super::super) fn new(plan: &Arc<IndexPlan>) -> Self {
-        let versions = Self { plan: Arc::clone(plan), there: Mutex::default(), alias: Mutex::new(1) };
-        versions.make(1);
+        let versions = Self { there: Mutex::default(), alias: Mutex::new(1) };
+        versions.make(1, plan);
         versions
     }
 
     /// Makes one that is empty.
-    pub(in super::super) fn make(&self, number: u32) {
-        self.there().insert(number, Arc::new(Documents::new(number, &self.plan)));
+    pub(in super::super) fn make(&self, number: u32, plan: &Arc<IndexPlan>) {
+        self.there().insert(number, Arc::new(Documents::new(number, plan)));
     }
 
     /// One of them, if it isn't removed.
@@ -55,6 +54,8 @@ impl Versions {
 /// What the servers hold of an index version.
 pub(in super::super) struct Documents {
     number: u32,
+    /// By which it is fetched.
+    pub plan: Arc<IndexPlan>,
     stored: MemoryStore,
     /// What a search sees: everything up to the last refresh.
     searchable: MemoryStore,
@@ -68,6 +69,7 @@ impl Documents {
     fn new(number: u32, plan: &Arc<IndexPlan>) -> Self {
         Self {
             number,
+            plan: Arc::clone(plan),
             stored: MemoryStore::new(Arc::clone(plan)),
             searchable: MemoryStore::new(Arc::clone(plan)),
             unseen: Mutex::default(),
@@ -275,8 +277,9 @@ impl SimulatedVersion {
 impl Store for SimulatedVersion {
     async fn write(&self, documents: Vec<Document>) -> Result<Vec<Outcome>, StateError> {
         {
+            let query = self.documents()?.plan.fetch.query_hash.clone();
             let mut witness = self.world.witness();
-            documents.iter().for_each(|document| witness.writing(&document.id, document.version));
+            documents.iter().for_each(|document| witness.writing(&query, &document.id, document.version));
         }
         let ids: Vec<DocumentId> = documents.iter().map(|document| document.id.clone()).collect();
         if let Some(Mutant::SkipAsSent | Mutant::SkipAcrossEpochs) = self.world.mutant {

@@ -165,7 +165,7 @@ impl Tenure for TenureClient {
             let refusals = tenure.append(&query, &documents).await?;
             {
                 let mut witness = world.witness();
-                documents.iter().for_each(|document| witness.logged(&document.id, document.version));
+                documents.iter().for_each(|document| witness.logged(&query, &document.id, document.version));
             }
             world.road().await;
             Ok(refusals)
