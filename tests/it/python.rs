@@ -4,6 +4,10 @@ use std::{fs, path::Path, process::Command};
 
 use harness::{folder::Folder, packages, program, repository};
 
+/// What the crates are compiled with for the tests beside it, so that the wheel needs little of its own.
+const AS_TESTED: &str =
+    "tokio/test-util,studio-search-indexer/default,studio-search-indexer/testing,studio-search-query/testing";
+
 /// Asks for what the command line prints with `-o json`, and for an error.
 const SCRIPT: &str = r#"
 import studio_search
@@ -24,12 +28,14 @@ print("ok")
 
 #[test]
 fn the_wheel_works_in_a_fresh_environment() {
-    // The wheel is made by the profile and into the folder of these tests, so that nothing is compiled twice.
+    // The wheel is made by the profile and into the folder of these tests, so that little is compiled twice.
     let target = program().parent().and_then(Path::parent).expect("target/<profile>").to_owned();
     let python = packages::python(&repository().join("tests/wheel"));
     let wheels = tempfile::tempdir().expect("a temporary folder");
     let mut build = Command::new(python.with_file_name("maturin"));
-    build.args(["build", "--profile", "dev", "--manifest-path"]).arg(repository().join("cli/Cargo.toml"));
+    build
+        .args(["build", "--profile", "dev", "--features", AS_TESTED, "--manifest-path"])
+        .arg(repository().join("cli/Cargo.toml"));
     build.arg("--interpreter").arg(&python).arg("--out").arg(wheels.path());
     succeed(build.env("CARGO_TARGET_DIR", &target), "maturin build");
     let wheel =

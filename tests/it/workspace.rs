@@ -4,10 +4,11 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use cargo_metadata::{DependencyKind, MetadataCommand};
 use harness::repository;
+use serde_json::Value;
 
 /// The arrows of ARCHITECTURE.md. Whatever isn't here must not be in a manifest.
 const ARROWS: [(&str, &[&str]); 6] = [
@@ -27,27 +28,47 @@ const MAX_LINES: usize = 500;
 
 #[test]
 fn the_arrows_between_crates_are_those_of_the_map() {
-    let metadata = MetadataCommand::new().current_dir(repository()).no_deps().exec().expect("cargo metadata");
     let ours: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
-    for package in metadata.workspace_packages() {
-        let found: Vec<&str> = package
-            .dependencies
-            .iter()
-            .filter(|dependency| {
-                dependency.kind == DependencyKind::Normal && ours.contains(dependency.name.as_str())
-            })
-            .map(|dependency| dependency.name.as_str())
+    for package in members() {
+        let name = package["name"].as_str().expect("a name");
+        let normal = dependencies(&package).filter(|dependency| dependency["kind"].is_null());
+        let found: BTreeSet<&str> = normal
+            .filter_map(|dependency| dependency["name"].as_str())
+            .filter(|name| ours.contains(name))
             .collect();
-        let drawn = ARROWS.iter().find(|(name, _)| *name == package.name.as_str()).map(|(_, arrows)| *arrows);
-        let found: BTreeSet<&str> = found.into_iter().collect();
-        assert_eq!(Some(found), drawn.map(|arrows| arrows.iter().copied().collect()), "{}", package.name);
+        let drawn = ARROWS.iter().find(|(drawn, _)| *drawn == name).map(|(_, arrows)| *arrows);
+        assert_eq!(Some(found), drawn.map(|arrows| arrows.iter().copied().collect()), "{name}");
     }
+}
+
+/// Tests compile all crates with what any of them asks for. The program alone must read and write JSON as they do.
+#[test]
+fn the_program_handles_json_as_it_does_in_tests() {
+    let tree = [
+        "tree",
+        "--locked",
+        "--edges",
+        "normal",
+        "--invert",
+        "serde_json",
+        "--depth",
+        "0",
+        "--format",
+        "{f}",
+    ];
+    let features = |package: &[&str]| {
+        let told = cargo(&[&tree, package].concat());
+        told.trim().split(',').map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let (program, tests) = (features(&["--package", "studio-search"]), features(&["--workspace"]));
+    assert!(program.contains("float_roundtrip"), "{program:?}");
+    assert_eq!(program, tests);
 }
 
 /// Invariant 1: codegen does no I/O, and the running system carries no compiler.
 #[test]
 fn codegen_is_pure_and_the_indexer_carries_no_parser() {
-    let metadata = MetadataCommand::new().current_dir(repository()).no_deps().exec().expect("cargo metadata");
+    let members = members();
     let forbidden: [(&str, &[&str]); 3] = [
         (
             "studio-search-plan",
@@ -60,16 +81,30 @@ fn codegen_is_pure_and_the_indexer_carries_no_parser() {
         ),
     ];
     for (name, crates) in forbidden {
-        let package =
-            metadata.packages.iter().find(|package| package.name.as_str() == name).expect("a member");
-        for dependency in &package.dependencies {
-            assert!(
-                !crates.contains(&dependency.name.as_str()),
-                "{name} must not depend on {}",
-                dependency.name
-            );
+        let package = members.iter().find(|package| package["name"] == name).expect("a member");
+        for dependency in dependencies(package) {
+            let other = dependency["name"].as_str().expect("a name");
+            assert!(!crates.contains(&other), "{name} must not depend on {other}");
         }
     }
+}
+
+/// The packages of the workspace, as `cargo metadata` tells them.
+fn members() -> Vec<Value> {
+    let told = cargo(&["metadata", "--no-deps", "--format-version", "1"]);
+    let metadata: Value = serde_json::from_str(&told).expect("JSON");
+    metadata["packages"].as_array().expect("packages").clone()
+}
+
+fn dependencies(package: &Value) -> impl Iterator<Item = &Value> {
+    package["dependencies"].as_array().expect("dependencies").iter()
+}
+
+fn cargo(words: &[&str]) -> String {
+    let output =
+        Command::new(env!("CARGO")).args(words).current_dir(repository()).output().expect("it starts");
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 #[test]
