@@ -19,9 +19,7 @@ pub fn parse_iso(text: &str) -> Option<i64> {
         return Some(milliseconds(day.at(0, 0, 0, 0)));
     }
     if let Ok(timestamp) = text.parse::<Timestamp>() {
-        return Some(
-            timestamp.as_nanosecond().div_euclid(1_000_000).try_into().expect("years have four digits"),
-        );
+        return Some(whole_milliseconds(timestamp));
     }
     let padded = match text.len() {
         4 => format!("{text}-01-01"),
@@ -61,8 +59,12 @@ pub(super) fn within_calendar(instant_ms: i64) -> i64 {
 fn milliseconds(date: DateTime) -> i64 {
     // Near the ends of the calendar a civil time has no timestamp; the nearest one stands for it.
     let clamped = if date.year() < 0 { Timestamp::MIN } else { Timestamp::MAX };
-    let timestamp = Offset::UTC.to_timestamp(date).unwrap_or(clamped);
-    timestamp.as_nanosecond().div_euclid(1_000_000).try_into().expect("years have four digits")
+    whole_milliseconds(Offset::UTC.to_timestamp(date).unwrap_or(clamped))
+}
+
+/// Rounded down, before the epoch of Unix too. In 64 bits, as the evaluator reads a date in every document.
+fn whole_milliseconds(timestamp: Timestamp) -> i64 {
+    timestamp.as_second() * 1_000 + i64::from(timestamp.subsec_nanosecond().div_euclid(1_000_000))
 }
 
 /// A moment in a filter: an anchor and the steps taken from it.
