@@ -9,7 +9,10 @@ use rusqlite::params_from_iter;
 use super::filter::{Sql, Translator, expression};
 
 /// Rows that are counted at most: what finds as many is not rare.
-const COUNTED: usize = 4_000;
+pub(super) const COUNTED: usize = 4_000;
+
+/// The same where a text or an id leaves few documents anyway, which cost less to try than many rows to count.
+pub(super) const COUNTED_BESIDE_FEW: usize = 400;
 
 /// Values of a list that are looked for: each is a walk down an index.
 const MOST_VALUES: usize = 100;
@@ -49,7 +52,7 @@ impl Translator<'_> {
             Condition::Bind(list, inner) => self.rarest(list, inner).map(|rarest| rarest.rows),
             _ => None,
         };
-        rows.is_some_and(|rows| rows < COUNTED)
+        rows.is_some_and(|rows| rows < self.counted)
     }
 
     /// The part of a condition on one element that the fewest values pass; `None` where none of them stands in the element itself
@@ -66,7 +69,7 @@ impl Translator<'_> {
         rarest
     }
 
-    /// How many rows pass a test, at most [`COUNTED`]; `None` where no index can tell, or enough was counted.
+    /// How many rows pass a test, at most as many as are counted; `None` where no index can tell, or enough was counted.
     fn rows(&mut self, test: &Test) -> Option<usize> {
         let mut sql = Sql::default();
         match &test.kind {
@@ -88,7 +91,7 @@ impl Translator<'_> {
             }
             TestKind::Matches(_) | TestKind::Like(_) | TestKind::Within(_) | TestKind::Exists => return None,
         }
-        sql.push(&format!(" LIMIT {COUNTED})"));
+        sql.push(&format!(" LIMIT {})", self.counted));
         self.counts = self.counts.checked_sub(1)?;
         // Where counting fails, so does the search, which tells why.
         let mut statement = self.conn.prepare_cached(&sql.text).ok()?;

@@ -119,11 +119,9 @@ impl SqliteIndex {
 impl Search<'_> {
     /// The statements of this search: the page with all that matches, and where that is counted apart, what counts it.
     fn sent(&self, conn: &Connection) -> Vec<Sent> {
-        [Some(self.matching_sql(conn)), self.counting_sql(conn)]
-            .into_iter()
-            .flatten()
-            .map(Sent::from)
-            .collect()
+        let mut matching = self.matching_sql(conn);
+        matching.push(&format!(" -- {}", self.order_in_words()));
+        [Some(matching), self.counting_sql(conn)].into_iter().flatten().map(Sent::from).collect()
     }
 }
 

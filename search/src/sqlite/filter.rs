@@ -11,8 +11,9 @@ use rusqlite::{Connection, types::Value as SqlValue};
 
 use super::{
     SqliteIndex,
-    estimate::{MOST_COUNTED, leaves_in, parts_of},
+    estimate::{COUNTED, COUNTED_BESIDE_FEW, MOST_COUNTED, leaves_in, parts_of},
     functions::{FITS_PATTERN, IN_CIRCLE},
+    kept::{ANY, EQUAL, KEPT},
     layout::{PathId, text_column},
     rows::RowValue,
 };
@@ -41,6 +42,9 @@ impl Sql {
 /// set only once.
 const MOST_TRIED: usize = 16;
 
+/// Values of a list that kept values are compared with, one after the other.
+const MOST_COMPARED: usize = 16;
+
 impl SqliteIndex {
     /// Writes what must hold for `d.doc` to match. `few` says that something else leaves only some documents to be tried.
     pub(super) fn write_filter(
@@ -67,8 +71,9 @@ pub(super) struct Translator<'a> {
     pub(super) index: &'a SqliteIndex,
     pub(super) conn: &'a Connection,
     pub(super) now_ms: i64,
-    /// How many tests may still be counted.
+    /// How many tests may still be counted, and up to how many rows.
     pub(super) counts: usize,
+    pub(super) counted: usize,
     sql: &'a mut Sql,
     aliases: usize,
     /// Whether tests are tried on each row, and not written as sets.
@@ -77,7 +82,7 @@ pub(super) struct Translator<'a> {
 
 impl<'a> Translator<'a> {
     pub(super) fn new(index: &'a SqliteIndex, conn: &'a Connection, now_ms: i64, sql: &'a mut Sql) -> Self {
-        Self { index, conn, now_ms, counts: MOST_COUNTED, sql, aliases: 0, tries: false }
+        Self { index, conn, now_ms, counts: MOST_COUNTED, counted: COUNTED, sql, aliases: 0, tries: false }
     }
 
     /// The parts that must all hold. What few documents pass stays a set, which SQLite follows; what is left is so little that
@@ -87,6 +92,7 @@ impl<'a> Translator<'a> {
         if parts.is_empty() || leaves_in(condition) > MOST_TRIED {
             return self.condition(condition, &Scope::Document);
         }
+        self.counted = if few { COUNTED_BESIDE_FEW } else { COUNTED };
         let rare: Vec<bool> = parts.iter().map(|part| self.is_rare(part)).collect();
         let tries = few || rare.contains(&true);
         for (at, (part, is_rare)) in parts.into_iter().zip(rare).enumerate() {
@@ -224,9 +230,36 @@ impl<'a> Translator<'a> {
     }
 
     fn values(&mut self, place: &Place, kind: &TestKind, scope: &Scope) {
+        let is_kept = self.tries && matches!(scope, Scope::Document) && self.kept(place, kind);
         self.open_set_of(place, scope);
         self.values_of("v", place, kind);
-        self.sql.push(")");
+        self.sql.push(if is_kept { "))" } else { ")" });
+    }
+
+    /// Writes the test of what entries keep, ready for what decides where an entry doesn't tell, and a closing parenthesis.
+    fn kept(&mut self, place: &Place, kind: &TestKind) -> bool {
+        let path = PathId::of(&place.path);
+        let (order, values): (_, Vec<_>) = match kind {
+            TestKind::Equals(operand) => (EQUAL, vec![operand.resolve(self.now_ms).into_owned()]),
+            TestKind::Ordered(order, operand) => {
+                (order.symbol(), vec![operand.resolve(self.now_ms).into_owned()])
+            }
+            TestKind::In(operands) => {
+                (EQUAL, operands.resolve(self.now_ms).take(MOST_COMPARED + 1).collect())
+            }
+            TestKind::Exists => (ANY, Vec::new()),
+            TestKind::Like(_) | TestKind::Matches(_) | TestKind::Within(_) => return false,
+        };
+        if values.len() > MOST_COMPARED || place.key.is_some() || !self.index.layout.keeps(path) {
+            return false;
+        }
+        let _ = write!(self.sql.text, "coalesce({KEPT}(d.kept, {}, '{order}'", path.0);
+        for value in values {
+            self.sql.push(", ");
+            self.scalar(place, value);
+        }
+        self.sql.push("), ");
+        true
     }
 
     /// The rows under this alias that stand at the place and pass.

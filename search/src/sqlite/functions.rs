@@ -9,6 +9,8 @@ use rusqlite::{
     functions::{Context, FunctionFlags},
 };
 
+use super::kept;
+
 /// `(text, pattern)`: whether the text fits a `LIKE` pattern.
 pub(super) const FITS_PATTERN: &str = "studio_fits_pattern";
 /// `(lat, lon, center lat, center lon, metres)`: whether a point lies in a circle.
@@ -25,6 +27,7 @@ pub(super) fn register(conn: &Connection) -> rusqlite::Result<()> {
         return Ok(());
     }
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    kept::register(conn)?;
     conn.create_scalar_function(FITS_PATTERN, 2, flags, fits_pattern)?;
     conn.create_scalar_function(IN_CIRCLE, 5, flags, in_circle)?;
     conn.create_scalar_function(BOOST, 3, flags, boost)?;

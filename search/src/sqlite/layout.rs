@@ -10,14 +10,17 @@ use plan::{
 
 use crate::request::comparable_field;
 
+/// Fields that entries keep beside the declared facets.
+const MOST_KEPT: usize = 32;
+
 /// The compiled plan.
 pub(super) struct Layout {
     /// The fields of the document, virtual ones left out: nothing is read from them.
     pub(super) slots: Vec<Slot>,
     /// The paths of all text fields, sorted: the columns of the full-text index in their order.
     pub(super) text_columns: Vec<String>,
-    /// The declared facets, whose values each entry keeps.
-    pub(super) facets: Vec<PathId>,
+    /// The fields whose values each entry keeps.
+    pub(super) kept: Vec<KeptField>,
     /// Where the ids of related entities stand.
     lookups: HashMap<String, LookupKey>,
 }
@@ -62,6 +65,14 @@ pub(super) enum WriteForm {
 pub(super) struct LookupKey {
     pub(super) path: PathId,
     pub(super) kind: MappingKind,
+}
+
+/// A field whose values each entry keeps.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeptField {
+    pub(super) path: PathId,
+    /// Facets are kept whatever their size.
+    pub(super) is_facet: bool,
 }
 
 /// A path as the value table writes it.
@@ -121,15 +132,17 @@ impl Layout {
         let mut compiler = Compiler { plan, text_columns: &text_columns, looked_up, lookups: HashMap::new() };
         let slots = compiler.slots(&plan.fields.0, true, false);
         let lookups = compiler.lookups;
-        let facets = plan.search.facets.iter();
-        let facets = facets.filter_map(|path| comparable_field(&plan.fields, path).ok());
-        let facets = facets.map(|field| PathId::of(&field.path)).collect();
-        Self { slots, text_columns, facets, lookups }
+        Self { slots, text_columns, kept: kept_fields(plan), lookups }
     }
 
     /// Where the ids at a path stand; `None` where neither a source nor a filter could ask for them.
     pub(super) fn lookup(&self, path: &str) -> Option<LookupKey> {
         self.lookups.get(path).copied()
+    }
+
+    /// Whether entries keep the values at this path.
+    pub(super) fn keeps(&self, path: PathId) -> bool {
+        self.kept.iter().any(|kept| kept.path == path)
     }
 
     /// All paths that can be looked up.
@@ -154,6 +167,37 @@ fn searchable(fields: &FieldTree) -> impl Iterator<Item = &Field> {
     fields.walk().filter(|field| {
         fields.ancestry(&field.path).is_some_and(|line| line.iter().all(|field| field.mapping.indexed))
     })
+}
+
+/// The declared facets, and the first others that are worth it.
+fn kept_fields(plan: &IndexPlan) -> Vec<KeptField> {
+    let declared = plan.search.facets.iter().map(String::as_str);
+    let others = plan.fields.walk().map(|field| field.path.as_str());
+    let others = others.filter(|path| !plan.search.facets.iter().any(|facet| facet == path));
+    let others = others.filter(|path| stands_once(plan, path)).take(MOST_KEPT);
+    let kept = |is_facet| {
+        move |path| {
+            let field = comparable_field(&plan.fields, path).ok()?;
+            Some(KeptField { path: PathId::of(&field.path), is_facet })
+        }
+    };
+    declared.filter_map(kept(true)).chain(others.filter_map(kept(false))).collect()
+}
+
+/// Whether a field can be compared, is no text, and stands in no nested list.
+fn stands_once(plan: &IndexPlan, path: &str) -> bool {
+    let Ok(field) = comparable_field(&plan.fields, path) else { return false };
+    let line = plan.fields.ancestry(path).unwrap_or_default();
+    let is_nested = line.iter().any(|field| field.mapping.kind == MappingKind::Nested);
+    !is_nested
+        && matches!(
+            field.mapping.kind,
+            MappingKind::Keyword
+                | MappingKind::Long
+                | MappingKind::Double
+                | MappingKind::Boolean
+                | MappingKind::Date
+        )
 }
 
 struct Compiler<'p> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! documents_<query hash>   doc, id, version, deleted, body, fetched_at, missing     shared by index versions of one query
-//! entry_<index version>    doc, id, version, deleted, words, facets                 which document versions this index holds
+//! entry_<index version>    doc, id, version, deleted, words, kept                   which document versions this index holds
 //! value_<index version>    path, value, doc, element                                every value, and every bound list's elements
 //! text_<index version>     rowid = doc, one column per text field                   FTS5 over words that are folded beforehand
 //! index_version            version, documents, live, tombstones                     one row per index version, with its counts
@@ -17,7 +17,9 @@ mod explain;
 mod facets;
 mod filter;
 mod functions;
+mod kept;
 mod layout;
+mod page;
 mod query;
 mod read;
 mod rows;
@@ -87,7 +89,7 @@ impl SqliteIndex {
              CREATE INDEX IF NOT EXISTS {documents}_by_version ON {documents} (version);
              CREATE TABLE IF NOT EXISTS {entry} (
                  doc INTEGER PRIMARY KEY, id TEXT NOT NULL, version INTEGER NOT NULL, deleted INTEGER NOT NULL,
-                 words INTEGER NOT NULL, facets BLOB NOT NULL) STRICT;
+                 words INTEGER NOT NULL, kept BLOB NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS {value} (
                  path INTEGER NOT NULL, value ANY NOT NULL, doc INTEGER NOT NULL, element INTEGER NOT NULL,
                  PRIMARY KEY (path, value, doc, element)) STRICT, WITHOUT ROWID;

@@ -8,15 +8,15 @@ use plan::{
     filter::{CheckedFilter, Condition},
     index_plan::Recency,
 };
-use rusqlite::{Connection, Row, params_from_iter, types::Value as SqlValue, types::ValueRef};
+use rusqlite::{Connection, Row, params_from_iter, types::ValueRef};
 use serde_json::value::RawValue;
 
 use super::{
     SqliteIndex,
-    estimate::leaves_in,
     filter::Sql,
     functions::{self, BOOST, RECENCY, modifier_name},
     layout::PathId,
+    page::{Found, Page},
     searched_text::SearchedText,
     tally::Tally,
 };
@@ -27,14 +27,12 @@ use crate::{
     request::comparable_field,
 };
 
-/// Tests of the filters of a search that is answered by one statement.
-const MOST_LEAVES: usize = 100;
-
-/// What is asked of the documents that match, to know how many they are.
-const COUNTED: &str = "SELECT count(*)";
+/// The columns of what is found, behind its document's number and id.
+const SCORE: usize = 2;
+const FIRST_KEY: usize = 3;
 
 /// What is read of each document that matches, to count the values of facets.
-const TALLIED: &str = "SELECT d.doc, d.facets";
+const TALLIED: &str = "SELECT d.doc, d.kept";
 
 impl SqliteIndex {
     /// Answers a search. `now_ms` is the time that date maths count from; a cursor brings that of its first page.
@@ -72,14 +70,6 @@ struct SortKey {
 enum SortBy {
     Score,
     Value(PathId),
-}
-
-/// A hit before its document is read.
-struct Found {
-    doc: i64,
-    id: String,
-    score: Option<f64>,
-    keys: Vec<Key>,
 }
 
 /// All that a search finds, before its documents are read.
@@ -227,108 +217,74 @@ impl<'a> Search<'a> {
     /// The page, and all that match. One hit more than the page holds tells whether there is another page.
     fn matching(&self, conn: &Connection) -> Result<Matching, SearchError> {
         let sql = self.matching_sql(conn);
-        let (mut page, mut tally, mut total) = (Vec::new(), Tally::new(self.facet_paths()), 0);
+        let mut tally = Tally::new(self.facet_paths());
+        let descending = self.keys.iter().map(|key| key.descending).collect();
+        let mut page = Page::new(descending, self.after.clone(), self.request.first + 1);
+        let mut total = 0;
         let mut statement = conn.prepare(&sql.text)?;
         let mut rows = statement.query(params_from_iter(sql.params))?;
         while let Some(row) = rows.next()? {
-            match row.get_ref(1)? {
-                ValueRef::Null if self.request.facets.is_empty() => {
-                    total = row.get::<_, i64>(0)?.unsigned_abs();
-                }
-                ValueRef::Null => {
-                    tally.add_row(row, 2)?;
-                    total += 1;
-                }
-                _ => page.push(self.found(row)?),
+            page.offer(self.found(row)?);
+            if self.tallies_on_the_way() {
+                tally.add_row(row, FIRST_KEY + self.keys.len())?;
             }
+            total += 1;
         }
-        if self.is_counted_apart() {
-            (tally, total) = match (self.request.facets.is_empty(), self.walks_ids()) {
-                (true, true) => (tally, self.index.counts(conn)?.live),
-                (true, false) => (tally, self.count(conn)?),
-                (false, _) => self.tally(conn, self.request.filter.as_ref(), self.facet_paths())?,
+        if self.walks_ids() {
+            (tally, total) = match self.request.facets.is_empty() {
+                true => (tally, self.index.counts(conn)?.live),
+                false => self.tally(conn, self.request.filter.as_ref(), self.facet_paths())?,
             };
         }
-        Ok(Matching { page, tally, total })
+        Ok(Matching { page: page.into_found(), tally, total })
     }
 
-    /// Asks for the page, and for all that match unless they are counted apart.
+    /// Asks for all that match, each with what it is sorted by; of all documents in the order of their ids, for the page alone.
     pub(super) fn matching_sql(&self, conn: &Connection) -> Sql {
         let mut sql = Sql::default();
+        sql.push("SELECT d.doc, d.id, ");
+        self.write_score(&mut sql);
+        for key in &self.keys {
+            sql.push(", ");
+            self.write_key(key, &mut sql);
+        }
+        if self.tallies_on_the_way() {
+            sql.push(", d.kept");
+        }
+        self.write_matching(conn, &mut sql);
         if self.walks_ids() {
-            sql.push("SELECT d.doc, s.id, NULL");
-            self.write_matching(conn, &mut sql);
             sql.push(" AND s.id > ");
             sql.bind(self.after.as_ref().map_or(String::new(), |after| after.id.clone()));
             sql.push(" ORDER BY s.id");
             self.write_limit(&mut sql);
-        } else {
-            // Materialized, so that the keys are computed once a document, and all that match is found once for page and figures.
-            sql.push("WITH matching AS MATERIALIZED (SELECT d.doc, d.id, ");
-            self.write_score(&mut sql);
-            sql.push(" AS score");
-            if !self.request.facets.is_empty() {
-                sql.push(", d.facets");
-            }
-            for (at, key) in self.keys.iter().enumerate() {
-                sql.push(", ");
-                self.write_key(key, &mut sql);
-                let _ = write!(sql.text, " AS k{at}");
-            }
-            self.write_matching(conn, &mut sql);
-            sql.push(") SELECT * FROM (SELECT doc, id, score");
-            for at in 0..self.keys.len() {
-                let _ = write!(sql.text, ", {}", self.key_name(at));
-            }
-            sql.push(" FROM matching WHERE ");
-            match &self.after {
-                Some(after) => self.write_after(after, 0, &mut sql),
-                None => sql.push("1"),
-            }
-            sql.push(" ORDER BY ");
-            for (at, key) in self.keys.iter().enumerate() {
-                let name = self.key_name(at);
-                let direction = if key.descending { "DESC" } else { "ASC" };
-                let _ = write!(sql.text, "{name} {direction} NULLS LAST, ");
-            }
-            sql.push("id");
-            self.write_limit(&mut sql);
-            sql.push(")");
-        }
-        if !self.is_counted_apart() {
-            // Rows without an id are not of the page: what each document that matches keeps of its facets, or how many match.
-            let all =
-                if self.request.facets.is_empty() { "count(*), NULL, NULL" } else { "doc, NULL, facets" };
-            let _ =
-                write!(sql.text, " UNION ALL SELECT {all}{} FROM matching", ", NULL".repeat(self.keys.len()));
         }
         sql
     }
 
-    /// Whether another statement counts what matches: SQLite refuses to name a set twice that thousands of sets make.
-    fn is_counted_apart(&self) -> bool {
-        let leaves: usize =
-            self.request.conditions().into_iter().map(|filter| leaves_in(filter.condition())).sum();
-        self.walks_ids() || leaves > MOST_LEAVES
+    /// Whether the values of facets are counted while the page is found, which then looks at all that match.
+    fn tallies_on_the_way(&self) -> bool {
+        !self.request.facets.is_empty() && !self.walks_ids()
     }
 
-    /// Asks for what is counted apart: how many match, or what each keeps of its facets. The number of all documents is known.
+    /// Asks for what is counted apart: the values of facets, where the page is found without looking at all that match.
     pub(super) fn counting_sql(&self, conn: &Connection) -> Option<Sql> {
-        let counts = self.request.facets.is_empty();
-        let is_asked = self.is_counted_apart() && !(counts && self.walks_ids());
-        is_asked.then(|| {
+        (self.walks_ids() && !self.request.facets.is_empty()).then(|| {
             let mut sql = Sql::default();
-            sql.push(if counts { COUNTED } else { TALLIED });
+            sql.push(TALLIED);
             self.write_matching(conn, &mut sql);
             sql
         })
     }
 
-    fn count(&self, conn: &Connection) -> rusqlite::Result<u64> {
-        let mut sql = Sql::default();
-        sql.push(COUNTED);
-        self.write_matching(conn, &mut sql);
-        conn.prepare(&sql.text)?.query_row(params_from_iter(sql.params), |row| row.get(0))
+    /// In which order hits are and how many are shown, for who reads the statement.
+    pub(super) fn order_in_words(&self) -> String {
+        let keys = self.request.sort.iter().map(|sort| {
+            let direction = if sort.descending { " descending" } else { "" };
+            format!("{}{direction}, ", sort.path)
+        });
+        let by_score =
+            if self.request.sort.is_empty() && self.text.is_some() { "score descending, " } else { "" };
+        format!("the first {} by {by_score}{}id", self.request.first, keys.collect::<String>())
     }
 
     fn write_limit(&self, sql: &mut Sql) {
@@ -378,7 +334,7 @@ impl<'a> Search<'a> {
     /// Of several values the one that comes first in the direction of the order.
     fn write_key(&self, key: &SortKey, sql: &mut Sql) {
         let _ = match key.by {
-            // The score has a column of its own.
+            // The score stands before the keys.
             SortBy::Score => write!(sql.text, "NULL"),
             SortBy::Value(path) => write!(
                 sql.text,
@@ -390,41 +346,13 @@ impl<'a> Search<'a> {
         };
     }
 
-    fn key_name(&self, at: usize) -> String {
-        match self.keys[at].by {
-            SortBy::Score => "score".to_owned(),
-            SortBy::Value(_) => format!("k{at}"),
-        }
-    }
-
-    /// What comes after the cursor's hit: a later key, or equal keys and a later id.
-    fn write_after(&self, after: &Position, at: usize, sql: &mut Sql) {
-        let (Some(key), Some(value)) = (self.keys.get(at), after.keys.get(at)) else {
-            sql.push("id > ");
-            return sql.bind(after.id.clone());
-        };
-        let name = self.key_name(at);
-        if *value == Key::Missing {
-            let _ = write!(sql.text, "({name} IS NULL AND ");
-        } else {
-            let _ = write!(sql.text, "({name} IS NULL OR {name} {} ", if key.descending { "<" } else { ">" });
-            sql.bind(value.clone());
-            let _ = write!(sql.text, " OR {name} = ");
-            sql.bind(value.clone());
-            sql.push(" AND ");
-        }
-        self.write_after(after, at + 1, sql);
-        sql.push(")");
-    }
-
     fn found(&self, row: &Row<'_>) -> rusqlite::Result<Found> {
-        let keys = (0..self.keys.len()).map(|at| row.get_ref(3 + at).map(Key::from));
-        Ok(Found {
-            doc: row.get(0)?,
-            id: row.get(1)?,
-            score: row.get(2)?,
-            keys: keys.collect::<Result<_, _>>()?,
-        })
+        let keys = self.keys.iter().enumerate().map(|(at, key)| {
+            let column = if matches!(key.by, SortBy::Score) { SCORE } else { FIRST_KEY + at };
+            row.get_ref(column).map(Key::from)
+        });
+        let keys = keys.collect::<rusqlite::Result<_>>()?;
+        Ok(Found { doc: row.get(0)?, id: row.get(1)?, score: row.get(SCORE)?, keys })
     }
 
     fn cursor_after(&self, last: &Found) -> Cursor {
@@ -473,17 +401,6 @@ impl From<ValueRef<'_>> for Key {
             ValueRef::Text(text) | ValueRef::Blob(text) => {
                 Key::Text(String::from_utf8_lossy(text).into_owned())
             }
-        }
-    }
-}
-
-impl From<Key> for SqlValue {
-    fn from(key: Key) -> Self {
-        match key {
-            Key::Missing => SqlValue::Null,
-            Key::Integer(integer) => SqlValue::Integer(integer),
-            Key::Double(bits) => SqlValue::Real(f64::from_bits(bits)),
-            Key::Text(text) => SqlValue::Text(text),
         }
     }
 }

@@ -20,8 +20,8 @@ use rusqlite::{
 use serde_json::{Map, Value};
 
 use super::{
+    kept,
     layout::{Form, Layout, PathId, Slot, WriteForm},
-    tally,
 };
 use crate::document::{MAX_ELEMENTS, too_many_elements};
 
@@ -30,8 +30,8 @@ pub(super) struct Rows {
     pub(super) values: HashSet<ValueRow>,
     /// One text for each column of the full-text index: folded words, joined by spaces.
     pub(super) texts: Vec<String>,
-    /// The values of facets, as [`tally`] keeps them.
-    pub(super) facets: Vec<u8>,
+    /// The values that its entry keeps, as [`kept`] packs them.
+    pub(super) kept: Vec<u8>,
 }
 
 /// One row of the value table, its document left out.
@@ -228,8 +228,8 @@ impl Reader {
             value: RowValue::Text(words),
             element,
         }));
-        let facets = tally::kept(&layout.facets, &self.values);
-        Rows { values: self.values, texts: self.texts, facets }
+        let kept = kept::pack(&layout.kept, &self.values);
+        Rows { values: self.values, texts: self.texts, kept }
     }
 }
 

@@ -1,56 +1,15 @@
 //! Counting the values of facets from what each entry keeps of them, so that no index is walked for it.
-//!
-//! An entry keeps the values of the fields that its plan declares as facets, field by field:
-//!
-//! ```text
-//! path       8 bytes, little endian
-//! length     4 bytes, of the values that follow
-//! values     each once: `i` and 8 bytes | `d` and the 8 bytes of a double's bits | `t`, 4 bytes of length and the text
-//! ```
-//! A field that it doesn't name was no facet when the document was written: then its values are looked up.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 
 use rusqlite::Row;
 
 use super::{
     facets::DocSet,
+    kept::{next_value, read, values_of},
     layout::PathId,
-    rows::{RowValue, ValueRow},
+    rows::RowValue,
 };
-
-/// What an entry keeps of its facets' values.
-pub(super) fn kept(facets: &[PathId], values: &HashSet<ValueRow>) -> Vec<u8> {
-    let mut kept = Vec::new();
-    for path in facets {
-        let of_path: BTreeSet<&RowValue> =
-            values.iter().filter(|row| row.path == path.0).map(|row| &row.value).collect();
-        let mut written = Vec::new();
-        of_path.into_iter().for_each(|value| write(value, &mut written));
-        kept.extend(path.0.to_le_bytes());
-        kept.extend(u32::try_from(written.len()).unwrap_or(u32::MAX).to_le_bytes());
-        kept.extend(written);
-    }
-    kept
-}
-
-fn write(value: &RowValue, to: &mut Vec<u8>) {
-    match value {
-        RowValue::Integer(integer) => {
-            to.push(b'i');
-            to.extend(integer.to_le_bytes());
-        }
-        RowValue::Double(bits) => {
-            to.push(b'd');
-            to.extend(bits.to_le_bytes());
-        }
-        RowValue::Text(text) => {
-            to.push(b't');
-            to.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
-            to.extend(text.as_bytes());
-        }
-    }
-}
 
 /// How many documents hold each value of some fields.
 pub(super) struct Tally {
@@ -105,44 +64,17 @@ impl Tally {
 impl FieldTally {
     /// The counts of the documents whose entries tell.
     pub(super) fn told(&self) -> HashMap<RowValue, u64> {
-        self.counts.iter().filter_map(|(value, count)| Some((read(value)?, *count))).collect()
+        let told = self.counts.iter();
+        told.filter_map(|(value, count)| Some((RowValue::from_sql(read(value)?), *count))).collect()
     }
-}
-
-/// The values of one field; `None` where the entry doesn't name it.
-fn values_of(mut kept: &[u8], path: PathId) -> Option<&[u8]> {
-    loop {
-        let (named, rest) = kept.split_first_chunk::<8>()?;
-        let (length, rest) = rest.split_first_chunk::<4>()?;
-        let (values, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        if i64::from_le_bytes(*named) == path.0 {
-            return Some(values);
-        }
-        kept = rest;
-    }
-}
-
-/// The first value, with its kind, and what follows it.
-fn next_value(values: &[u8]) -> Option<(&[u8], &[u8])> {
-    let length = match values.first()? {
-        b't' => 5 + u32::from_le_bytes(*values.get(1..)?.first_chunk()?) as usize,
-        _ => 9,
-    };
-    values.split_at_checked(length)
-}
-
-fn read(value: &[u8]) -> Option<RowValue> {
-    let (kind, bytes) = value.split_first()?;
-    Some(match kind {
-        b'i' => RowValue::Integer(i64::from_le_bytes(*bytes.first_chunk()?)),
-        b'd' => RowValue::Double(u64::from_le_bytes(*bytes.first_chunk()?)),
-        _ => RowValue::Text(String::from_utf8_lossy(bytes.get(4..)?).into_owned()),
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+    use crate::sqlite::{kept::pack, layout::KeptField, rows::ValueRow};
 
     #[test]
     fn values_are_counted_as_they_were_kept() {
@@ -157,8 +89,9 @@ mod tests {
             row(genre, RowValue::Double(0.5_f64.to_bits()), 3),
             row(other, text("x"), 0),
         ];
-        let document = kept(&[year, genre], &rows.into_iter().collect());
-        let nothing = kept(&[year, genre], &HashSet::new());
+        let facets = [year, genre].map(|path| KeptField { path, is_facet: true });
+        let document = pack(&facets, &rows.into_iter().collect());
+        let nothing = pack(&facets, &HashSet::new());
         let mut tally = Tally::new([genre, other, year]);
         for (doc, kept) in [(1, &document), (2, &document), (3, &nothing), (4, &Vec::new())] {
             tally.add(doc, kept);

@@ -21,7 +21,7 @@ impl SqliteIndex {
             return Ok(PutOutcome::Superseded);
         }
         let rows = match document.body.map(|body| rows::read(&self.layout, body)) {
-            None => Rows { values: HashSet::new(), texts: Vec::new(), facets: Vec::new() },
+            None => Rows { values: HashSet::new(), texts: Vec::new(), kept: Vec::new() },
             Some(Ok(rows)) => rows,
             Some(Err(reason)) => return Ok(PutOutcome::Rejected(reason)),
         };
@@ -32,11 +32,11 @@ impl SqliteIndex {
             self.write_texts(conn, doc, &rows.texts, entry.as_ref().is_some_and(|entry| entry.words != 0))?;
         }
         let sql = format!(
-            "REPLACE INTO {} (doc, id, version, deleted, words, facets) VALUES (?, ?, ?, ?, ?, ?)",
+            "REPLACE INTO {} (doc, id, version, deleted, words, kept) VALUES (?, ?, ?, ?, ?, ?)",
             self.tables.entry
         );
         let (id, version, deleted) = (document.id.as_str(), document.version.get(), document.body.is_none());
-        conn.prepare_cached(&sql)?.execute((doc, id, version, deleted, words, rows.facets))?;
+        conn.prepare_cached(&sql)?.execute((doc, id, version, deleted, words, rows.kept))?;
         self.count(conn, entry.as_ref().map(|entry| entry.deleted), deleted)?;
         Ok(PutOutcome::Written)
     }
