@@ -294,7 +294,7 @@ async fn write(store: &dyn Store, stored: Vec<StoredDocument>) -> Result<Vec<Lac
     let documents: Vec<Document> = stored.into_iter().map(Document::from).collect();
     let offered: Vec<_> = documents.iter().map(|document| (document.id.clone(), document.version)).collect();
     let mut lacks = Vec::new();
-    for ((id, version), outcome) in offered.into_iter().zip(store.write(documents).await?) {
+    for ((id, version), outcome) in offered.into_iter().zip(store.write_patiently(documents).await?) {
         match outcome {
             Outcome::Written | Outcome::Superseded => {}
             Outcome::Rejected(reason) => lacks.push(Lack { id, version, reason }),

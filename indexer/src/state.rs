@@ -3,6 +3,9 @@
 //! Everything that must be true together is one transaction here. Commands open the file beside a `run`; a second `run`
 //! is refused by a lock file.
 
+mod turns;
+mod writer;
+
 use std::{
     fs::{File, OpenOptions, TryLockError},
     path::{Path, PathBuf},
@@ -11,8 +14,9 @@ use std::{
 };
 
 use plan::{Code, code::store as codes};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use self::writer::Writer;
 use crate::{registry::RegistryError, tasks::joined};
 
 /// The layout of the tables below; a file of another layout is refused.
@@ -278,7 +282,7 @@ impl StateError {
 #[derive(Clone)]
 pub struct StateFile {
     path: Arc<PathBuf>,
-    writer: Arc<Mutex<Connection>>,
+    writer: Arc<Writer>,
     readers: Arc<Mutex<Vec<Connection>>>,
 }
 
@@ -320,7 +324,7 @@ impl StateFile {
             .map_err(|source| StateError::Sqlite { path: path.to_owned(), source })?;
         Ok(Self {
             path: Arc::new(path.to_owned()),
-            writer: Arc::new(Mutex::new(conn)),
+            writer: Arc::new(Writer::new(conn)),
             readers: Arc::default(),
         })
     }
@@ -370,22 +374,6 @@ impl StateFile {
         })
     }
 
-    /// Runs one transaction, here and now. All of it happens or none.
-    pub fn in_transaction<T>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
-    ) -> Result<T, StateError> {
-        let mut conn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let run = || {
-            // Immediate: a reader that turns writer could meet another process' write and fail half-way.
-            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = work(&tx)?;
-            tx.commit()?;
-            Ok(value)
-        };
-        run().map_err(|source| StateError::Sqlite { path: self.path().to_owned(), source })
-    }
-
     /// Reads from one snapshot, here and now.
     pub fn with_reader<T>(
         &self,
@@ -405,15 +393,6 @@ impl StateFile {
             Ok(value)
         };
         run().map_err(|source| StateError::Sqlite { path: self.path().to_owned(), source })
-    }
-
-    /// [`StateFile::in_transaction`] on a thread that may block.
-    pub async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StateError> {
-        let state = self.clone();
-        off_the_loop(move || state.in_transaction(work)).await
     }
 
     /// [`StateFile::with_reader`] on a thread that may block.

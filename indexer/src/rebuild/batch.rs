@@ -272,7 +272,7 @@ impl Batches {
             return self.settle(tickets, verdicts, fetched_at, deadline).await;
         }
         let held: Vec<bool> = verdicts.iter().map(Verdict::is_held).collect();
-        let lacks = self.write_others(told, &verdicts, deadline).await?;
+        let lacks = self.write_others(told, &verdicts, is_live(tickets), deadline).await?;
         let settled = self.settle(tickets, verdicts, fetched_at, deadline).await?;
         self.note_lacks(lacks, tickets, &settled.fates, &held).await?;
         Ok(settled)
@@ -338,8 +338,7 @@ impl Batches {
             }
         }
         let mut store = Ok(());
-        let is_live = tickets.first().is_some_and(|ticket| ticket.lane == Lane::Live);
-        let outcomes = match self.keep(documents, is_live, deadline).await {
+        let outcomes = match self.keep(documents, is_live(tickets), deadline).await {
             Err(error) if error.is_of_a_server() => {
                 let outcomes = vec![Outcome::Again(error.to_string()); written_by.len()];
                 store = Err(error);
@@ -436,7 +435,7 @@ impl Batches {
         tokio::time::timeout_at(deadline.at, noting).await.unwrap_or_else(|_| Err(late()))?;
         let sent = self.unchanged.send(&documents, is_live);
         let (query, store) = (&self.plan.fetch.query_hash, &*self.store);
-        let outcomes = self.append_and_write(query, store, documents, deadline.at).await?;
+        let outcomes = self.append_and_write(query, store, documents, is_live, deadline.at).await?;
         self.unchanged.acknowledge(sent, &outcomes);
         Ok(outcomes)
     }
@@ -447,13 +446,18 @@ impl Batches {
         query: &str,
         store: &dyn Store,
         documents: Vec<Document>,
+        is_live: bool,
         until: Instant,
     ) -> Result<Vec<Outcome>, StateError> {
         let kept = async {
             let refusals = self.tenure.append(query, &documents).await?;
             let appended = documents.into_iter().zip(&refusals).filter(|(_, refusal)| refusal.is_none());
             let appended: Vec<Document> = appended.map(|(document, _)| document).collect();
-            let written = if appended.is_empty() { Vec::new() } else { store.write(appended).await? };
+            let written = match is_live {
+                _ if appended.is_empty() => Vec::new(),
+                true => store.write(appended).await?,
+                false => store.write_patiently(appended).await?,
+            };
             let mut written = written.into_iter();
             let outcomes = refusals.into_iter().map(|refusal| match refusal {
                 Some(reason) => Outcome::Rejected(reason),
@@ -463,6 +467,11 @@ impl Batches {
         };
         tokio::time::timeout_at(until, kept).await.unwrap_or_else(|_| Err(late()))
     }
+}
+
+/// Whether somebody waits for a batch, which is of one lane.
+pub(super) fn is_live(tickets: &[Ticket]) -> bool {
+    tickets.first().is_some_and(|ticket| ticket.lane == Lane::Live)
 }
 
 /// What became of a batch that was answered.

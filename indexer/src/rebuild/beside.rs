@@ -202,6 +202,7 @@ impl Batches {
         &self,
         told: Vec<Vec<Told>>,
         verdicts: &[Verdict],
+        is_live: bool,
         deadline: Deadline,
     ) -> Result<Vec<Vec<Option<String>>>, StateError> {
         let until = deadline.at.min(Instant::now() + PATIENCE);
@@ -220,11 +221,11 @@ impl Batches {
             }
             let OtherQuery { plan, store, .. } = &other.query;
             let count = documents.len();
-            let outcomes =
-                match self.append_and_write(&plan.fetch.query_hash, &**store, documents, until).await {
-                    Err(error) if error.is_of_a_server() => vec![Outcome::Again(error.to_string()); count],
-                    outcomes => outcomes?,
-                };
+            let query = &plan.fetch.query_hash;
+            let outcomes = match self.append_and_write(query, &**store, documents, is_live, until).await {
+                Err(error) if error.is_of_a_server() => vec![Outcome::Again(error.to_string()); count],
+                outcomes => outcomes?,
+            };
             for (at, outcome) in written.into_iter().zip(outcomes) {
                 match outcome {
                     Outcome::Written | Outcome::Superseded => {}

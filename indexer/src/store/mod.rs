@@ -68,6 +68,11 @@ pub trait Store: Send + Sync {
     /// mend it ([`StateError::is_passing`]), not at all before someone did.
     async fn write(&self, documents: Vec<Document>) -> Result<Vec<Outcome>, StateError>;
 
+    /// The same for documents that nobody waits for, as those of a backfill. Where writers wait for each other, they come last.
+    async fn write_patiently(&self, documents: Vec<Document>) -> Result<Vec<Outcome>, StateError> {
+        self.write(documents).await
+    }
+
     /// The ids of live documents that hold any of the keys at any of the paths, after an id, at most `limit`, ordered.
     /// Sees every write that was acknowledged before the call.
     async fn lookup(

@@ -38,6 +38,17 @@ impl SqliteStore {
         self.state.write(move |tx| index.drop(tx)).await
     }
 
+    /// Writes one document to the served version and those beside it.
+    fn put(&self, tx: &Transaction<'_>, document: &Document) -> rusqlite::Result<Outcome> {
+        let document = DocumentWrite::from(document);
+        let outcome = self.index.put(tx, &document)?;
+        // What the served version doesn't take, or has newer, no other is to have: they share their documents.
+        if outcome == PutOutcome::Written {
+            self.others.iter().try_for_each(|other| put_beside(tx, other, &document))?;
+        }
+        Ok(Outcome::from(outcome))
+    }
+
     /// The index, for those who search it.
     pub fn index(&self) -> &Arc<SqliteIndex> {
         &self.index
@@ -50,19 +61,21 @@ impl Store for SqliteStore {
         if documents.is_empty() {
             return Ok(Vec::new());
         }
-        let (index, others) = (Arc::clone(&self.index), Arc::clone(&self.others));
+        let store = self.clone();
+        self.state.write(move |tx| documents.iter().map(|document| store.put(tx, document)).collect()).await
+    }
+
+    async fn write_patiently(&self, documents: Vec<Document>) -> Result<Vec<Outcome>, StateError> {
+        let (store, mut outcomes) = (self.clone(), Vec::new());
         self.state
-            .write(move |tx| {
-                let written = documents.iter().map(|document| {
-                    let document = DocumentWrite::from(document);
-                    let outcome = index.put(tx, &document)?;
-                    // What the served version doesn't take, or has newer, no other is to have: they share their documents.
-                    if outcome == PutOutcome::Written {
-                        others.iter().try_for_each(|other| put_beside(tx, other, &document))?;
+            .write_patiently(move |tx, turn| {
+                while let Some(document) = documents.get(outcomes.len()) {
+                    outcomes.push(store.put(tx, document)?);
+                    if turn.is_wanted() {
+                        break;
                     }
-                    Ok(Outcome::from(outcome))
-                });
-                written.collect()
+                }
+                Ok((outcomes.len() == documents.len()).then(|| std::mem::take(&mut outcomes)))
             })
             .await
     }
