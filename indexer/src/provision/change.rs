@@ -147,11 +147,8 @@ impl ChangeSet {
 
 /// Whether the documents of an index version that these changes make come from the graph alone, by a backfill.
 pub fn fills_from_graph(changes: &[Change]) -> bool {
-    changes.iter().filter(|change| change.kind == Kind::IndexVersion).any(|change| match change.action {
-        Action::Add => true,
-        Action::Rebuild => has_other_query(change),
-        Action::Change | Action::Remove | Action::None => false,
-    })
+    let is_first = |change: &Change| change.kind == Kind::IndexVersion && change.action == Action::Add;
+    needs_backfill(changes) || changes.iter().any(is_first)
 }
 
 /// Refuses what can't be changed in place, but for an index version that can be written beside the served one.
@@ -169,7 +166,7 @@ pub fn refuse_rebuilds(changes: &[Change]) -> Result<(), StateError> {
     })
 }
 
-/// Whether these changes make an index version that a backfill fills.
+/// Whether these changes make an index version of another query, beside the served one.
 pub fn needs_backfill(changes: &[Change]) -> bool {
     changes.iter().any(|change| {
         change.kind == Kind::IndexVersion && change.action == Action::Rebuild && has_other_query(change)
