@@ -43,8 +43,8 @@ const PAGE: usize = 1_000;
 const SETTINGS: [(usize, usize); 4] = [(1, 1_000), (2, 500), (2, 2_000), (4, 500)];
 
 /// Two mappings, neither of which is the served one, so that each takes a new version.
-const TYPE: &str = "  type: text\n";
-const COUNTRIES: &str = "  countries: text\n";
+const TYPE: &str = "  type: keyword\n";
+const COUNTRIES: &str = "  countries: keyword\n";
 
 /// What must be reached at least: documents of ours for each of the loader's.
 const WANTED: f64 = 0.90;
@@ -89,7 +89,7 @@ fn documents() -> Vec<Document> {
 fn changed() -> IndexPlan {
     let mut plan = plan();
     let field = plan.fields.0.iter_mut().find(|field| field.name == "type").expect("a field of ours");
-    field.mapping.kind = MappingKind::Text;
+    field.mapping.kind = MappingKind::Keyword;
     plan
 }
 
@@ -134,6 +134,7 @@ async fn filled(folder: &tempfile::TempDir) -> Duration {
     };
     let mut start = Instant::now();
     loop {
+        assert!(start.elapsed() < Duration::from_mins(5), "it has stopped");
         match state().await {
             "BUILDING" => start = Instant::now(),
             "READY" => break,
@@ -206,7 +207,9 @@ fn fill(folder: &Folder, store: &Rest, version: usize) -> Duration {
             .expect("few")
     };
     let wait = || thread::sleep(Duration::from_millis(10));
+    let asked = Instant::now();
     while written() == 0 {
+        assert!(asked.elapsed() < Duration::from_mins(1), "it has not begun:\n{}", folder.log());
         wait();
     }
     let (start, first) = (Instant::now(), written());

@@ -33,7 +33,7 @@ pub(crate) struct Figures {
 pub(crate) fn questions(movies: &[String], count: usize) -> Vec<Question> {
     let mut random = Random::new(17);
     let question = |number: usize| {
-        let movie: Value = serde_json::from_str(random.pick(movies)).expect("JSON");
+        let movie: Value = serde_json::from_str(random.pick::<String>(movies)).expect("JSON");
         let text = format!("{} {}", movie["title"], movie["synopsis"]).replace('"', "");
         let words: Vec<&str> = text.split(' ').collect();
         Question { words: (0..=number % 2).map(|_| (*random.pick(&words)).to_owned()).collect() }
