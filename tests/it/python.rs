@@ -4,9 +4,8 @@ use std::{fs, path::Path, process::Command};
 
 use harness::{folder::Folder, packages, program, repository};
 
-/// What the crates are compiled with for the tests beside it, so that the wheel needs little of its own.
-const AS_TESTED: &str =
-    "tokio/test-util,studio-search-indexer/default,studio-search-indexer/testing,studio-search-query/testing";
+/// What the wheel is made with, and what the crates are compiled with for the tests beside it, so that it needs little of its own.
+const AS_TESTED: &str = "python,tokio/test-util,studio-search-indexer/default,studio-search-indexer/testing,studio-search-query/testing";
 
 /// Asks for what the command line prints with `-o json`, and for an error.
 const SCRIPT: &str = r#"
