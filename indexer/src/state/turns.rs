@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long anybody is patient: longer than a backfill waits for its own, which is two seconds, and shorter than `graph.deadline`,
-/// after which it would have fetched in vain.
+/// How long anybody is patient: longer than a backfill waits for its own, which is two seconds, and shorter than the default of
+/// `graph.deadline`, after which it would have fetched in vain.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who is at it, and who waits. A mutex alone would let by whoever comes, as often as not the one who was just there.
