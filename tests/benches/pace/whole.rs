@@ -1,5 +1,5 @@
 //! A backfill of 100,000 documents by the real program: its requests against the fewest that are possible, and its peak memory
-//! against that of one of 30,000.
+//! against that of one of 10,000.
 
 use std::{
     fmt::Write,
@@ -11,8 +11,7 @@ use harness::{eventually, folder::Folder, gateway, load::movie_id};
 
 use crate::{ratio, world::file};
 
-/// More than a window and a segment of the log hold, so that what both keep in memory is not taken for growth.
-const FEW: usize = 30_000;
+const FEW: usize = 10_000;
 const MANY: usize = 100_000;
 
 /// Documents of one request: the default.
@@ -21,7 +20,7 @@ const BATCH: usize = 25;
 /// What requests may cost against the fewest that are possible.
 const WANTED: f64 = 1.02;
 
-/// What more than three times as many documents may take of memory.
+/// What ten times as many documents may take of memory.
 const FLAT: f64 = 1.1;
 
 /// A folder with the benchmark's index and so many ids.
