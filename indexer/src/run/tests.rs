@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Write,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -117,9 +118,14 @@ impl Running {
         let line = |id: String| {
             json!({"key": {"movie_id": id}, "value": {"op": "u", "after": {}}}).to_string() + "\n"
         };
+        self.append(&ids.into_iter().map(line).collect::<String>());
+    }
+
+    /// Appends to the source's file, which never shrinks meanwhile: one that does is read from its start.
+    fn append(&self, lines: &str) {
         let path = self.folder.path().join("movies.ndjson");
-        let before = fs::read_to_string(&path).unwrap_or_default();
-        fs::write(path, before + &ids.into_iter().map(line).collect::<String>()).unwrap();
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        file.write_all(lines.as_bytes()).unwrap();
     }
 
     async fn talent_changed(&self, id: &str) {
@@ -202,9 +208,7 @@ async fn a_truncated_table_pauses_the_index() {
     let running = Running::over(&world).await;
     running.movies_changed(["m1".to_owned()]);
     eventually(async || running.indexed("m1").await.is_some()).await;
-    let path = running.folder.path().join("movies.ndjson");
-    let truncate = json!({"value": {"op": "t", "before": null, "after": null}}).to_string() + "\n";
-    fs::write(&path, fs::read_to_string(&path).unwrap() + &truncate).unwrap();
+    running.append(&(json!({"value": {"op": "t", "before": null, "after": null}}).to_string() + "\n"));
     eventually(async || matches!(running.index.ledger.state().await.unwrap(), IndexState::Failed { code, .. } if code == "SS310")).await;
     sleep(Duration::from_millis(1_500)).await;
     let asked = BackfillIds::Given(vec![DocumentId::new("m2").unwrap()]);
