@@ -8,6 +8,7 @@ use indexer::{
     ledger::{
         BackfillState, IndexState,
         figures::{LaneFigures, LaneWait, slowest_lane},
+        versions::VersionState,
     },
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -65,6 +66,36 @@ pub(crate) async fn to_the_end(
         if !has_told_of_nobody && figures.is_empty() && begun.elapsed() > PATIENCE {
             has_told_of_nobody = true;
             view.tell("nothing works on this index: start `studio-search run` and the backfill goes on");
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Follows the filling of an index version from the served one, until it is whole or given up.
+pub(crate) async fn filling(index: &Index, number: u32, output: &Output) -> Result<VersionState, Failure> {
+    let (mut last_line, mut polls, mut has_told_of_nobody) = (String::new(), 0_u32, false);
+    let begun = tokio::time::Instant::now();
+    loop {
+        let states = index.ledger.version_states().await?;
+        let state = states.into_iter().find(|(known, _)| *known == number).map(|(_, state)| state);
+        let line = match state {
+            Some(VersionState::Building) => {
+                format!("index version {number} waits until every process writes it")
+            }
+            Some(VersionState::Filling { filled, .. }) => {
+                format!("index version {number}: {filled} documents")
+            }
+            Some(end) => return Ok(end),
+            None => return Ok(VersionState::Removing),
+        };
+        if polls.is_multiple_of(POLLS_A_LINE) && line != last_line {
+            output.say(&line);
+            last_line = line;
+        }
+        polls += 1;
+        if !has_told_of_nobody && begun.elapsed() > PATIENCE && index.ledger.figures().await?.is_empty() {
+            has_told_of_nobody = true;
+            output.warn("nothing works on this index: start `studio-search run` and the version is filled");
         }
         tokio::time::sleep(POLL).await;
     }

@@ -63,6 +63,7 @@ fn changes_its_query(folder: &Folder, graph: &RealGraph, visible: Duration) {
     let run = under_writes(folder, graph, visible, || {
         provisions_another_query(folder);
         is_filling(folder);
+        costs_both_queries(folder);
         let early = refused(folder, &["promote", "index.yaml"]);
         assert!(early.contains("SS605") && early.contains("--into-new-version"), "{early}");
         folder.succeed(&["backfill", "start", "index.yaml", "--into-new-version"]);
@@ -85,6 +86,18 @@ fn changes_its_query(folder: &Folder, graph: &RealGraph, visible: Duration) {
     folder.settles_within(SETTLES);
     are_equal(folder, graph);
     assert_eq!(run.terminate(), Some(0), "{}", folder.log());
+}
+
+/// What a backfill into the version of another query would cost, of what the file says or of what was made of it: each batch is
+/// asked for twice.
+fn costs_both_queries(folder: &Folder) {
+    let start = ["backfill", "start", "index.yaml", "--into-new-version", "--estimate", "--sample", "50"];
+    let estimate = folder.json(&start)["estimate"].take();
+    let fewest = f64::from(u32::try_from(2 * MOVIES.div_ceil(25)).expect("few"));
+    let likely = estimate["requests"]["likely"].as_f64().expect("requests");
+    // Movies come and go meanwhile; by one query it would be half as many.
+    assert!((0.7 * fewest..1.3 * fewest).contains(&likely), "{fewest}: {estimate:#}");
+    assert!(estimate["notes"].to_string().contains("by the served query and by the new one"), "{estimate:#}");
 }
 
 /// Two processes over Kafka: the documents of the other query are in a log of their own; one process is killed on the way.
@@ -171,6 +184,7 @@ fn provisions_another_query(folder: &Folder) -> Value {
     for reason in ["gains `crew`", "loses `source`", "a backfill fills it"] {
         assert!(told.contains(reason), "{planned:#}");
     }
+    costs_both_queries(folder);
     folder.succeed(&["provision", "index.yaml", "--yes"]);
     let planned_again = folder.output(&["plan", "index.yaml", "--detailed-exitcode"]);
     let said = String::from_utf8_lossy(&planned_again.stdout);

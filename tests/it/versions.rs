@@ -70,6 +70,61 @@ fn a_changed_mapping_is_served_on_the_older_opensearch() {
     the_alias_is_at(opensearch_2(), "remapped", "remapped-000002");
 }
 
+#[test]
+fn another_version_of_an_unchanged_query_is_filled_from_the_served_one() {
+    let (folder, graph) = Folder::with_movies(MOVIES);
+    makes_another(&folder, &graph);
+}
+
+#[test]
+fn another_version_of_an_unchanged_query_is_filled_on_elasticsearch() {
+    let (folder, graph) = Folder::with_movies(MOVIES);
+    folder.keep_on("elasticsearch", &elasticsearch().url, "another");
+    makes_another(&folder, &graph);
+    the_alias_is_at(elasticsearch(), "another", "another-000002");
+}
+
+#[test]
+fn another_version_of_an_unchanged_query_is_filled_for_processes_that_share_it() {
+    let (folder, graph) = Folder::with_movies(MOVIES);
+    folder.keep_on("opensearch", &opensearch().url, "another-shared");
+    let _stream = folder.share_over(kafka(), Some(registry()), "another-shared");
+    makes_another(&folder, &graph);
+    the_alias_is_at(opensearch(), "another-shared", "another-shared-000002");
+}
+
+/// Asked for, and asked for again, it is made once; nothing is asked of the graph, and what is provisioned stays as it is.
+fn makes_another(folder: &Folder, graph: &RealGraph) {
+    const START: [&str; 4] = ["backfill", "start", "index.yaml", "--into-new-version"];
+    folder.succeed(&["provision", "index.yaml", "--yes"]);
+    let run = folder.run();
+    folder.backfills_within(SETTLES, graph);
+    graph.reset_counts();
+    let estimate = folder.json(&[&START[..], &["--estimate"]].concat());
+    assert_eq!(estimate["estimate"], Value::Null, "nothing is asked: {estimate:#}");
+    let paced = folder.output(&[&START[..], &["--rate", "5/s"]].concat());
+    assert_eq!(paced.status.code(), Some(64), "{}", String::from_utf8_lossy(&paced.stderr));
+    for _ in 0..2 {
+        assert_eq!(folder.json(&START)["version"], 2);
+        let planned = folder.output(&["plan", "index.yaml", "--detailed-exitcode"]);
+        let said = String::from_utf8_lossy(&planned.stdout);
+        assert_eq!(planned.status.code(), Some(0), "it stays beside the served one: {said}");
+    }
+    let followed = folder.json(&[&START[..], &["--follow"]].concat());
+    assert_eq!((&followed["version"], &followed["state"]["state"]), (&json!(2), &json!("READY")));
+    nothing_was_asked_of(graph);
+    graph.post("/edit/movies/m7", &json!({"title": "Seventh Heaven"}));
+    graph.delete_movie("m11");
+    folder.settles_within(SETTLES);
+    assert_equal(&exported(folder, "2"), &graph.documents(), &folder.log());
+    assert_eq!(moved(folder, "promote"), (1, 2));
+    assert_equal(&folder.exported(), &graph.documents(), &folder.log());
+    remap(folder, WORDS_OF_SOURCE);
+    let refused = refused(folder, &START);
+    assert!(refused.contains("SS609"), "{refused}");
+    assert_eq!(run.terminate(), Some(0), "{}", folder.log());
+}
+
 /// From a first version to a second, back, and forth again. At the end the second is served, and the first kept.
 fn changes_its_mapping(folder: &Folder, graph: &RealGraph) {
     folder.succeed(&["provision", "index.yaml", "--yes"]);

@@ -25,11 +25,12 @@ pub(crate) enum Backfill {
         /// Show its progress until it is done
         #[arg(long)]
         follow: bool,
-        /// Fill the index version that `provision` made for another query
+        /// Fill an index version beside the served one
         ///
-        /// It begins when every `run` writes that version, by the ids that its own plan names. Every document is asked for by
-        /// both queries. It never promotes.
-        #[arg(long, conflicts_with_all = ["ids", "filter", "estimate"])]
+        /// The one that `provision` made for another query: it begins when every `run` writes that version, by the ids that its
+        /// own plan names, and every document is asked for by both queries. Where the query is unchanged another version is made,
+        /// which `run` fills from the served one without a request to the gateway. It never promotes.
+        #[arg(long, conflicts_with_all = ["ids", "filter"])]
         into_new_version: bool,
         /// Start nothing: count ids, fetch a few documents, and tell what all of them would cost
         ///

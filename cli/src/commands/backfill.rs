@@ -1,6 +1,7 @@
 //! `backfill`: records the wish for one, and shows how far they are. `run` does the work.
 
 pub(crate) mod estimate;
+mod into_version;
 pub(crate) mod pace;
 
 use std::path::Path;
@@ -11,7 +12,6 @@ use indexer::{
     ledger::{
         BackfillIds, BackfillState,
         pace::{Terms, change_wishes},
-        versions::KnownVersion,
     },
 };
 use plan::{DocumentId, code::backfill as codes};
@@ -47,7 +47,7 @@ pub(crate) struct Wish {
     pub(crate) rate: Option<String>,
     /// Waits for its end.
     pub(crate) follow: bool,
-    /// Fills the index version of another query.
+    /// Fills an index version beside the served one.
     pub(crate) into_new_version: bool,
 }
 
@@ -60,7 +60,16 @@ pub(crate) async fn start(
 ) -> Result<Exit, Failure> {
     let index = Project::open(file, env)?.index().await?;
     let terms = Terms { now: wish.now, rate_per_second: wish.rate.as_deref().map(rate).transpose()? };
-    let ids = if wish.into_new_version { into_new_version(&index).await? } else { wished(&index, &wish)? };
+    let ids = match wish.into_new_version {
+        false => wished(&index, &wish)?,
+        true => match into_version::waiting(&index).await? {
+            Some(waiting) => into_version::ids(&waiting)?,
+            None if terms == Terms::default() => {
+                return into_version::copy(file, &index, wish.follow, env, output).await;
+            }
+            None => return Err(into_version::needs_no_pace()),
+        },
+    };
     if !wish.now {
         indexer::backfill::estimate::opening_windows(&index.plan)?;
     }
@@ -80,25 +89,6 @@ pub(crate) async fn start(
         format!("backfill {number} is recorded")
     })?;
     Ok(Exit::Done)
-}
-
-/// The ids of the version that waits for a backfill.
-async fn into_new_version(index: &Index) -> Result<BackfillIds, Failure> {
-    let versions = index.versions().await?;
-    let waits = |known: &&KnownVersion| {
-        let is_other_query = known.plan().fetch.query_hash != index.plan.fetch.query_hash;
-        known.state.is_live() && known.state.is_new() && is_other_query
-    };
-    let Some(version) = versions.iter().rev().find(waits) else {
-        let failure = Failure::new("no index version waits for a backfill").code(codes::SS609);
-        return Err(failure.help(
-            "`studio-search provision` makes one where the query changed; `studio-search status` shows them",
-        ));
-    };
-    if version.plan().backfill.ids.is_none() {
-        return Err(nowhere());
-    }
-    Ok(BackfillIds::IntoVersion(version.number()))
 }
 
 /// What is to be backfilled, proven to fit the index.

@@ -180,8 +180,8 @@ fn another_query_needs_another_version() {
     --- exit 1
     $ studio-search backfill start --into-new-version
     --- stderr
-    error[SS609]: no index version waits for a backfill
-      help: `studio-search provision` makes one where the query changed; `studio-search status` shows them
+    error[SS609]: what the files say is not provisioned yet
+      help: `studio-search plan` shows what differs; run `studio-search provision` first
       more: studio-search explain SS609
     --- exit 1
     $ studio-search provision --yes

@@ -27,7 +27,7 @@ pub(super) async fn examine(patient: &Patient<'_>) -> Examined {
             (changes.iter().map(Finding::of_change).collect(), version)
         }
         Err(error) => {
-            let first = provision::version_changes(&[], 1, plan).remove(0);
+            let first = provision::version_changes(&[], 1, plan, provision::Goal::Fitting).remove(0);
             (vec![Finding::of_error("ledger", &error)], first)
         }
     };

@@ -12,7 +12,7 @@ use crate::{
     StateError,
     ledger::elastic::layout,
     now_ms,
-    provision::{Change, server::Server},
+    provision::{Change, Goal, server::Server},
 };
 
 const STORE: &str = "store";
@@ -142,7 +142,7 @@ fn lacks(lacking: &[Lacking]) -> Finding {
 /// The templates, the index and its alias.
 async fn made(patient: &Patient<'_>, client: &Client, version: &Change) -> Result<Vec<Finding>, StateError> {
     let Patient { plan, artifacts, place, .. } = *patient;
-    let Some(server) = Server::of(place, plan, artifacts.templates, version).await? else {
+    let Some(server) = Server::of(place, plan, artifacts.templates, version, Goal::Fitting).await? else {
         return Ok(Vec::new());
     };
     let Err(error) = client.component_template(server.component_template()).await else {

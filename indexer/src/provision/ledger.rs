@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Action, Change, Kind,
-    version::{self, taken_by, version_changes},
+    version::{self, Goal, lasting, taken_by, version_changes},
 };
 use crate::{
     StateError,
@@ -25,6 +25,7 @@ const COPIES: [&str; 2] = ["number_of_replicas", "auto_expand_replicas"];
 pub(super) struct SharedLedger<'a> {
     client: Client,
     plan: &'a IndexPlan,
+    goal: Goal,
     /// The index of its rows.
     index: String,
     copies: Map<String, Value>,
@@ -39,9 +40,9 @@ pub(super) struct Before {
 
 /// Whether what provision makes of this plan is served at once. A ledger that can't be read says nothing here; it is told where
 /// its changes are.
-pub(super) async fn serves(place: &Place, plan: &IndexPlan) -> Result<bool, StateError> {
+pub(super) async fn serves(place: &Place, plan: &IndexPlan, goal: Goal) -> Result<bool, StateError> {
     let there = known(&Rows::new(place.client()?, layout::index(&plan.name))).await;
-    Ok(version::serves(&there.map(|(known, _)| known).unwrap_or_default(), plan))
+    Ok(version::serves(&there.map(|(known, _)| known).unwrap_or_default(), plan, goal))
 }
 
 impl<'a> SharedLedger<'a> {
@@ -50,6 +51,7 @@ impl<'a> SharedLedger<'a> {
         place: &Place,
         plan: &'a IndexPlan,
         templates: &Value,
+        goal: Goal,
     ) -> Result<Option<Self>, StateError> {
         if plan.kafka.is_none() {
             return Ok(None);
@@ -58,7 +60,7 @@ impl<'a> SharedLedger<'a> {
         let copies =
             COPIES.iter().filter_map(|name| Some(((*name).to_owned(), settings.get(*name)?.clone())));
         let (client, index) = (place.client()?, layout::index(&plan.name));
-        Ok(Some(Self { client, plan, index, copies: copies.collect() }))
+        Ok(Some(Self { client, plan, goal, index, copies: copies.collect() }))
     }
 
     /// What is there against what should be, and the index versions that are there so far.
@@ -73,7 +75,7 @@ impl<'a> SharedLedger<'a> {
             Some(_) => known(&Rows::new(self.client.clone(), &self.index)).await?,
             None => Default::default(),
         };
-        let changes = version_changes(&known, versions.next_number(), self.plan);
+        let changes = version_changes(&known, versions.next_number(), self.plan, self.goal);
         Ok((std::iter::once(ledger).chain(changes).collect(), Before { known, versions }))
     }
 
@@ -104,16 +106,18 @@ impl<'a> SharedLedger<'a> {
         Before { known: before, versions }: Before,
         schema: Option<DocumentSchema>,
     ) -> Result<(), StateError> {
-        let taken = taken_by(&before, self.plan);
+        let taken = taken_by(&before, self.plan, self.goal);
         let number = taken.map_or_else(|| versions.next_number(), KnownVersion::number);
         let wanted = IndexVersion { version: number, plan: self.plan.clone(), schema };
-        let is_alone = before.iter().all(|other| other.number() == number || !other.state.is_new());
+        let mut stay = lasting(&before, self.plan);
+        stay.push(number);
+        let is_alone = before.iter().all(|other| stay.contains(&other.number()) || !other.state.is_new());
         if taken.is_some_and(|taken| taken.version == wanted) && is_alone {
             return Ok(());
         }
         let first = if served(&before).is_none() { VersionState::Served } else { VersionState::Building };
         let rows = rows(self.client.clone(), &self.plan.name);
-        if put(&rows, versions, &wanted, first).await? {
+        if put(&rows, versions, &wanted, first, &stay).await? {
             return Ok(());
         }
         // Whoever was faster may have wanted the same.

@@ -15,7 +15,7 @@ use plan::IndexPlan;
 use serde_json::Value;
 
 pub use self::change::{Action, Change, ChangeSet, Kind, fills_from_graph, needs_backfill, refuse_rebuilds};
-pub(crate) use self::version::version_changes;
+pub(crate) use self::version::{Goal, version_changes};
 use self::{
     ledger::{Before, SharedLedger},
     server::Server,
@@ -41,7 +41,7 @@ pub async fn changes(
     place.check()?;
     let Artifacts { templates, .. } = artifacts;
     let mut changes = ledger_changes(place, plan, artifacts).await?;
-    if let Some(server) = Server::of(place, plan, templates, version_of(&changes)).await? {
+    if let Some(server) = Server::of(place, plan, templates, version_of(&changes), Goal::Fitting).await? {
         changes.extend(server.changes().await?);
     }
     #[cfg(feature = "kafka")]
@@ -67,7 +67,7 @@ pub(crate) async fn ledger_changes(
     plan: &IndexPlan,
     artifacts: Artifacts<'_>,
 ) -> Result<Vec<Change>, StateError> {
-    match SharedLedger::of(place, plan, artifacts.templates)? {
+    match SharedLedger::of(place, plan, artifacts.templates, Goal::Fitting)? {
         Some(ledger) => Ok(ledger.changes().await?.0),
         None => state::changes(&place.state, plan),
     }
@@ -79,18 +79,40 @@ pub async fn provision(
     plan: &IndexPlan,
     artifacts: Artifacts<'_>,
 ) -> Result<Vec<Change>, StateError> {
+    make(place, plan, artifacts, Goal::Fitting).await
+}
+
+/// Makes another index version beside the served one, which has this plan already; `run` fills it from there. One that was asked
+/// for before and is still on its way is that version. Gives its number.
+pub async fn add_version(
+    place: &Place,
+    plan: &IndexPlan,
+    artifacts: Artifacts<'_>,
+) -> Result<u32, StateError> {
+    let done = make(place, plan, artifacts, Goal::Another).await?;
+    let name = &version_of(&done).name;
+    let number = name.rsplit_once('-').and_then(|(_, number)| number.parse().ok());
+    Ok(number.expect("an index version's name ends with its number"))
+}
+
+async fn make(
+    place: &Place,
+    plan: &IndexPlan,
+    artifacts: Artifacts<'_>,
+    goal: Goal,
+) -> Result<Vec<Change>, StateError> {
     place.check()?;
     let Artifacts { templates, .. } = artifacts;
-    let shared = SharedLedger::of(place, plan, templates)?;
+    let shared = SharedLedger::of(place, plan, templates, goal)?;
     let (mut done, before) = match &shared {
         Some(ledger) => ledger.changes().await?,
-        None => (state::changes(&place.state, plan)?, Before::default()),
+        None => (state::changes_to(&place.state, plan, goal)?, Before::default()),
     };
     refuse_rebuilds(&done)?;
     if let Some(ledger) = &shared {
         ledger.make(&done).await?;
     }
-    if let Some(server) = Server::of(place, plan, templates, version_of(&done)).await? {
+    if let Some(server) = Server::of(place, plan, templates, version_of(&done), goal).await? {
         let changes = server.changes().await?;
         server.make(&changes).await?;
         done.extend(changes);
@@ -111,7 +133,7 @@ pub async fn provision(
     match shared {
         // Topics, and the registry's number of the schema, are to be there before the plan that names them.
         Some(ledger) => ledger.store(before, schema).await?,
-        None => drop(state::provision(&place.state, plan)?),
+        None => drop(state::provision_to(&place.state, plan, goal)?),
     }
     explain(plan, &mut done);
     Ok(done)

@@ -4,7 +4,7 @@ use plan::{IndexPlan, index_plan::StoreKind};
 use search::elastic::{Client, differences, is_live};
 use serde_json::Value;
 
-use super::{Action, Change, Kind, ledger, state};
+use super::{Action, Change, Kind, ledger, state, version::Goal};
 use crate::{StateError, endpoints::Place};
 
 /// A server and what should be there.
@@ -27,13 +27,14 @@ impl<'a> Server<'a> {
         plan: &'a IndexPlan,
         templates: &'a Value,
         version: &'a Change,
+        goal: Goal,
     ) -> Result<Option<Self>, StateError> {
         if plan.store == StoreKind::Sqlite {
             return Ok(None);
         }
         let is_served = match plan.kafka {
-            Some(_) => ledger::serves(place, plan).await?,
-            None => state::serves(&place.state, plan),
+            Some(_) => ledger::serves(place, plan, goal).await?,
+            None => state::serves(&place.state, plan, goal),
         };
         let named = |kind: &str| {
             let template = &templates[kind];

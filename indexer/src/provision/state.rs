@@ -7,7 +7,7 @@ use search::sqlite::SqliteIndex;
 
 use super::{
     Action, Change, Kind, refuse_rebuilds,
-    version::{self, taken_by, version_changes},
+    version::{self, Goal, lasting, taken_by, version_changes},
 };
 use crate::{
     StateError, StateFile,
@@ -20,15 +20,20 @@ use crate::{
 
 /// Says what [`provision`] would do, and changes nothing.
 pub fn changes(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateError> {
+    changes_to(path, plan, Goal::Fitting)
+}
+
+/// As [`changes`], for a version of this goal.
+pub(super) fn changes_to(path: &Path, plan: &IndexPlan, goal: Goal) -> Result<Vec<Change>, StateError> {
     let name = path.display().to_string();
     match StateFile::open(path, &plan.name).and_then(|state| Ok((known_versions(&state)?, next(&state)?))) {
         Ok((known, next)) if served(&known).is_some() => {
             let state = Change::of(Kind::StateFile, &name, Action::None, vec![]);
-            Ok(std::iter::once(state).chain(version_changes(&known, next, plan)).collect())
+            Ok(std::iter::once(state).chain(version_changes(&known, next, plan, goal)).collect())
         }
         Ok(_) | Err(StateError::NotProvisioned(_)) => {
             let missing = Change::missing(Kind::StateFile, &name);
-            Ok(std::iter::once(missing).chain(version_changes(&[], 1, plan)).collect())
+            Ok(std::iter::once(missing).chain(version_changes(&[], 1, plan, goal)).collect())
         }
         Err(error) => Err(error),
     }
@@ -36,14 +41,20 @@ pub fn changes(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateError>
 
 /// Makes the state file, the index version and its tables, and stores the plan. Gives what it did.
 pub fn provision(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateError> {
-    let done = changes(path, plan)?;
+    provision_to(path, plan, Goal::Fitting)
+}
+
+/// As [`provision`], for a version of this goal.
+pub(super) fn provision_to(path: &Path, plan: &IndexPlan, goal: Goal) -> Result<Vec<Change>, StateError> {
+    let done = changes_to(path, plan, goal)?;
     refuse_rebuilds(&done)?;
     if done.iter().all(|change| change.action == Action::None) {
         return Ok(done);
     }
     let state = StateFile::create(path, &plan.name)?;
     let known = known_versions(&state)?;
-    let (before, wanted) = (served(&known), taken_by(&known, plan));
+    let (before, wanted) = (served(&known), taken_by(&known, plan, goal));
+    let lasting = lasting(&known, plan);
     state.in_transaction(|tx| {
         let number = match (wanted, before) {
             (Some(wanted), _) => wanted.number(),
@@ -65,7 +76,7 @@ pub fn provision(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateErro
                 versions::forget_positions(tx, &sources, plan)?;
             }
         }
-        versions::remove_new(tx, number)?;
+        versions::remove_new(tx, |other| other == number || lasting.contains(&other))?;
         let first = if before.is_none() { VersionState::Served } else { VersionState::Building };
         versions::put(tx, number, plan, &first)
     })?;
@@ -74,9 +85,9 @@ pub fn provision(path: &Path, plan: &IndexPlan) -> Result<Vec<Change>, StateErro
 
 /// Whether what provision makes of this plan is served at once. A file that can't be read says nothing here; it is told where its
 /// changes are.
-pub(super) fn serves(path: &Path, plan: &IndexPlan) -> bool {
+pub(super) fn serves(path: &Path, plan: &IndexPlan, goal: Goal) -> bool {
     let known = StateFile::open(path, &plan.name).and_then(|state| known_versions(&state));
-    version::serves(&known.unwrap_or_default(), plan)
+    version::serves(&known.unwrap_or_default(), plan, goal)
 }
 
 fn next(state: &StateFile) -> Result<u32, StateError> {
@@ -121,6 +132,29 @@ mod tests {
         plan.key.field = "id".to_owned();
         let refused = provision(&path, &plan).unwrap_err();
         assert_eq!(refused.code().id, "SS522", "{refused}");
+    }
+
+    #[test]
+    fn another_version_of_the_same_plan_is_made_once_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("movies.db");
+        let mut plan = testing::movies();
+        provision(&path, &plan).unwrap();
+        let made = provision_to(&path, &plan, Goal::Another).unwrap().remove(1);
+        assert_eq!((made.name.as_str(), made.action), ("movies-000002", Action::Rebuild));
+        for goal in [Goal::Another, Goal::Fitting] {
+            let again = provision_to(&path, &plan, goal).unwrap();
+            assert!(again.iter().all(|change| change.action == Action::None), "{goal:?}: {again:?}");
+        }
+        let states = || {
+            let known = known_versions(&StateFile::open(&path, "movies").unwrap()).unwrap();
+            known.iter().map(|known| known.state.name()).collect::<Vec<_>>()
+        };
+        assert_eq!(states(), ["SERVED", "BUILDING"]);
+        // What it was made by is another plan then.
+        plan.keep_versions += 1;
+        provision(&path, &plan).unwrap();
+        assert_eq!(states(), ["SERVED", "REMOVING"]);
     }
 
     #[tokio::test]

@@ -8,6 +8,18 @@ use search::sqlite::SqliteIndex;
 use super::{Action, Change, Kind, version_name};
 use crate::ledger::versions::{KnownVersion, VersionState, served};
 
+/// Which index version a plan goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// The one that can take it in place, else another one.
+    Fitting,
+    /// Another one, though the served one has it already.
+    Another,
+}
+
+/// The reason for a version of the served one's plan.
+const ASKED_FOR: &str = "it was asked for";
+
 /// The reason for which it isn't another version of this index at all.
 const OTHER_ROOT: &str = "the root entity or its key is another one";
 
@@ -45,17 +57,25 @@ fn has(change: &Change, reason: &str) -> bool {
 
 /// What becomes of the versions that are known, by this plan, where `next` is the number of the next one. The version that the
 /// plan is for comes first; behind it those that were made for another plan, and were never served.
-pub(crate) fn version_changes(known: &[KnownVersion], next: u32, plan: &IndexPlan) -> Vec<Change> {
+pub(crate) fn version_changes(
+    known: &[KnownVersion],
+    next: u32,
+    plan: &IndexPlan,
+    goal: Goal,
+) -> Vec<Change> {
     let named = |number| version_name(&plan.name, number);
     let of = |number, action, reasons| Change::of(Kind::IndexVersion, &named(number), action, reasons);
     let Some(served) = served(known) else { return vec![Change::missing(Kind::IndexVersion, &named(1))] };
-    let wanted = taken_by(known, plan);
+    let wanted = taken_by(known, plan, goal);
     let own = match wanted {
         Some(wanted) => of(wanted.number(), Action::Change, differences(wanted.plan(), plan)),
+        None if goal == Goal::Another => of(next, Action::Rebuild, vec![ASKED_FOR.to_owned()]),
         None => of(next, Action::Rebuild, rebuild_reasons(served.plan(), plan)),
     };
+    let lasting = lasting(known, plan);
     let others = known.iter().filter(|other| {
-        other.state.is_new() && wanted.is_none_or(|wanted| wanted.number() != other.number())
+        let is_wanted = wanted.is_some_and(|wanted| wanted.number() == other.number());
+        other.state.is_new() && !is_wanted && !lasting.contains(&other.number())
     });
     let removed = |other: &KnownVersion| {
         let reason = format!("it is {}, and made by another plan", other.state.name());
@@ -64,16 +84,33 @@ pub(crate) fn version_changes(known: &[KnownVersion], next: u32, plan: &IndexPla
     std::iter::once(own).chain(others.map(removed)).collect()
 }
 
-/// The version that can take this plan in place: the served one if it can, else the newest of those that live.
-pub(super) fn taken_by<'k>(known: &'k [KnownVersion], plan: &IndexPlan) -> Option<&'k KnownVersion> {
+/// The versions on their way that have this very plan: they were asked for, and what else is provisioned leaves them alone.
+pub(super) fn lasting(known: &[KnownVersion], plan: &IndexPlan) -> Vec<u32> {
+    known.iter().filter(|known| is_on_its_way_by(known, plan)).map(KnownVersion::number).collect()
+}
+
+fn is_on_its_way_by(known: &KnownVersion, plan: &IndexPlan) -> bool {
+    known.state.is_new() && known.state.is_live() && known.plan() == plan
+}
+
+/// The version that can take this plan in place: the served one if it can, else the newest of those that live. Where another one
+/// is wanted, one that is on its way.
+pub(super) fn taken_by<'k>(
+    known: &'k [KnownVersion],
+    plan: &IndexPlan,
+    goal: Goal,
+) -> Option<&'k KnownVersion> {
+    if goal == Goal::Another && served(known).is_some() {
+        return known.iter().rev().find(|known| is_on_its_way_by(known, plan));
+    }
     let takes = |known: &&KnownVersion| rebuild_reasons(known.plan(), plan).is_empty();
     let live = known.iter().rev().filter(|known| known.state.is_live());
     served(known).filter(takes).or_else(|| live.into_iter().find(takes))
 }
 
 /// Whether what provision makes of this plan is served at once: the first version, or a change of the served one.
-pub(super) fn serves(known: &[KnownVersion], plan: &IndexPlan) -> bool {
-    match taken_by(known, plan) {
+pub(super) fn serves(known: &[KnownVersion], plan: &IndexPlan, goal: Goal) -> bool {
+    match taken_by(known, plan, goal) {
         Some(wanted) => wanted.state == VersionState::Served,
         None => served(known).is_none(),
     }

@@ -31,8 +31,8 @@ super::codes! {
     SS608 "no window opens for the backfill"
         "None of `backfill.windows` opens within eight years, such as one whose `years` are over, or its time zone is not known. A backfill would \
          wait for ever, unless it is started with `--now`.";
-    SS609 "no index version waits for a backfill"
-        "`backfill start --into-new-version` fills the index version that `provision` made for another query, and there is none. \
-         Provision the changed query first. A version whose query is the served one's is filled from the served version, without a \
-         request to the graph.";
+    SS609 "a new index version was asked for of what is not provisioned"
+        "`backfill start --into-new-version` fills the index version that `provision` made for another query. Where the query is \
+         unchanged it makes another version of what is provisioned, which is filled from the served one, without a request to the \
+         graph. What the files say is neither: provision it first.";
 }

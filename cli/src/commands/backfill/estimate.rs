@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
-use indexer::backfill::{
-    Backfills,
-    estimate::{self, Brake, Counted, Estimate, EstimateError, Question, Range, Schedule, Taken},
+use indexer::{
+    backfill::{
+        Backfills,
+        estimate::{self, Brake, Counted, Estimate, EstimateError, Question, Range, Schedule, Taken},
+    },
+    ledger::BackfillIds,
 };
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{Wish, rate, wished};
+use super::{Wish, into_version::planned, nowhere, rate, wished};
 use crate::{
     amount::counted,
     environment::Environment,
@@ -22,10 +25,15 @@ use crate::{
     table::Table,
 };
 
+/// What a version of the served query costs.
+const COPIED: &str =
+    "the query is unchanged: a new version is filled from the served one, without a request to the gateway";
+
 #[derive(Serialize)]
 struct Estimated<'e> {
     success: bool,
-    estimate: &'e Estimate,
+    /// Nothing where nothing would be asked of the gateway.
+    estimate: Option<&'e Estimate>,
 }
 
 /// Shows what a backfill would cost. Nothing is started.
@@ -38,16 +46,29 @@ pub(crate) async fn estimate(
 ) -> Result<Exit, Failure> {
     let project = Project::open(file, env)?;
     let index = project.index().await?;
+    let new = if wish.into_new_version { planned(file, &index, env, output).await? } else { None };
+    let ids = match &new {
+        None if wish.into_new_version => {
+            output.answer(&Estimated { success: true, estimate: None }, |_| COPIED.to_owned())?;
+            return Ok(Exit::Done);
+        }
+        None => wished(&index, &wish)?,
+        Some(new) if new.backfill.ids.is_none() => return Err(nowhere()),
+        Some(_) => BackfillIds::Enumerated,
+    };
     let question = Question {
-        ids: wished(&index, &wish)?,
+        ids,
         sample: sample as usize,
         rate_per_second: wish.rate.as_deref().map(rate).transpose()?,
         now: wish.now,
     };
     let graph = index.gateway(&project.gateway())?;
-    let backfills = Backfills::over(&index, graph, project.ids_file(), CancellationToken::new());
+    let mut backfills = Backfills::over(&index, graph, project.ids_file(), CancellationToken::new());
+    if let Some(new) = new {
+        backfills.plan = new;
+    }
     let estimate = estimate::estimate(&index, &backfills, question).await?;
-    output.answer(&Estimated { success: true, estimate: &estimate }, |paint| told(&estimate, paint))?;
+    output.answer(&Estimated { success: true, estimate: Some(&estimate) }, |paint| told(&estimate, paint))?;
     Ok(Exit::Done)
 }
 

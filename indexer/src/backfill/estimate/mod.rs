@@ -55,6 +55,9 @@ const LEAST_MEASURED: u64 = 500;
 /// How far what is there may differ from what comes, as a share.
 const MEASURED_SPREAD: f64 = 0.25;
 
+/// Why it is more than a backfill of one query asks.
+const BOTH: &str = "every document is asked for by the served query and by the new one, as it is by `run` while both versions live";
+
 /// What is to be estimated.
 #[derive(Debug, Clone)]
 pub struct Question {
@@ -193,7 +196,8 @@ pub fn opening_windows(plan: &IndexPlan) -> Result<Windows, EstimateError> {
     Ok(windows)
 }
 
-/// Estimates a backfill over this index; `backfills` is how one would enumerate its ids.
+/// Estimates a backfill over this index; `backfills` is how one would enumerate its ids, by the plan whose documents it brings.
+/// Where that has another query than the served one, every document is asked for by both, at the served plan's pace.
 ///
 /// Errors: the ids can't be enumerated, there are none, the gateway doesn't answer, or no window ever opens.
 pub async fn estimate(
@@ -201,24 +205,32 @@ pub async fn estimate(
     backfills: &Backfills,
     question: Question,
 ) -> Result<Estimate, EstimateError> {
-    let plan = &*index.plan;
-    let windows = if question.now { Windows::new(&[])? } else { opening_windows(plan)? };
-    let rate_per_second = question.rate_per_second.or(plan.backfill.rate_per_second);
+    let (plan, served) = (&backfills.plan, &index.plan);
+    let windows = if question.now { Windows::new(&[])? } else { opening_windows(served)? };
+    let rate_per_second = question.rate_per_second.or(served.backfill.rate_per_second);
     let (ids, picked) = backfills.count(&question.ids, question.sample).await?;
     if picked.is_empty() {
         return Err(EstimateError::Nothing);
     }
-    let samples = Samples::fetch(&index.plan, &*backfills.graph, picked, rate_per_second).await?;
+    let is_other_query = plan.fetch.query_hash != served.fetch.query_hash;
+    let also = is_other_query.then(|| picked.clone());
+    let samples = Samples::fetch(plan, &*backfills.graph, picked, rate_per_second).await?;
+    let beside = match also {
+        Some(picked) => Some(Samples::fetch(served, &*backfills.graph, picked, rate_per_second).await?),
+        None => None,
+    };
     let ahead = index.log.lag(Lane::Backfill).await?;
-    let measured = stored_bytes(index).await?;
-    let facts = Facts { ids, samples, rate_per_second, ahead, measured };
-    facts.conclude(index, &windows)
+    let measured = if is_other_query { None } else { stored_bytes(index).await? };
+    let facts = Facts { ids, samples, beside, rate_per_second, ahead, measured };
+    facts.conclude(plan, served, &windows)
 }
 
 /// What was found out, before any arithmetic.
 struct Facts {
     ids: IdCount,
     samples: Samples,
+    /// The same documents by the served query, where that is another one.
+    beside: Option<Samples>,
     rate_per_second: Option<f64>,
     ahead: u64,
     /// Bytes that a document takes in the index now.
@@ -226,36 +238,34 @@ struct Facts {
 }
 
 impl Facts {
-    fn conclude(self, index: &Index, windows: &Windows) -> Result<Estimate, EstimateError> {
-        let plan = &*index.plan;
-        let Self { ids, samples, rate_per_second, ahead, measured } = self;
+    fn conclude(
+        self,
+        plan: &IndexPlan,
+        served: &IndexPlan,
+        windows: &Windows,
+    ) -> Result<Estimate, EstimateError> {
+        let Self { ids, samples, beside, rate_per_second, ahead, measured } = self;
         let total = float(ids.count);
-        let batch_size = samples.batch_size;
+        // One batch is asked for by both queries, one after the other in its place at the gateway.
+        let batch_size = beside.iter().map(|beside| beside.batch_size).fold(samples.batch_size, usize::min);
         let full = (total / count(batch_size)).ceil();
-        let asked_again = samples.share(samples.again, total).times(total);
-        let requests = Range {
-            likely: full + asked_again.likely,
-            low: full + asked_again.low,
-            high: full + (full * NOT_FULL).ceil() + 1.0 + asked_again.high,
-        };
+        let own = Load::of(plan, &samples, total, full);
         let id_requests = ids.pages();
-        let all_requests = Range {
-            likely: requests.likely + id_requests.likely,
-            low: requests.low + id_requests.low,
-            high: requests.high + id_requests.high,
-        };
-        let of_documents = samples.bytes(total);
-        let bytes = of_documents.times(total);
-        let documents = samples.share(samples.found(), total).times(total);
-        let places = Places::of(plan);
-        let subgraphs = places.map(|places| samples.loads(&places, requests, total)).unwrap_or_default();
-        let work = Work {
+        let mut work = Work {
             documents: total + float(ahead),
             rate: rate_per_second,
-            requests: all_requests,
+            requests: own.requests.plus(id_requests),
             latency_ms: samples.latency(full),
-            max_concurrency: plan.graph.max_concurrency,
+            max_concurrency: served.graph.max_concurrency,
         };
+        let (mut all, mut largest) = (own, samples.largest());
+        if let Some(beside) = &beside {
+            all = all.plus(Load::of(served, beside, total, full));
+            work.latency_ms = work.latency_ms.plus(beside.latency(full));
+            largest += beside.largest();
+        }
+        let Load { requests, bytes, subgraphs } = all;
+        let documents = samples.share(samples.found(), total).times(total);
         let schedule = work.schedule(windows, now_ms())?;
         let stored = samples.stored_bytes(total);
         let index_bytes = match measured {
@@ -266,10 +276,13 @@ impl Facts {
             }),
             None => documents.by(stored).by(INDEX_FACTOR),
         };
-        let in_flight = count(plan.graph.max_concurrency * batch_size) * samples.largest();
+        let in_flight = count(served.graph.max_concurrency * batch_size) * largest;
         let (behind, entries) = (count(BEHIND_BYTES), count(WINDOW));
         let memory_bytes = (in_flight + bytes.high.min(behind) + total.min(entries) * ENTRY_BYTES).ceil();
-        let notes = notes(plan, &ids, &samples, measured, subgraphs.is_empty());
+        let mut notes = notes(plan, &ids, &samples, measured, subgraphs.is_empty());
+        if beside.is_some() {
+            notes.push(BOTH.to_owned());
+        }
         Ok(Estimate {
             documents: documents.whole(),
             requests: requests.whole(),
@@ -286,6 +299,42 @@ impl Facts {
             memory_bytes,
             notes,
         })
+    }
+}
+
+/// What is asked of the gateway for documents by one query.
+struct Load {
+    requests: Range,
+    bytes: Range,
+    subgraphs: Vec<SubgraphLoad>,
+}
+
+impl Load {
+    /// Of so many ids in so many full batches.
+    fn of(plan: &IndexPlan, samples: &Samples, total: f64, full: f64) -> Self {
+        let asked_again = samples.share(samples.again, total).times(total);
+        let requests = Range {
+            likely: full + asked_again.likely,
+            low: full + asked_again.low,
+            high: full + (full * NOT_FULL).ceil() + 1.0 + asked_again.high,
+        };
+        let subgraphs = Places::of(plan).map(|places| samples.loads(&places, requests, total));
+        Self { requests, bytes: samples.bytes(total).times(total), subgraphs: subgraphs.unwrap_or_default() }
+    }
+
+    fn plus(mut self, other: Self) -> Self {
+        for load in other.subgraphs {
+            match self.subgraphs.iter_mut().find(|own| own.name == load.name) {
+                Some(own) => {
+                    own.calls = own.calls.plus(load.calls);
+                    own.bytes = own.bytes.plus(load.bytes);
+                }
+                None => self.subgraphs.push(load),
+            }
+        }
+        self.requests = self.requests.plus(other.requests);
+        self.bytes = self.bytes.plus(other.bytes);
+        self
     }
 }
 
@@ -324,7 +373,7 @@ fn notes(
     }
     if measured.is_none() {
         let store = match plan.store {
-            StoreKind::Sqlite => "the index holds too few documents to measure what one takes",
+            StoreKind::Sqlite => "the index holds too few of these documents to measure what one takes",
             StoreKind::Elasticsearch | StoreKind::OpenSearch => "a server doesn't tell what a document takes",
         };
         let Range { likely, low, high } = INDEX_FACTOR;

@@ -82,6 +82,12 @@ impl Range {
         }
     }
 
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { likely: self.likely + other.likely, low: self.low + other.low, high: self.high + other.high }
+    }
+
     /// So many times as much.
     #[must_use]
     pub fn times(self, factor: f64) -> Self {

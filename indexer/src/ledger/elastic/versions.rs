@@ -132,13 +132,15 @@ pub(crate) async fn known(rows: &Rows) -> Result<(Vec<KnownVersion>, Versions), 
     Err(rows.contended(VERSIONS).into())
 }
 
-/// Adds a version, or gives one another plan; a new one begins in this state. Every other one that was never served is let go of.
+/// Adds a version, or gives one another plan; a new one begins in this state. Every one that was never served is let go of, but for
+/// those that stay, itself among them.
 /// Says whether nobody else wrote meanwhile.
 pub(crate) async fn put(
     rows: &Rows,
     mut before: Versions,
     version: &IndexVersion,
     first: VersionState,
+    stay: &[u32],
 ) -> Result<bool, StateError> {
     let number = version.version;
     let plan = RawValue::from_string(version.plan.to_json()).expect("a plan is written as JSON");
@@ -155,7 +157,9 @@ pub(crate) async fn put(
     }
     before.states.versions.sort_by_key(|one| one.number);
     before.states.highest = before.states.highest.max(number);
-    for other in before.states.versions.iter_mut().filter(|one| one.number != number && one.state.is_new()) {
+    for other in
+        before.states.versions.iter_mut().filter(|one| !stay.contains(&one.number) && one.state.is_new())
+    {
         other.state = VersionState::Removing;
     }
     let is_put = before.write(rows).await.map_err(told)?;

@@ -65,9 +65,9 @@ pub(crate) fn put(
     Ok(())
 }
 
-/// Lets go of every version that was never served, but for this one.
-pub(crate) fn remove_new(tx: &Transaction<'_>, but: u32) -> rusqlite::Result<()> {
-    for (number, state) in states(tx)?.into_iter().filter(|(number, state)| *number != but && state.is_new())
+/// Lets go of every version that was never served, but for those that stay.
+pub(crate) fn remove_new(tx: &Transaction<'_>, stays: impl Fn(u32) -> bool) -> rusqlite::Result<()> {
+    for (number, state) in states(tx)?.into_iter().filter(|(number, state)| !stays(*number) && state.is_new())
     {
         change(tx, number, &state, &VersionState::Removing)?;
     }
